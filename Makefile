@@ -1,0 +1,4 @@
+# Every job is in ./dev, which needs nothing but Python; this only lends it make's words.
+.PHONY: setup demo test lint bench soak
+setup demo test lint bench soak:
+	@./dev $@
