@@ -1,0 +1,1 @@
+"""The rules of the house. Each is a test, and each says why it is a rule."""

@@ -1,0 +1,90 @@
+"""Who may import whom. The direction is what lets a part be read, proved and replaced alone."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+
+import pytest
+
+from tests.house.source import PACKAGES, ROOT, imports, modules, shown
+
+# package: (what of ours it may import, why no more)
+MAY_IMPORT = {
+    "nucleus_tokens": (
+        set(),
+        "a token is read in other languages and other processes: it knows nothing of ours",
+    ),
+    "nucleus_verifier": (
+        {"nucleus_tokens"},
+        "the kernel judges; it must not be able to mint, to perform, or to reach the world",
+    ),
+    "nucleus_issuer": (
+        {"nucleus_tokens", "nucleus_verifier"},
+        "the issuer holds the keys; it meets proxy and vmhost on a socket, never in one process",
+    ),
+    "nucleus_proxy": (
+        {"nucleus_tokens", "nucleus_verifier"},
+        "the proxy stands next to a compromised agent; it must not hold code that mints",
+    ),
+    "nucleus_vmhost": (
+        {"nucleus_tokens"},
+        "the wall moves bytes; what it cannot import it cannot decide",
+    ),
+    "nucleus": (set(PACKAGES), "sdk is the one composition root"),
+}
+
+# Third-party: where the import name is not the distribution's name in lower case.
+IMPORT_NAME = {"pynacl": "nacl", "grpcio": "grpc"}
+
+
+def test_every_package_has_a_rule() -> None:
+    assert set(MAY_IMPORT) == set(PACKAGES), "a package without a rule could import anything"
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_imports_point_one_way(package: str) -> None:
+    allowed, reason = MAY_IMPORT[package]
+    wrong = [
+        f"{shown(path)}:{found.line} imports {found.name}"
+        for module, path in modules().items()
+        if module.split(".")[0] == package
+        for found in imports(module, path)
+        if (top := found.name.split(".")[0]) in PACKAGES and top not in allowed | {package}
+    ]
+    assert not wrong, f"{package} may import {sorted(allowed)} of ours, since {reason}: {wrong}"
+
+
+def test_only_declared_dependencies_are_imported() -> None:
+    """What is installed in a developer's environment may be absent in a user's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    base = _import_names(project["dependencies"])
+    services = base | _import_names(extras["cli"]) | _import_names(extras["services"])
+    wrong = []
+    for module, path in modules().items():
+        package = module.split(".")[0]
+        declared = base if package in {"nucleus_tokens", "nucleus_verifier"} else services
+        for found in imports(module, path):
+            top = found.name.split(".")[0]
+            if top not in {*PACKAGES, *sys.stdlib_module_names, *declared}:
+                wrong.append(f"{shown(path)}:{found.line} imports {top}")
+    assert not wrong, f"declare it in pyproject.toml or do without it: {wrong}"
+
+
+def test_tests_are_never_imported_by_the_product() -> None:
+    wrong = [
+        shown(path)
+        for module, path in modules().items()
+        for found in imports(module, path)
+        if found.name.split(".")[0] in {"tests", "bench", "proofs", "examples"}
+    ]
+    assert not wrong, f"the wheel holds none of these folders: {wrong}"
+
+
+def _import_names(requirements: list[str]) -> set[str]:
+    names = set()
+    for requirement in requirements:
+        name = "".join(c if c.isalnum() or c in "-_" else " " for c in requirement).split()[0]
+        names.add(IMPORT_NAME.get(name.lower(), name.lower()))
+    return names
