@@ -1,0 +1,252 @@
+"""Law: authority is a conjunction. Folding a caveat in can only shrink what it permits.
+
+An `Authority` is the fold of the issuer's `ceil`, of what an Exchange carried over, and of every
+appended caveat. Levels meet, times meet, exposure limits meet, obligations accumulate; scopes,
+argument rules and budgets are kept side by side and must all hold. Nothing here is ever widened,
+so that the order of caveats does not matter and a wider caveat is harmless.
+
+Each part remembers its source, to say later which caveat decided and who added it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from nucleus_tokens import canonical
+from nucleus_tokens.caveats import (
+    Approve,
+    Arg,
+    Budget,
+    Caveat,
+    Delegate,
+    Exp,
+    ExposureLimit,
+    Levels,
+    Link,
+    Nbf,
+    Req,
+    Scope,
+)
+from nucleus_tokens.exposure import ALL
+from nucleus_tokens.lattice import TOP
+from nucleus_tokens.limits import INTEGER, PATTERNS
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.patterns import MATCHERS, is_path, under
+
+
+class Source(NamedTuple):
+    """Where a restriction stands: `header`, `ceil`, `narrowed` or `caveat`, and its index there.
+
+    Appended caveats are numbered from 1, as prefixes are: prefix 0 is the bare header.
+    """
+
+    where: str
+    index: int
+
+
+class Counter(NamedTuple):
+    """A budget: everything below the caveat that set it spends from the same counter."""
+
+    source: Source
+    id: str
+    unit: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What a chain still permits."""
+
+    levels: int
+    exp: int
+    nbf: int
+    exposure: int
+    obligations: int
+    scopes: tuple[tuple[Source, Scope], ...]
+    args: tuple[tuple[Source, Arg], ...]
+    counters: tuple[Counter, ...]
+
+
+FULL: Final = Authority(TOP, INTEGER, 0, ALL, 0, (), (), ())
+
+
+def fold(start: Authority, parts: Iterable[tuple[Source, str, Caveat]]) -> Authority:
+    """Meet `start` with caveats; each comes with its source and the rid that keys its budgets.
+
+    Raises CredentialError `caveat.too_many_patterns` beyond 128 patterns in one chain.
+    """
+    levels, exp, nbf = start.levels, start.exp, start.nbf
+    exposure, obligations = start.exposure, start.obligations
+    scopes, args, counters = list(start.scopes), list(start.args), list(start.counters)
+    for source, rid, caveat in parts:
+        kind = type(caveat)
+        if kind is Scope:
+            scopes.append((source, caveat))  # type: ignore[arg-type]  # `type(...) is` narrows not
+        elif kind is Levels:
+            levels &= caveat[0]  # type: ignore[operator]  # its one field
+        elif kind is Exp:
+            exp = min(exp, caveat[0])  # type: ignore[type-var]
+        elif kind is Nbf:
+            nbf = max(nbf, caveat[0])  # type: ignore[type-var]
+        elif kind is Arg:
+            args.append((source, caveat))  # type: ignore[arg-type]
+        elif kind is Budget:
+            unit, amount = caveat  # type: ignore[misc]
+            counters.append(Counter(source, f"{rid}/{unit}", unit, amount))  # type: ignore[arg-type]
+        elif kind is ExposureLimit:
+            exposure &= caveat[0]  # type: ignore[operator]
+        elif kind is Approve:
+            obligations |= caveat[0]  # type: ignore[operator]
+        elif kind not in (Delegate, Link, Req):  # pragma: no cover - the table and this fold agree
+            raise CredentialError("caveat.unknown", "A caveat of a type that has no meaning here.")
+    if sum(len(scope.patterns) for _, scope in scopes) > PATTERNS:
+        raise CredentialError(
+            "caveat.too_many_patterns", f"A chain holds at most {PATTERNS} patterns."
+        )
+    return Authority(
+        levels, exp, nbf, exposure, obligations, tuple(scopes), tuple(args), tuple(counters)
+    )
+
+
+# Predicates -----------------------------------------------------------------------------------
+
+
+def scope_admits(scope: Scope, values: tuple[Any, ...]) -> bool:
+    """Whether every resource of the scope's kind passes. A value not in resolved form never does.
+
+    No values means the call is known to touch no resource of the kind.
+    """
+    valid, match, match_denied = MATCHERS[scope.kind]
+    for value in values:
+        if not valid(value):
+            return False
+        if scope.allow:
+            if not any(match(pattern, value) for pattern in scope.patterns):
+                return False
+        elif any(match_denied(pattern, value) for pattern in scope.patterns):
+            return False
+    return True
+
+
+_MISSING: Final = object()
+
+
+def _tokens(pointer: str) -> list[str]:
+    return [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
+
+
+def lookup(args: Any, pointer: str) -> Any:
+    """RFC 6901, without array indices from strings that are not canonical. Missing: `MISSING`."""
+    value = args
+    for token in _tokens(pointer):
+        if type(value) is dict and token in value:
+            value = value[token]
+        elif (
+            type(value) is list
+            and token.isascii()
+            and token.isdigit()
+            and str(int(token[:6])) == token
+            and int(token) < len(value)
+        ):
+            value = value[int(token)]
+        else:
+            return _MISSING
+    return value
+
+
+MISSING: Final = _MISSING
+
+
+def _same(a: Any, b: Any) -> bool:
+    # 1, 1.0 and True are equal in Python and are three values to a tool.
+    return type(a) is type(b) and bool(a == b)
+
+
+def rule_admits(op: str, operand: Any, value: Any) -> bool:
+    """Whether one argument value satisfies one rule. A missing value satisfies only `any`."""
+    if op == "any":
+        return True
+    if value is _MISSING:
+        return False
+    if op == "equals":
+        return _same(value, operand)
+    if op == "one-of":
+        return any(_same(value, choice) for choice in operand)
+    if op == "prefix":
+        return type(value) is str and value.startswith(operand)
+    if op == "subpath":
+        return is_path(value) and under(operand, value)
+    low, high = operand
+    if op == "length":
+        if type(value) not in (str, list, dict):
+            return False
+        value = len(value)
+    elif type(value) not in (int, float):
+        return False
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _covered(value: Any, pointers: list[list[str]]) -> bool:
+    """Whether every part of `value` is named by a pointer: the closed world of an `arg` caveat."""
+    if [] in pointers:
+        return True
+    if type(value) is dict:
+        items: Iterable[tuple[str, Any]] = value.items()
+    elif type(value) is list:
+        items = ((str(i), item) for i, item in enumerate(value))
+    else:
+        return False
+    return all(
+        any(p[0] == key for p in pointers)
+        and _covered(item, [p[1:] for p in pointers if p[0] == key])
+        for key, item in items
+    )
+
+
+def args_admit(arg: Arg, tool: str, args: Any) -> bool:
+    """Whether a call's arguments pass one `arg` caveat: every rule holds, and nothing is unnamed.
+
+    The world is closed by each caveat on its own: were it closed by all of them together, adding
+    a caveat could admit an argument (docs/adr/0001).
+    """
+    if arg.tool not in ("*", tool):
+        return True
+    return all(
+        rule_admits(op, operand, lookup(args, pointer)) for pointer, op, operand in arg.rules
+    ) and _covered(args, [_tokens(pointer) for pointer, _, _ in arg.rules])
+
+
+# Evidence that the issuer's own word gives ------------------------------------------------------
+
+
+def fixed_by_ceil(
+    ceil: tuple[Caveat, ...], tool: str, args: Any, pointer: str, kind: str, value: Any
+) -> bool:
+    """Whether the issuer's signed `ceil` fixes this selector, or a path or number lies inside it.
+
+    Only the header's `ceil` may be passed here: an appended caveat is the agent's own word.
+    Prefixes, lengths and wildcards are no evidence (DESIGN section 5).
+    """
+    for caveat in ceil:
+        if type(caveat) is Arg and caveat.tool in ("*", tool):
+            for rule_pointer, op, operand in caveat.rules:
+                if (
+                    rule_pointer == pointer
+                    and op in ("equals", "one-of", "subpath", "range")
+                    and rule_admits(op, operand, lookup(args, pointer))
+                ):
+                    return True
+        elif type(caveat) is Scope and caveat.allow and caveat.kind == kind:
+            plain = [p for p in caveat.patterns if "*" not in p]
+            if kind == "path" and is_path(value) and any(under(p, value) for p in plain):
+                return True
+            if kind in ("host", "ref") and value in plain:
+                return True
+    return False
+
+
+def describe(value: Any) -> str:
+    """A caveat's JSON text for people: canonical, so that it can be pasted back."""
+    return canonical.encode(value).decode()

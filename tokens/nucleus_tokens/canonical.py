@@ -1,0 +1,84 @@
+"""Law: one value has one spelling. What does not re-encode to the same bytes is refused.
+
+Canonical JSON here is: UTF-8, no whitespace, object keys sorted by code point, integers only,
+strings in NFC without lone surrogates. It spells headers, caveats, approvals and trace records.
+Arguments of calls, which may hold floats, are spelled by `arguments.py` (RFC 8785).
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from json.encoder import encode_basestring
+from typing import Any
+
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.limits import INTEGER
+
+type_Json = Any  # JSON values: None, bool, int, str, list, dict
+
+
+def _refuse_float(_: str) -> Any:
+    raise ValueError("floats have no canonical spelling here")
+
+
+_scan = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float).scan_once
+
+
+def _make_encoder() -> Any:
+    make = json.encoder.c_make_encoder  # type: ignore[attr-defined]  # absent from the stubs
+    if make is None:  # an interpreter without the C accelerator
+        slow = json.JSONEncoder(
+            ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
+        )
+        return lambda value, _level: (slow.encode(value),)
+    return make(None, None, encode_basestring, None, ":", ",", True, False, False)
+
+
+_encode = _make_encoder()
+
+
+def _check(value: Any) -> None:
+    """Refuse what has two spellings or none: floats, huge integers, non-NFC or broken strings."""
+    kind = type(value)
+    if kind is str:
+        if not value.isascii() and not unicodedata.is_normalized("NFC", value):
+            raise ValueError("a string is not in Unicode normal form C")
+    elif kind is int:
+        if not -INTEGER <= value <= INTEGER:
+            raise ValueError("an integer is beyond 2**53 - 1")
+    elif kind is list or kind is tuple:
+        for item in value:
+            _check(item)
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                raise ValueError("an object key is not a string")
+            _check(key)
+            _check(item)
+    elif value is not None and kind is not bool:
+        raise ValueError(f"{kind.__name__} has no canonical spelling")
+
+
+def encode(value: Any) -> bytes:
+    """The canonical bytes of a JSON value. Raises ValueError for what cannot be spelled."""
+    _check(value)
+    return "".join(_encode(value, 0)).encode("utf-8")
+
+
+def decode(data: bytes) -> Any:
+    """The value of canonical bytes. Raises CredentialError `json.canonical` for anything else.
+
+    Bounded by the caller's limit on `len(data)`: the scanner is linear, and its recursion is
+    stopped by the interpreter, which is reported like any other refusal.
+    """
+    try:
+        text = data.decode("utf-8")
+        value, end = _scan(text, 0)
+        if end != len(text) or "".join(_encode(value, 0)) != text:
+            raise ValueError("another spelling of the same value")
+        if not text.isascii() or len(text) > 256:
+            _check(value)
+    except (ValueError, StopIteration, RecursionError) as error:
+        raise CredentialError("json.canonical", "not canonical JSON") from error
+    return value

@@ -1,0 +1,309 @@
+"""Law: a caveat can only take away. One append-only table of types; an unknown type denies.
+
+The wire law: a caveat is a canonical JSON array `["type", ...]`. A type's spelling is never
+changed or reused; new types are added at the end of `TYPES`. There is no OR, no regex and no
+expression. `delegate` is the only caveat that replaces something, the holder; it is read in
+`delegation.py`'s terms and checked against the current holder's key by the verifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from nucleus_tokens import canonical, names
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.lattice import TOP
+from nucleus_tokens.limits import CAVEAT_BYTES, DEPTH, INTEGER, LIST_ITEMS, STRING_CHARS
+from nucleus_tokens.patterns import well_formed
+
+SCOPE_KINDS: Final = ("path", "host", "cmd", "ref", "tool")
+BUDGET_UNITS: Final = ("calls", "micro_usd", "tokens", "bytes_out")
+ARG_OPS: Final = ("any", "equals", "one-of", "prefix", "subpath", "range", "length")
+
+
+class Exp(NamedTuple):
+    """Valid before `at` (unix seconds, exclusive)."""
+
+    at: int
+
+
+class Nbf(NamedTuple):
+    """Valid from `at` (unix seconds)."""
+
+    at: int
+
+
+class Levels(NamedTuple):
+    """`cap` (unnamed dimensions untouched) and `only` (unnamed are never): a packed meet."""
+
+    packed: int
+
+
+class Scope(NamedTuple):
+    """The resource of this kind must match (`allow`) or must not match one of the patterns."""
+
+    kind: str
+    allow: bool
+    patterns: tuple[Any, ...]
+
+
+class Arg(NamedTuple):
+    """Rules on the arguments of one tool (or of all, `*`); what no rule names is denied."""
+
+    tool: str
+    rules: tuple[tuple[str, str, Any], ...]  # (JSON pointer, op, value)
+
+
+class Budget(NamedTuple):
+    """At most `amount` of `unit`, shared by everything below this caveat."""
+
+    unit: str
+    amount: int
+
+
+class ExposureLimit(NamedTuple):
+    """Valid only while the exposure is a subset of these bits."""
+
+    bits: int
+
+
+class Approve(NamedTuple):
+    """These operations (a 13-bit set) need an approval from here on."""
+
+    operations: int
+
+
+class Delegate(NamedTuple):
+    """The holder of the prefix hands it to another key; `unsigned` is what the signature covers."""
+
+    to: str
+    key: bytes
+    purpose: str
+    depth: int
+    unsigned: bytes
+    signature: bytes
+
+
+class Link(NamedTuple):
+    """Random: makes two equal children distinct, so that each can be revoked alone."""
+
+    nonce: str
+
+
+class Req(NamedTuple):
+    """Binds a credential to one call at one instant; always last, at most once."""
+
+    tool: str
+    args: str
+    time: int
+    nonce: str
+    instance: str
+
+
+Caveat = Exp | Nbf | Levels | Scope | Arg | Budget | ExposureLimit | Approve | Delegate | Link | Req
+
+
+def _need(condition: bool) -> None:
+    if not condition:
+        raise ValueError
+
+
+def _int(value: Any, low: int = 0, high: int = INTEGER) -> int:
+    _need(type(value) is int and low <= value <= high)
+    return value  # type: ignore[no-any-return]  # narrowed by the line above
+
+
+def _str(value: Any, shortest: int = 1) -> str:
+    _need(type(value) is str and shortest <= len(value) <= STRING_CHARS)
+    return value  # type: ignore[no-any-return]  # narrowed by the line above
+
+
+def _hex(value: Any, size: int) -> str:
+    _need(type(value) is str and len(value) == 2 * size and value == value.lower())
+    bytes.fromhex(value)
+    _need(value.isalnum())
+    return value  # type: ignore[no-any-return]  # narrowed by the lines above
+
+
+def _names(value: Any) -> list[str]:
+    """A sorted list of distinct strings: the one spelling of a set."""
+    _need(type(value) is list and len(value) <= LIST_ITEMS)
+    _need(all(type(item) is str for item in value) and value == sorted(set(value)))
+    return value  # type: ignore[no-any-return]  # narrowed by the lines above
+
+
+def _levels(fields: list[Any], default: str) -> Levels:
+    (levels,) = fields
+    _need(type(levels) is dict)
+    return Levels(names.pack_levels(levels, default))
+
+
+def _scope(kind: str) -> Callable[[list[Any]], Scope]:
+    def read(fields: list[Any]) -> Scope:
+        sense, patterns = fields
+        _need(sense in ("in", "not") and type(patterns) is list and len(patterns) <= LIST_ITEMS)
+        _need(all(well_formed(kind, p) for p in patterns))
+        _need(all(a < b for a, b in zip(patterns, patterns[1:], strict=False)))
+        if kind == "cmd":
+            return Scope(kind, sense == "in", tuple(map(tuple, patterns)))
+        return Scope(kind, sense == "in", tuple(patterns))
+
+    return read
+
+
+def _rule(pointer: Any, rule: Any) -> tuple[str, str, Any]:
+    _need(type(pointer) is str and (pointer == "" or pointer.startswith("/")))
+    _need(len(pointer) <= STRING_CHARS and type(rule) is list and bool(rule))
+    # RFC 6901: `~` is written only as ~0 or ~1.
+    _need(pointer.replace("~0", "").replace("~1", "").count("~") == 0)
+    op, *operands = rule
+    _need(op in ARG_OPS)
+    if op == "any":
+        _need(not operands)
+        return pointer, op, None
+    if op in ("range", "length"):
+        low, high = operands
+        floor = 0 if op == "length" else -INTEGER
+        _need(low is None or type(low) is int and floor <= low <= INTEGER)
+        _need(high is None or type(high) is int and floor <= high <= INTEGER)
+        return pointer, op, (low, high)
+    (value,) = operands
+    if op == "one-of":
+        _need(type(value) is list and len(value) <= LIST_ITEMS and all(map(_scalar, value)))
+    elif op == "equals":
+        _need(_scalar(value))
+    elif op == "subpath":
+        _need(well_formed("path", value) and "*" not in value)
+    else:
+        _str(value, 0)
+    return pointer, op, value
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or type(value) in (bool, int, str)
+
+
+def _arg(fields: list[Any]) -> Arg:
+    tool, rules = fields
+    _need(type(rules) is dict and len(rules) <= LIST_ITEMS)
+    return Arg(_str(tool), tuple(_rule(p, r) for p, r in rules.items()))
+
+
+def _budget(fields: list[Any]) -> Budget:
+    unit, amount = fields
+    _need(unit in BUDGET_UNITS)
+    return Budget(unit, _int(amount))
+
+
+def _one_int(make: Callable[[int], Caveat]) -> Callable[[list[Any]], Caveat]:
+    def read(fields: list[Any]) -> Caveat:
+        (value,) = fields
+        return make(_int(value))
+
+    return read
+
+
+def _exposure(fields: list[Any]) -> ExposureLimit:
+    (labels,) = fields
+    return ExposureLimit(names.exposure_bits(_names(labels)))
+
+
+def _approve(fields: list[Any]) -> Approve:
+    (operations,) = fields
+    return Approve(names.obligation_bits(_names(operations)))
+
+
+def _delegate(fields: list[Any]) -> Delegate:
+    body, signature = fields
+    _need(type(body) is dict and sorted(body) == ["depth", "key", "purpose", "to"])
+    return Delegate(
+        _str(body["to"]),
+        bytes.fromhex(_hex(body["key"], 32)),
+        _str(body["purpose"], 0),
+        _int(body["depth"], 0, DEPTH),
+        canonical.encode(["delegate", body]),
+        bytes.fromhex(_hex(signature, 64)),
+    )
+
+
+def _link(fields: list[Any]) -> Link:
+    (nonce,) = fields
+    return Link(_hex(nonce, 16))
+
+
+def _req(fields: list[Any]) -> Req:
+    (body,) = fields
+    _need(type(body) is dict and sorted(body) == ["args", "instance", "nonce", "time", "tool"])
+    return Req(
+        _str(body["tool"]),
+        _hex(body["args"], 32),
+        _int(body["time"]),
+        _hex(body["nonce"], 16),
+        _str(body["instance"]),
+    )
+
+
+# Append only. A type is never removed, renamed or given another meaning.
+TYPES: Final[dict[str, Callable[[list[Any]], Caveat]]] = {
+    "exp": _one_int(Exp),
+    "nbf": _one_int(Nbf),
+    "cap": lambda fields: _levels(fields, "always"),
+    "only": lambda fields: _levels(fields, "never"),
+    "path": _scope("path"),
+    "host": _scope("host"),
+    "cmd": _scope("cmd"),
+    "ref": _scope("ref"),
+    "tool": _scope("tool"),
+    "arg": _arg,
+    "budget": _budget,
+    "exposure": _exposure,
+    "approve": _approve,
+    "delegate": _delegate,
+    "link": _link,
+    "req": _req,
+}
+
+# What an issuer's own `ceil`, and what an Exchange's `narrowed`, may consist of.
+IN_CEIL: Final = frozenset(("cap", "only", "path", "host", "cmd", "ref", "tool", "arg", "budget"))
+IN_NARROWED: Final = frozenset(TYPES) - {"delegate", "req"}
+# What an approval's pattern may consist of: predicates on the call.
+IN_APPROVAL: Final = frozenset(("path", "host", "cmd", "ref", "tool", "arg"))
+
+
+def from_value(value: Any) -> Caveat:
+    """The caveat of a parsed JSON array. Raises CredentialError `caveat.unknown` or `.malformed`."""
+    if type(value) is not list or not value or type(value[0]) is not str:
+        raise CredentialError("caveat.malformed", "A caveat is an array that starts with its type.")
+    reader = TYPES.get(value[0])
+    if reader is None:
+        raise CredentialError("caveat.unknown", "A caveat is of a type this verifier does not know.")
+    try:
+        return reader(value[1:])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CredentialError(
+            "caveat.malformed", f"A caveat of type {value[0]} is not well formed."
+        ) from error
+
+
+def parse(data: bytes) -> Caveat:
+    """The caveat of canonical bytes, at most 2,048. Raises CredentialError."""
+    if len(data) > CAVEAT_BYTES:
+        raise CredentialError("caveat.malformed", f"A caveat is longer than {CAVEAT_BYTES} bytes.")
+    return from_value(canonical.decode(data))
+
+
+def spell(value: list[Any]) -> bytes:
+    """The canonical bytes of a caveat given as a JSON array, checked by reading it back.
+
+    Raises CredentialError for what no verifier would accept, so nothing refused is ever written.
+    """
+    try:
+        data = canonical.encode(value)
+    except ValueError as error:
+        raise CredentialError("caveat.malformed", f"This caveat cannot be written: {error}.") from error
+    parse(data)
+    return data
+
+
+assert names.pack_levels({}, "always") == TOP

@@ -1,0 +1,204 @@
+"""Law: the bytes of a macaroon, read and written in exactly one spelling, and their MAC chain.
+
+This file knows libmacaroons' v2 binary form and HMAC. It knows nothing of what an identifier or a
+caveat means. The canonical spelling is the one pymacaroons writes: an empty location field,
+first-party caveats only, minimal varints, a 32-byte tag, and nothing after it.
+
+    02  01 00  02 <n> identifier 00  ( 02 <n> caveat 00 )*  00  06 20 <tag>
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from nucleus_tokens import crypto
+from nucleus_tokens.errors import CallerError, CredentialError
+from nucleus_tokens.limits import CAVEATS, CREDENTIAL_CHARS, FIELD_BYTES
+
+PREFIX: Final = "nuc1_"
+_HEAD: Final = b"\x02\x01\x00"
+_TAIL: Final = b"\x00\x06\x20"
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+# What libmacaroons derives every root key with (macaroons.c, "macaroons-key-generator").
+_GENERATOR: Final = b"macaroons-key-generator".ljust(32, b"\x00")
+_REVOKE: Final = b"nucleus/revoke/v1"
+
+
+class UnverifiedToken(NamedTuple):
+    """A well-formed chain nobody has checked: no field of it may be believed."""
+
+    identifier: bytes
+    caveats: tuple[bytes, ...]
+    tag: bytes
+
+
+class UnverifiedCredential(NamedTuple):
+    """A token as it was presented, with the holder's proof if one came with it."""
+
+    token: UnverifiedToken
+    proof: bytes | None
+
+
+def _malformed(why: str) -> CredentialError:
+    return CredentialError("token.malformed", f"The token is not well formed: {why}.")
+
+
+def to_text(raw: bytes) -> str:
+    """base64url without padding (RFC 4648 section 5)."""
+    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> bytes:
+    """The bytes of the one base64url spelling. Raises CredentialError `token.encoding`."""
+    try:
+        spelled = text.encode("ascii")
+        raw = binascii.a2b_base64(
+            spelled.translate(_FROM_URL) + b"=" * (-len(spelled) % 4), strict_mode=True
+        )
+    except (ValueError, UnicodeError) as error:
+        raise CredentialError("token.encoding", "Not base64url without padding.") from error
+    if binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=") != spelled:
+        raise CredentialError("token.encoding", "Not the canonical base64url spelling.")
+    return raw
+
+
+def _field(raw: bytes, at: int) -> tuple[bytes, int]:
+    """The identifier field (type 2) that starts at `at`, and the index after its terminator."""
+    if raw[at] != 2:
+        raise _malformed("a field of an unexpected type")
+    length = raw[at + 1]
+    start = at + 2
+    if length >= 128:
+        high = raw[start]
+        if high == 0 or high >= 128:
+            raise _malformed("a length that is not minimal")
+        length = (length & 127) | high << 7
+        start += 1
+    end = start + length
+    if raw[end] != 0:
+        raise _malformed("a section that is not first-party")
+    return raw[start:end], end + 1
+
+
+def parse(raw: bytes) -> UnverifiedToken:
+    """Read one token. Raises CredentialError `token.malformed` for every other byte string."""
+    try:
+        if raw[:3] != _HEAD:
+            raise _malformed("not libmacaroons v2 with an empty location")
+        identifier, at = _field(raw, 3)
+        caveats: list[bytes] = []
+        while raw[at] == 2:
+            caveat, at = _field(raw, at)
+            caveats.append(caveat)
+        if len(caveats) > CAVEATS:
+            raise _malformed(f"more than {CAVEATS} caveats")
+        if raw[at : at + 3] != _TAIL or len(raw) != at + 35:
+            raise _malformed("no 32-byte tag at the end, or bytes after it")
+    except IndexError as error:
+        raise _malformed("it ends too early") from error
+    return UnverifiedToken(identifier, tuple(caveats), raw[at + 3 :])
+
+
+def _written(data: bytes) -> bytes:
+    size = len(data)
+    if size > FIELD_BYTES:
+        raise CallerError("token.too_large", f"A field of {size} bytes does not fit a token.")
+    varint = bytes((size,)) if size < 128 else bytes((size & 127 | 128, size >> 7))
+    return b"\x02" + varint + data + b"\x00"
+
+
+def render(token: UnverifiedToken) -> bytes:
+    """The canonical bytes of a token. Raises CallerError `token.too_large`."""
+    if len(token.caveats) > CAVEATS:
+        raise CallerError("token.too_large", f"A token holds at most {CAVEATS} caveats.")
+    return b"".join(
+        (_HEAD, _written(token.identifier), *map(_written, token.caveats), _TAIL, token.tag)
+    )
+
+
+def read_credential(text: str) -> UnverifiedCredential:
+    """Step 1: `nuc1_<token>` or `nuc1_<token>.<proof>`, at most 7,168 characters.
+
+    Raises CredentialError `token.encoding`, `token.too_large` or `token.malformed`.
+    """
+    if type(text) is not str or not text.startswith(PREFIX):
+        raise CredentialError("token.encoding", "A credential starts with nuc1_.")
+    if len(text) > CREDENTIAL_CHARS:
+        raise CredentialError(
+            "token.too_large", f"A credential has at most {CREDENTIAL_CHARS} characters."
+        )
+    body, dot, proof_text = text[5:].partition(".")
+    proof = from_text(proof_text) if dot else None
+    if proof is not None and len(proof) != crypto.SIGNATURE_BYTES:
+        raise _malformed("a proof that is not 64 bytes")
+    return UnverifiedCredential(parse(from_text(body)), proof)
+
+
+def write_credential(token: UnverifiedToken, proof: bytes | None = None) -> str:
+    """The one text of a credential. Raises CallerError `token.too_large`."""
+    text = PREFIX + to_text(render(token)) + ("" if proof is None else "." + to_text(proof))
+    if len(text) > CREDENTIAL_CHARS:
+        raise CallerError(
+            "token.too_large",
+            f"The credential would have {len(text)} characters; at most {CREDENTIAL_CHARS} fit.",
+            hint="Attenuate with shorter lists, or ask the issuer for a tighter token.",
+        )
+    return text
+
+
+# The chain ------------------------------------------------------------------------------------
+
+
+def first_tag(root_key: bytes, identifier: bytes) -> bytes:
+    """tag_0 under a token's root key, as libmacaroons computes it."""
+    return crypto.mac(crypto.mac(_GENERATOR, root_key), identifier)
+
+
+def next_tags(tag: bytes, caveats: Iterable[bytes]) -> list[bytes]:
+    """The tag after each caveat in turn."""
+    tags = []
+    for caveat in caveats:
+        tag = crypto.mac(tag, caveat)
+        tags.append(tag)
+    return tags
+
+
+def append(token: UnverifiedToken, *caveats: bytes) -> UnverifiedToken:
+    """Attenuate: anybody who holds a token can do this, offline; nobody can undo it."""
+    tag = token.tag
+    for caveat in caveats:
+        tag = crypto.mac(tag, caveat)
+    return UnverifiedToken(token.identifier, token.caveats + caveats, tag)
+
+
+# Revocation ids -------------------------------------------------------------------------------
+
+
+def preimage(tag: bytes) -> bytes:
+    """rev_i: shows that one held the prefix with this tag, and tells nothing of the tag."""
+    return crypto.mac(tag, _REVOKE)
+
+
+def rid_of_preimage(rev: bytes) -> str:
+    """rid_i, public: 16 bytes in hex. Revoking it kills every token that extends this prefix."""
+    return crypto.sha256(b"rid" + rev)[:16].hex()
+
+
+def rid(tag: bytes) -> str:
+    """The revocation id of the prefix with this tag."""
+    return rid_of_preimage(crypto.mac(tag, _REVOKE))
+
+
+def digest_state(identifier: bytes) -> bytes:
+    """The length-prefixed start of what delegate signatures and request proofs cover."""
+    return len(identifier).to_bytes(4, "big") + identifier
+
+
+def prefix_digest(identifier: bytes, caveats: Iterable[bytes]) -> bytes:
+    """SHA-256 of the identifier and the caveats, each with its length before it."""
+    return crypto.sha256(
+        b"".join((digest_state(identifier), *map(digest_state, caveats)))
+    )

@@ -1,0 +1,223 @@
+"""Law: MAC first, meaning second. Steps 1 to 4 of docs/spec/decide.md, over bytes and keys alone.
+
+    1 parse · 2 audience and keys · 3 authenticate · 4 delegations
+
+No caveat is read before the chain's tag held over all of them. The result is a
+`VerifiedCredential` or a `Deny`; there is no third thing, and nothing half-verified leaves.
+
+The work is split where a cache may stand between calls (`caching.py`): a header that was opened,
+a prefix that was verified. `authenticate` is the same without any memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nucleus_tokens import caveats, chain, crypto, header, holding
+from nucleus_tokens.authority import FULL, Authority, Source, fold
+from nucleus_tokens.caveats import Caveat, Delegate, Exp, Req
+from nucleus_tokens.chain import UnverifiedCredential
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.header import Holder, UnverifiedHeader
+from nucleus_tokens.lattice import nu
+from nucleus_verifier.decision import Deny
+from nucleus_verifier.facts import Keys
+from nucleus_verifier.verdict import depth_falls
+
+_REQ = b'["req",'
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A header whose signature held and whose seal opened. `tag` is a secret."""
+
+    header: UnverifiedHeader  # verified: only `open_header` makes an Opened
+    tag: bytes
+    rid: str
+    authority: Authority  # of the header alone: exp, ceil, narrowed
+    obligations: int  # of the header, and of the nucleus operator on ceil (computed once)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One delegation: which caveat, and to whom it handed the token."""
+
+    index: int
+    to: str
+    key: bytes
+    purpose: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPrefix:
+    """A chain without its request, authenticated and folded. `tag` is a secret."""
+
+    opened: Opened
+    tag: bytes
+    rids: tuple[str, ...]  # of every prefix, the header's first
+    caveats: tuple[Caveat, ...]
+    authority: Authority
+    holder: Holder
+    depth: int
+    hops: tuple[Hop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedCredential:
+    """What was presented, authenticated. Whether it may be used here and now is step 5 and on."""
+
+    prefix: VerifiedPrefix
+    req: Req | None
+    proven: bool  # the current holder's key signed all of it
+
+
+def open_header(identifier: bytes, keys: Keys) -> Opened:
+    """Steps 2 and 3 for the header. Raises `_Refused`."""
+    try:
+        claimed = header.parse(identifier)
+    except CredentialError as error:
+        raise Refused(1, error.code, error.message) from error
+    # 2. Key ids are looked up in the pinned bundle only; the token brings no key of its own.
+    if claimed.aud != keys.audience or claimed.akid not in keys.audience_keys:
+        raise Refused(2, "audience.unknown", "The token is for another audience or audience key.")
+    issuer_key = keys.issuers.get((claimed.iss, claimed.kid))
+    if issuer_key is None:
+        raise Refused(2, "issuer.unknown", "The issuer's key is not in the pinned bundle.")
+    # 3. The signature covers every byte after it, the seals included.
+    try:
+        verified = header.verify(claimed, issuer_key)
+        root_key = header.open_seal(verified, keys.audience_keys[claimed.akid])
+    except CredentialError as error:
+        raise Refused(3, error.code, error.message) from error
+    tag = chain.first_tag(root_key, identifier)
+    rid = chain.rid(tag)
+    parts: list[tuple[Source, str, Caveat]] = [(Source("header", 0), rid, Exp(claimed.exp))]
+    parts += [(Source("ceil", i), rid, c) for i, c in enumerate(claimed.ceil)]
+    # A budget carried over by an Exchange keeps the counter it had: its original rid.
+    parts += [(Source("narrowed", i), r, c) for i, (r, c) in enumerate(claimed.narrowed)]
+    return Opened(
+        claimed, tag, rid, fold(FULL, parts), nu(header.ceiling(claimed), claimed.obligations)
+    )
+
+
+def split_request(raw: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], bytes | None]:
+    """The caveats before the request, and the request. By its bytes alone: nothing is believed."""
+    if raw and raw[-1].startswith(_REQ):
+        return raw[:-1], raw[-1]
+    return raw, None
+
+
+def check_tag(tag: bytes, req: bytes | None, presented: bytes) -> None:
+    """Step 3 for the chain: the tag over all caveats, compared in constant time."""
+    last = tag if req is None else crypto.mac(tag, req)
+    if not crypto.same(last, presented):
+        raise Refused(3, "token.forged", "The chain's tag does not hold.")
+
+
+def read_prefix(
+    opened: Opened, identifier: bytes, raw: tuple[bytes, ...], tags: list[bytes]
+) -> VerifiedPrefix:
+    """Steps 4 and 8 for a chain whose tag already held: read its caveats, check every hop, fold."""
+    fields = opened.header
+    holder, depth = fields.holder, fields.depth
+    rids = [opened.rid]
+    read: list[Caveat] = []
+    hops: list[Hop] = []
+    try:
+        for index, (data, tag) in enumerate(zip(raw, tags, strict=True), 1):
+            caveat = caveats.parse(data)
+            if type(caveat) is Delegate:
+                _check_hop(caveat, holder, depth, identifier, raw[: index - 1])
+                hops.append(Hop(index, caveat.to, caveat.key, caveat.purpose, caveat.depth))
+                spiffe = caveat.to if caveat.to.startswith("spiffe://") else None
+                holder, depth = Holder(spiffe, caveat.key), caveat.depth
+            elif type(caveat) is Req:
+                raise Refused(3, "token.two_requests", "A request stands before the end.")
+            read.append(caveat)
+            rids.append(chain.rid(tag))
+        authority = fold(
+            opened.authority,
+            [(Source("caveat", i), rids[i], c) for i, c in enumerate(read, 1)],
+        )
+    except CredentialError as error:
+        raise Refused(3, error.code, error.message) from error
+    return VerifiedPrefix(
+        opened,
+        tags[-1] if tags else opened.tag,
+        tuple(rids),
+        tuple(read),
+        authority,
+        holder,
+        depth,
+        tuple(hops),
+    )
+
+
+def _check_hop(
+    hop: Delegate, holder: Holder, depth: int, identifier: bytes, before: tuple[bytes, ...]
+) -> None:
+    # 4. Any defect in any delegation refuses the whole token.
+    if holder.key is None:
+        raise Refused(4, "delegate.no_key", "A token without an Ed25519 holder is not delegated.")
+    if not depth_falls(depth, hop.depth):
+        raise Refused(4, "delegate.depth", "A delegation does not lower the depth.")
+    message = holding.delegate_message(chain.prefix_digest(identifier, before), hop.unsigned)
+    if not crypto.verify(holder.key, message, hop.signature):
+        raise Refused(4, "delegate.signature", "A delegation is not signed by its holder.")
+
+
+def read_request(
+    prefix: VerifiedPrefix, credential: UnverifiedCredential, req: bytes | None
+) -> VerifiedCredential:
+    """The request and its proof, for a chain whose tag already held."""
+    token, proof = credential
+    if req is None:
+        # A proof over nothing in particular could be replayed for anything.
+        if proof is not None:
+            raise Refused(5, "proof.without_request", "A proof needs a request to be bound to.")
+        return VerifiedCredential(prefix, None, False)
+    try:
+        request = caveats.parse(req)
+    except CredentialError as error:
+        raise Refused(5, error.code, error.message) from error
+    if type(request) is not Req:  # pragma: no cover - canonical JSON that starts with ["req",
+        raise Refused(5, "caveat.malformed", "The last caveat is not a request.")
+    proven = False
+    if proof is not None:
+        key = prefix.holder.key
+        message = holding.PROOF_DOMAIN + chain.prefix_digest(token.identifier, token.caveats)
+        if key is None or not crypto.verify(key, message, proof):
+            raise Refused(5, "proof.signature", "The proof is not the current holder's.")
+        proven = True
+    return VerifiedCredential(prefix, request, proven)
+
+
+def read_credential(text: str) -> UnverifiedCredential:
+    """Step 1. Raises `Refused`."""
+    try:
+        return chain.read_credential(text)
+    except CredentialError as error:
+        raise Refused(1, error.code, error.message) from error
+
+
+class Refused(Exception):
+    """Carries a Deny out of the steps above; it never leaves this room."""
+
+    def __init__(self, step: int, code: str, detail: str) -> None:
+        super().__init__(code)
+        self.deny = Deny(step, code, detail)
+
+
+def authenticate(text: str, keys: Keys) -> VerifiedCredential | Deny:
+    """Steps 1 to 4 on one credential, with no memory of any other."""
+    try:
+        credential = read_credential(text)
+        token = credential.token
+        raw, req = split_request(token.caveats)
+        opened = open_header(token.identifier, keys)
+        tags = chain.next_tags(opened.tag, raw)
+        check_tag(tags[-1] if tags else opened.tag, req, token.tag)
+        return read_request(read_prefix(opened, token.identifier, raw, tags), credential, req)
+    except Refused as refused:
+        return refused.deny

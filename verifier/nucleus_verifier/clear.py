@@ -1,0 +1,372 @@
+"""Law: whoever was authenticated is judged here, against facts, in ten steps that only refuse.
+
+    5 request binding, replay · 6 revocation · 7 time · 8 fold · 9 level · 10 scopes ·
+    11 budget · 12 hard flow denials · 13 obligations, inputs, gate · 14 intent
+
+Any Deny beats any Ask. Ask comes only at step 13 and lists every obligation at once. Step 8, the
+fold, is a value the credential already carries: it depends on nothing but the chain.
+"""
+
+from __future__ import annotations
+
+from nucleus_tokens import approvals
+from nucleus_tokens.authority import args_admit, fixed_by_ceil, scope_admits
+from nucleus_tokens.caveats import Arg, Scope
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.lattice import READS, known, level_of, obliged, with_level
+from nucleus_tokens.limits import APPROVALS_PER_CALL, SKEW
+from nucleus_tokens.exposure import gates, leq
+from nucleus_tokens.names import FLOW_RULES, OPERATIONS
+from nucleus_tokens.sinks import flow_failures, known_sink, reversible, secret_to_exfil
+from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix
+from nucleus_verifier.decision import Allow, Ask, Decision, Deny, Intent, Obligation, Spend
+from nucleus_verifier.facts import RESOURCE_KINDS, Call, Facts
+from nucleus_verifier.verdict import (
+    ALLOW,
+    ASK_GATE,
+    ASK_INPUTS,
+    ASK_PAYLOAD,
+    ASK_STATIC,
+    asks,
+    budget_suffices,
+    denials,
+    time_valid,
+    verdict,
+)
+
+# How long a nonce is remembered: a request older than this is refused for its age.
+NONCE_SECONDS = 2 * SKEW
+
+
+def clear(credential: VerifiedCredential, call: Call, facts: Facts) -> Decision:
+    """Steps 5 to 14 for an authenticated credential."""
+    return (
+        _bound(credential, call, facts)
+        or _revoked(credential.prefix, facts)
+        or _time(credential.prefix, facts)
+        or _permitted(credential.prefix, call, facts)
+        or _decided(credential, call, facts)
+    )
+
+
+def reconsider(credential: VerifiedCredential, call: Call, facts: Facts) -> Decision:
+    """Steps 6 to 14 again, for a call that waited or an effect that still runs.
+
+    Freshness, nonce and peer were judged at arrival and stay judged; everything else is asked
+    anew with the facts of now.
+    """
+    return (
+        _revoked(credential.prefix, facts)
+        or _time(credential.prefix, facts)
+        or _permitted(credential.prefix, call, facts)
+        or _decided(credential, call, facts)
+    )
+
+
+# 5. Request binding and replay ------------------------------------------------------------------
+
+
+def _bound(credential: VerifiedCredential, call: Call, facts: Facts) -> Deny | None:
+    holder, req = credential.prefix.holder, credential.req
+    if req is None:
+        # Without a request there must be another reason to believe that the holder is there: the
+        # private pipe of a mediator that holds the token, the holder's own mTLS connection, or
+        # the issuer's word that whoever bears this token may use it.
+        if facts.channel == "held" or holder.bearer:
+            return None
+        if holder.spiffe is not None and holder.key is None and holder.spiffe == facts.peer:
+            return None
+        return Deny(5, "request.missing", "A carried token needs a request and a proof.")
+    if holder.spiffe is not None and holder.spiffe != facts.peer:
+        return Deny(5, "holder.peer", "The connection is not the holder's.")
+    if holder.key is not None and not credential.proven:
+        return Deny(5, "proof.missing", "The holder did not sign this request.")
+    if req.tool != call.tool or req.args != call.args_digest.hex():
+        return Deny(5, "request.other_call", "The request is bound to another call.")
+    if req.instance != facts.instance:
+        return Deny(5, "request.other_verifier", "The request is bound to another verifier.")
+    if not -SKEW <= req.time - facts.arrived <= SKEW:
+        return Deny(5, "request.stale", "The request is too old, or from the future.")
+    if facts.nonce_seen:
+        return Deny(5, "request.replayed", "The request was seen before.")
+    return None
+
+
+# 6. Revocation ----------------------------------------------------------------------------------
+
+
+def _revoked(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
+    if not facts.lease_ok:
+        return Deny(6, "revocation.stale", "The list of revocations is too old to allow anything.")
+    if not facts.revoked.isdisjoint(prefix.rids):
+        return Deny(6, "token.revoked", "The token, or one it was made from, was revoked.")
+    if not facts.revoked.isdisjoint(prefix.opened.header.ancestors):
+        return Deny(6, "token.revoked", "The token this one was exchanged for was revoked.")
+    return None
+
+
+# 7. Time ----------------------------------------------------------------------------------------
+
+
+def _time(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
+    if not facts.clock_ok:
+        return Deny(7, "clock.stepped_back", "The clock stepped back; nothing is allowed by it.")
+    authority = prefix.authority
+    start = max(authority.nbf, prefix.opened.header.iat) - SKEW
+    if not time_valid(start, authority.exp, facts.now):
+        if facts.now >= authority.exp:
+            return Deny(7, "token.expired", "The token has expired.")
+        return Deny(7, "token.not_yet_valid", "The token is not valid yet.")
+    return None
+
+
+# 9 to 12. What no approval can cure -------------------------------------------------------------
+
+
+def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
+    authority, operation = prefix.authority, call.operation
+    # 9. The level of the one operation this call is.
+    level = level_of(authority.levels, operation) if known(operation) else 0
+    if level == 0:
+        return Deny(9, "level.never", "The token does not permit this operation.")
+    if not leq(facts.wall.bits | facts.tree.bits, authority.exposure):
+        return Deny(9, "exposure.exceeded", "The session has seen more than the token allows.")
+    # 10. Every scope of a kind the operation may touch, and every rule on the arguments.
+    kinds = RESOURCE_KINDS[operation]
+    for source, scope in authority.scopes:
+        if scope.kind == "tool":
+            values: tuple[object, ...] | None = (call.tool,)
+        elif scope.kind in kinds:
+            values = call.resources.get(scope.kind)
+        else:
+            continue
+        if values is None:
+            return Deny(
+                10, "scope.unknown", f"Which {scope.kind} the call touches is not known.", source
+            )
+        if not scope_admits(scope, values):
+            return Deny(10, "scope.outside", f"The {scope.kind} is outside the scope.", source)
+    for source, arg in authority.args:
+        if not args_admit(arg, call.tool, call.args):
+            return Deny(10, "scope.arguments", "The arguments are outside the scope.", source)
+    # 11. Every counter above this call, by what the proxy says it costs.
+    for counter in authority.counters:
+        spent = facts.spent.get(counter.id)
+        if spent is None:
+            return Deny(11, "budget.unknown", "What was spent is not known.", counter.source)
+        if not budget_suffices(spent, _cost(call, counter.unit), counter.limit):
+            return Deny(
+                11, "budget.exhausted", f"The budget of {counter.unit} is used up.", counter.source
+            )
+    account = prefix.opened.header.account
+    if account is not None:
+        for unit, limit in account[1]:
+            spent = facts.spent.get(account_counter(account[0], unit))
+            if spent is None:
+                return Deny(11, "budget.unknown", "What the account spent is not known.")
+            if not budget_suffices(spent, _cost(call, unit), limit):
+                return Deny(11, "budget.exhausted", f"The account's {unit} are used up.")
+    # 12. A secret on its way out, a release that is not valid, a sink nobody knows.
+    if not known_sink(call.sink):
+        return Deny(12, "flow.unknown_sink", "Where the call writes to is not known.")
+    if denials(level, secret_to_exfil(call.label, call.sink), call.bad_declassification):
+        if call.bad_declassification:
+            return Deny(12, "flow.bad_declassification", "The declassification is not valid.")
+        return Deny(12, "flow.secret", "A secret would leave.")
+    return None
+
+
+def _cost(call: Call, unit: str) -> int:
+    return 1 if unit == "calls" else call.costs.get(unit, 0)
+
+
+def account_counter(account: str, unit: str) -> str:
+    """The counter of a budget account, which survives re-issuance."""
+    return f"account:{account}/{unit}"
+
+
+def approval_counter(approval_id: str) -> str:
+    """The counter of one approval's uses."""
+    return f"approval:{approval_id}/uses"
+
+
+# 13. Obligations, inputs and the gate -------------------------------------------------------------
+
+
+def evidence(prefix: VerifiedPrefix, call: Call, facts: Facts) -> tuple[str, ...]:
+    """The selectors without positive evidence; empty means every one has it.
+
+    A call that is not a read and names nothing it acts on has no evidence at all: it gets the
+    pointer of the whole arguments.
+    """
+    ceil = prefix.opened.header.ceil
+    missing = tuple(
+        s.pointer
+        for s in call.selectors
+        if s.pointer not in facts.evidence
+        and not fixed_by_ceil(ceil, call.tool, call.args, s.pointer, s.kind, s.value)
+    )
+    if not call.selectors and not with_level(call.operation, 2) & READS:
+        return ("",)
+    return missing
+
+
+def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decision:
+    prefix = credential.prefix
+    authority = prefix.authority
+    operation = call.operation
+    obligations = (
+        prefix.opened.obligations | authority.obligations | facts.policy.obligations
+    )
+    static = obliged(obligations, operation) or call.tool in facts.policy.tool_obligations
+    exposure = facts.wall.bits | facts.tree.bits
+    missing = evidence(prefix, call, facts)
+    failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
+    asked = asks(
+        level_of(authority.levels, operation),
+        static,
+        gates(exposure, call.projects),
+        failures == 0,
+        reversible(call.sink),
+        not missing,
+        facts.policy.gate == "evidence",
+    )
+    if asked == 0:
+        return Allow(_intent(credential, call, facts, (), ()))
+    owed = _owed(asked, operation, missing, failures)
+    spends, discharged = _discharge(prefix, call, facts, owed)
+    left = tuple(o for o in owed if o.id not in discharged)
+    if verdict(0, asked, 0 if left else asked) == ALLOW:
+        return Allow(_intent(credential, call, facts, spends, tuple(o.id for o in owed)))
+    return Ask(
+        left, prefix.opened.header.tid, prefix.rids[-1], facts.wall.id, operation, call.digest
+    )
+
+
+def _owed(
+    asked: int, operation: int, missing: tuple[str, ...], failures: int
+) -> tuple[Obligation, ...]:
+    """Every obligation by name. An id says what is answered for, and no two mean the same."""
+    name = OPERATIONS[operation]
+    owed = []
+    if asked & ASK_STATIC:
+        owed.append(Obligation(f"op:{name}", f"{name} needs an approval under this token"))
+    if asked & ASK_INPUTS:
+        owed += [
+            Obligation(f"input:{p}", f"nothing vouches for the argument {p or 'list'}")
+            for p in missing
+        ]
+    if asked & ASK_PAYLOAD:
+        owed += [
+            Obligation(f"flow:{rule}", f"what would be written fails the sink's {rule} rule")
+            for i, rule in enumerate(FLOW_RULES[1:])
+            if failures >> i & 1
+        ]
+    if asked & ASK_GATE:
+        owed.append(
+            Obligation(
+                "gate:exposure",
+                "private data, untrusted content and a way out would meet in this session",
+            )
+        )
+    return tuple(owed)
+
+
+def _discharge(
+    prefix: VerifiedPrefix, call: Call, facts: Facts, owed: tuple[Obligation, ...]
+) -> tuple[tuple[Spend, ...], frozenset[str]]:
+    """Which obligations valid approvals answer for, and the uses to spend for it."""
+    needed = facts.policy.quorum.get(call.operation, 1)
+    voices: dict[str, set[bytes]] = {o.id: set() for o in owed}
+    spends = []
+    for data in facts.approvals[:APPROVALS_PER_CALL]:
+        try:
+            approval = approvals.parse(data)
+        except CredentialError:
+            continue
+        # Only an approval that still adds a voice is used, and spent.
+        wanted = [o for o in approval.obligations if o in voices and len(voices[o]) < needed]
+        key = _approver_key(approval, prefix, call, facts) if wanted else None
+        new = [o for o in wanted if key is not None and key not in voices[o]]
+        if key is not None and new:
+            for obligation in new:
+                voices[obligation].add(key)
+            spends.append(Spend(approval_counter(approval.id), 1, approval.count))
+    return tuple(spends), frozenset(o for o, keys in voices.items() if len(keys) >= needed)
+
+
+def _approver_key(
+    approval: approvals.UnverifiedApproval, prefix: VerifiedPrefix, call: Call, facts: Facts
+) -> bytes | None:
+    """The key of an approver who may say this, said it of this very prefix and call, in time."""
+    approver = facts.keys.approvers.get(approval.approver)
+    if approver is None or not obliged(approver.operations, call.operation):
+        return None
+    holders = {prefix.opened.header.holder.key, *(hop.key for hop in prefix.hops)}
+    if approver.key in holders:
+        return None
+    if (
+        approval.tid != prefix.opened.header.tid
+        or approval.rid != prefix.rids[-1]
+        or approval.cell != facts.wall.id
+        or facts.now >= approval.not_after
+    ):
+        return None
+    if approval.digest is not None:
+        if approval.digest != call.digest.hex():
+            return None
+    elif not all(_matches(c, call) for c in approval.pattern or (None,)):
+        return None
+    used = facts.spent.get(approval_counter(approval.id))
+    if used is None or not budget_suffices(used, 1, approval.count):
+        return None
+    return approver.key if approvals.signature_holds(approval, approver.key) else None
+
+
+def _matches(caveat: object, call: Call) -> bool:
+    if type(caveat) is Scope:
+        values = (call.tool,) if caveat.kind == "tool" else call.resources.get(caveat.kind)
+        # An approval is for what it names: a call that touches none of it is another call.
+        return bool(values) and scope_admits(caveat, values or ())
+    # An `arg` pattern of another tool would hold vacuously.
+    return (
+        type(caveat) is Arg
+        and caveat.tool == call.tool
+        and args_admit(caveat, call.tool, call.args)
+    )
+
+
+# 14. Intent -------------------------------------------------------------------------------------
+
+
+def _intent(
+    credential: VerifiedCredential,
+    call: Call,
+    facts: Facts,
+    approval_spends: tuple[Spend, ...],
+    discharged: tuple[str, ...],
+) -> Intent:
+    prefix = credential.prefix
+    fields = prefix.opened.header
+    spends = [
+        Spend(c.id, _cost(call, c.unit), c.limit) for c in prefix.authority.counters
+    ]
+    if fields.account is not None:
+        name, limits = fields.account
+        spends += [Spend(account_counter(name, u), _cost(call, u), n) for u, n in limits]
+    req = credential.req
+    return Intent(
+        tid=fields.tid,
+        rid=prefix.rids[-1],
+        rids=prefix.rids,
+        ancestors=fields.ancestors,
+        nonce=None if req is None else (req.nonce, facts.arrived + NONCE_SECONDS),
+        spends=(*spends, *approval_spends),
+        cells=(facts.wall, facts.tree),
+        raised=call.records,
+        operation=call.operation,
+        tool=call.tool,
+        call_digest=call.digest,
+        expires=prefix.authority.exp,
+        discharged=discharged,
+    )

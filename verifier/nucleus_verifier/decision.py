@@ -1,0 +1,116 @@
+"""Law: a decision is a value with its reasons. It is never a bool and never an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from nucleus_tokens.authority import Source
+from nucleus_verifier.facts import Cell
+
+# The fourteen steps of docs/spec/decide.md.
+STEPS: Final = (
+    "",
+    "parse",
+    "audience and keys",
+    "authenticate",
+    "holder and delegations",
+    "request binding and replay",
+    "revocation",
+    "time",
+    "fold",
+    "level",
+    "scopes",
+    "budget",
+    "hard flow denials",
+    "obligations, inputs and gate",
+    "intent",
+)
+# Up to this step the caller may be a stranger, and gets one constant answer.
+LAST_SILENT_STEP: Final = 5
+REFUSED: Final = "credential.refused"
+
+
+class _NoTruth:
+    __slots__ = ()
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a decision has no truth value: match on Allow, Ask and Deny")
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Something a person must answer for before the call may run."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Add `amount` to a counter if it then stays within `limit`; otherwise the commit fails."""
+
+    counter: str
+    amount: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """All that commit must make durable, in one transaction, before an effect may run."""
+
+    tid: str
+    rid: str  # of the presented prefix without req
+    rids: tuple[str, ...]
+    ancestors: tuple[str, ...]
+    nonce: tuple[str, int] | None  # (nonce, unix seconds until which it must be remembered)
+    spends: tuple[Spend, ...]
+    cells: tuple[Cell, Cell]  # as they were read
+    raised: int  # exposure bits both cells rise by
+    operation: int
+    tool: str
+    call_digest: bytes
+    expires: int  # unix seconds: the authority under which this was decided ends then
+    discharged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allow(_NoTruth):
+    """The call may run once `intent` is committed."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(_NoTruth):
+    """The call may run if these obligations are discharged; all of them are listed."""
+
+    obligations: tuple[Obligation, ...]
+    tid: str
+    rid: str
+    cell: str
+    operation: int
+    call_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deny(_NoTruth):
+    """The call may not run. No approval changes that."""
+
+    step: int
+    code: str
+    detail: str
+    source: Source | None = None
+
+    @property
+    def public_code(self) -> str:
+        """What a caller may be told: nothing but a constant while it may be a stranger."""
+        return self.code if self.step > LAST_SILENT_STEP else REFUSED
+
+    @property
+    def public_detail(self) -> str:
+        """One sentence for the caller."""
+        return self.detail if self.step > LAST_SILENT_STEP else "The credential was refused."
+
+
+Decision = Allow | Ask | Deny

@@ -1,0 +1,156 @@
+"""Law: everything the kernel knows of the world is in these values; they are made before it runs.
+
+`Call` is what the proxy parsed and resolved, once. `Facts` is its one look at the world. A field
+that is not known says so (`None`, or a missing counter) and counts against the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from nucleus_tokens import arguments, crypto
+from nucleus_tokens.lattice import (
+    CREATE_PR,
+    EDIT_FILES,
+    GIT_COMMIT,
+    GIT_PUSH,
+    GLOB_SEARCH,
+    GREP_SEARCH,
+    MANAGE_PODS,
+    READ_FILES,
+    RUN_BASH,
+    SPAWN_AGENT,
+    WEB_FETCH,
+    WEB_SEARCH,
+    WRITE_FILES,
+)
+
+# Which kinds of resource each operation may touch. A scope of a kind listed here must be met by
+# known resources; an opaque operation may touch all of them. `tool` applies to every call.
+RESOURCE_KINDS: Final[Mapping[int, frozenset[str]]] = MappingProxyType(
+    {
+        READ_FILES: frozenset(("path",)),
+        WRITE_FILES: frozenset(("path",)),
+        EDIT_FILES: frozenset(("path",)),
+        RUN_BASH: frozenset(("path", "host", "cmd", "ref")),
+        GLOB_SEARCH: frozenset(("path",)),
+        GREP_SEARCH: frozenset(("path",)),
+        WEB_SEARCH: frozenset(("host",)),
+        WEB_FETCH: frozenset(("host",)),
+        GIT_COMMIT: frozenset(("path", "ref")),
+        GIT_PUSH: frozenset(("path", "host", "ref")),
+        CREATE_PR: frozenset(("host", "ref")),
+        MANAGE_PODS: frozenset(("host",)),
+        SPAWN_AGENT: frozenset(("path",)),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """An argument that chooses what is acted on, with the value the proxy resolved it to."""
+
+    pointer: str
+    kind: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, canonical once: what is judged here is what will be done.
+
+    `resources` maps a kind to the resolved values, or to None where they are not known; a kind
+    that is absent is not known either. `records` and `projects` are exposure bits. `costs` maps
+    units to whole numbers; `calls` is always 1.
+    """
+
+    tool: str
+    operation: int
+    args: Any
+    sink: int
+    resources: Mapping[str, tuple[Any, ...] | None]
+    selectors: tuple[Selector, ...]
+    records: int
+    projects: int
+    label: int
+    observed: int = 0
+    ttl: int = 0
+    costs: Mapping[str, int] = field(default_factory=dict)
+    bad_declassification: bool = False
+
+    @cached_property
+    def args_digest(self) -> bytes:
+        """SHA-256 of the arguments in RFC 8785 form, computed from what was parsed."""
+        return arguments.args_digest(self.args)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What an approval of this one call is bound to: the tool and its arguments."""
+        tool = self.tool.encode("utf-8")
+        return crypto.sha256(
+            b"nucleus/call/v1\0" + len(tool).to_bytes(4, "big") + tool + self.args_digest
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Who may approve which operations (a 13-bit set)."""
+
+    key: bytes
+    operations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The pinned bundle of one audience. What is not listed here does not exist."""
+
+    audience: str
+    audience_keys: Mapping[str, bytes]  # akid -> X25519 private key
+    issuers: Mapping[tuple[str, str], bytes]  # (iss, kid) -> Ed25519 public key
+    approvers: Mapping[str, Approver]  # key id -> approver
+    epoch: int = 0  # changes whenever the bundle does: caches are keyed by it
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An exposure cell as it was read: commit succeeds only against this version."""
+
+    id: str
+    version: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator of the verifier demands beyond the token. It can only add."""
+
+    gate: Literal["ask", "evidence"] = "ask"
+    obligations: int = 0
+    tool_obligations: Set[str] = frozenset()
+    quorum: Mapping[int, int] = field(default_factory=dict)  # operation -> approvers needed
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The only look at the world, taken before deciding. Times are unix seconds."""
+
+    keys: Keys
+    now: int
+    arrived: int
+    instance: str
+    channel: Literal["held", "carried"]
+    peer: str | None  # the SPIFFE ID of the mTLS peer
+    clock_ok: bool
+    lease_ok: bool
+    nonce_seen: bool
+    revoked: Set[str]
+    spent: Mapping[str, int]
+    wall: Cell
+    tree: Cell
+    approvals: tuple[bytes, ...] = ()
+    evidence: Set[str] = frozenset()  # pointers for which the proxy holds positive evidence
+    policy: Policy = Policy()
