@@ -72,16 +72,6 @@ def test_only_declared_dependencies_are_imported() -> None:
     assert not wrong, f"declare it in pyproject.toml or do without it: {wrong}"
 
 
-def test_tests_are_never_imported_by_the_product() -> None:
-    wrong = [
-        shown(path)
-        for module, path in modules().items()
-        for found in imports(module, path)
-        if found.name.split(".")[0] in {"tests", "bench", "proofs", "examples"}
-    ]
-    assert not wrong, f"the wheel holds none of these folders: {wrong}"
-
-
 def _import_names(requirements: list[str]) -> set[str]:
     names = set()
     for requirement in requirements:
