@@ -1,0 +1,202 @@
+"""Labels as sets of defects against labels as records of enums."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nucleus_tokens import exposure as E
+from nucleus_tokens import labels as B
+from nucleus_tokens import names as N
+from tests.algebra import reference as R
+from tests.algebra.reference import LABELS, LAW, Auth, Conf, Deriv, Integ, Label
+
+EVERY = R.labels(R.PROVS)
+NO_PROV = [frozenset[str]()]
+BASE = Label(Conf.PUBLIC, Integ.TRUSTED, Auth.DIRECTIVE, frozenset(), Deriv.DET)
+
+
+def _axes() -> dict[str, list[Label]]:
+    """For each axis all its values, the rest clean."""
+    c, i, a, p, d = BASE.conf, BASE.integ, BASE.auth, BASE.prov, BASE.deriv
+    return {
+        "conf": [Label(x, i, a, p, d) for x in Conf],
+        "integ": [Label(c, x, a, p, d) for x in Integ],
+        "auth": [Label(c, i, x, p, d) for x in Auth],
+        "prov": [Label(c, i, a, x, d) for x in R.PROVS],
+        "deriv": [Label(c, i, a, p, x) for x in Deriv],
+    }
+
+
+# -- 1. the encoding -------------------------------------------------------------------------
+
+
+def test_the_valid_labels_are_exactly_the_11520() -> None:
+    packed = {label.pack() for label in EVERY}
+    assert len(packed) == len(EVERY) == 11520
+    assert {raw for raw in range(0x10000) if B.valid(raw)} == packed
+    assert not B.valid(0x10000)
+    assert not B.valid(-1)
+
+
+def test_make_and_the_accessors_are_inverse_on_every_label() -> None:
+    kinds = list(Deriv)
+    for label in EVERY:
+        raw = label.pack()
+        sources = R.pack_set(label.prov, R.SOURCES)
+        assert B.make(label.conf, label.integ, label.auth, sources, kinds.index(label.deriv)) == raw
+        assert B.conf(raw) == label.conf
+        assert B.integ(raw) == label.integ
+        assert B.authority(raw) == label.auth
+        assert B.provenance(raw) == sources
+        assert B.derivation(raw) == kinds.index(label.deriv)
+
+
+def test_ends_and_default() -> None:
+    assert BASE.pack() == B.BOTTOM
+    worst = Label(Conf.SECRET, Integ.ADVERSARIAL, Auth.NONE, R.PROVS[-1], Deriv.OPAQUE)
+    assert worst.pack() == B.TOP
+    default = Label(Conf.PUBLIC, Integ.UNTRUSTED, Auth.NONE, frozenset(), Deriv.DET)
+    assert default.pack() == B.DEFAULT
+
+
+def test_a_level_that_does_not_exist_is_the_worst() -> None:
+    for wrong in (-1, 5, 99):
+        assert B.conf_bits(wrong) == B.CONF_MASK
+        assert B.integ_bits(wrong) == B.INTEG_MASK
+        assert B.auth_bits(wrong) == B.AUTH_MASK
+        assert B.deriv_bits(wrong) == B.DERIV_MASK
+        assert B.make(wrong, wrong, wrong, -1, wrong) == B.TOP
+    assert B.prov_bits(64) == B.PROV_MASK
+
+
+def test_an_invalid_label_reads_as_its_worst_bit() -> None:
+    assert B.conf(0x02) == B.SECRET
+    assert B.integ(0x08) == B.ADVERSARIAL
+    assert B.authority(0x40) == B.NO_AUTHORITY
+    assert B.authority(0x20) == B.INFORMATIONAL
+    assert B.derivation(0x8000) == B.OPAQUE_EXTERNAL
+
+
+# -- 2. join and order -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", ["conf", "integ", "auth", "deriv", "prov"])
+def test_join_laws_exhaustively_on_each_axis(axis: str) -> None:
+    values = _axes()[axis]
+    for a, b in product(values, repeat=2):
+        x, y = a.pack(), b.pack()
+        assert B.join(x, y) == a.join(b).pack()
+        assert B.flows_to(x, y) == a.flows_to(b)
+        assert B.join(x, y) == B.join(y, x)
+        assert B.join(x, x) == x == B.join(x, B.BOTTOM)
+        assert B.flows_to(x, B.join(x, y))
+        assert B.valid(B.join(x, y))
+    few = values if len(values) < 10 else values[::7]
+    for a, b, c in product(few, repeat=3):
+        x, y, z = a.pack(), b.pack(), c.pack()
+        assert B.join(x, B.join(y, z)) == B.join(B.join(x, y), z)
+        assert (B.flows_to(x, z) and B.flows_to(y, z)) == B.flows_to(B.join(x, y), z)
+
+
+@LAW
+@given(LABELS, LABELS, LABELS)
+def test_join_is_a_semilattice_and_flows_to_its_order(a: Label, b: Label, c: Label) -> None:
+    x, y, z = a.pack(), b.pack(), c.pack()
+    assert B.join(x, y) == a.join(b).pack()
+    assert B.flows_to(x, y) == a.flows_to(b) == (B.join(x, y) == y)
+    assert B.join(x, B.join(y, z)) == B.join(B.join(x, y), z)
+    # monotone: worse in, worse out
+    assert B.flows_to(B.join(x, y), B.join(B.join(x, z), y))
+    assert B.propagate(x, (y, z)) == a.join(b).join(c).pack()
+    assert B.propagate(x, ()) == x
+
+
+def test_absorbing_elements() -> None:
+    for label in EVERY:
+        x = label.pack()
+        assert B.conf(B.join(x, B.conf_bits(B.SECRET))) == B.SECRET
+        assert B.integ(B.join(x, B.integ_bits(B.ADVERSARIAL))) == B.ADVERSARIAL
+        assert B.authority(B.join(x, B.auth_bits(B.NO_AUTHORITY))) == B.NO_AUTHORITY
+        assert B.derivation(B.join(x, B.deriv_bits(B.OPAQUE_EXTERNAL))) == B.OPAQUE_EXTERNAL
+        assert B.join(x, B.TOP) == B.TOP
+
+
+def test_ai_and_human_make_mixed() -> None:
+    made = B.join(B.deriv_bits(B.AI_DERIVED), B.deriv_bits(B.HUMAN_PROMOTED))
+    assert B.derivation(made) == B.MIXED
+
+
+# -- 3. intrinsic labels, exposure, freshness ------------------------------------------------
+
+
+def test_intrinsic_labels_are_the_table() -> None:
+    assert set(N.NODE_KINDS) == set(R.NODES)
+    for kind, (label, ttl) in R.NODES.items():
+        assert N.node_label(kind) == (label.pack(), ttl), kind
+    assert N.node_label("a kind of tomorrow") == N.node_label("web_content")
+
+
+def test_the_bridge_to_exposure_preserves_joins() -> None:
+    few = R.labels([frozenset(), frozenset({"web"})])[::3]
+    for label in few:
+        private = {R.Leg.P} if label.conf >= Conf.INTERNAL else set[R.Leg]()
+        untrusted = {R.Leg.U} if label.integ <= Integ.UNTRUSTED else set[R.Leg]()
+        assert B.to_exposure(label.pack()) == R.legs(private | untrusted)
+    for a, b in product(few, repeat=2):
+        x, y = a.pack(), b.pack()
+        assert B.to_exposure(B.join(x, y)) == E.join(B.to_exposure(x), B.to_exposure(y))
+
+
+TIMES = st.integers(0, 10**6)
+
+
+@LAW
+@given(TIMES, TIMES, TIMES, TIMES, TIMES, TIMES, TIMES)
+def test_freshness(o1: int, o2: int, o3: int, t1: int, t2: int, t3: int, now: int) -> None:
+    assert B.join_observed(o1, o2) == min(o1, o2)
+    assert B.join_ttl(t1, t2) == (min(t for t in (t1, t2) if t) if t1 or t2 else 0)
+    assert B.join_ttl(t1, B.join_ttl(t2, t3)) == B.join_ttl(B.join_ttl(t1, t2), t3)
+    assert B.join_ttl(0, t1) == t1 == B.join_ttl(t1, 0)
+    # a mixture is stale as soon as either part is
+    mixed = B.expired(B.join_observed(o1, o2), B.join_ttl(t1, t2), now)
+    if B.expired(o1, t1, now) or B.expired(o2, t2, now):
+        assert mixed
+    assert B.expired(o1, t1, now) == (t1 > 0 and now > o1 + t1)
+
+
+def test_freshness_at_its_edges() -> None:
+    assert not B.expired(100, 10, 110)
+    assert B.expired(100, 10, 111)
+    assert not B.expired(0, 0, 10**12)
+    assert B.expired(100, -1, 100)
+
+
+# -- 4. declassification ---------------------------------------------------------------------
+
+
+def test_declassification_moves_exactly_the_named_step_on_every_label() -> None:
+    few = R.labels([frozenset(), frozenset({"web", "user"})])
+    steps = range(-1, 5)
+    for label, src, dst in product(few, steps, steps):
+        x = label.pack()
+        lowers = label.conf == src and 0 <= dst < src
+        lower = Label(Conf(dst), *_rest(label)[1:]).pack() if lowers else x
+        assert B.lowers_conf(x, src, dst) == lowers
+        assert B.lower_conf(x, src, dst) == lower
+        raises = label.integ == src and src < dst <= 2
+        assert B.raises_integ(x, src, dst) == raises
+        after = Label(label.conf, Integ(dst), *_rest(label)[2:]).pack() if raises else x
+        assert B.raise_integ(x, src, dst) == after
+        raises = label.auth == src and src < dst <= 3
+        assert B.raises_authority(x, src, dst) == raises
+        if raises:
+            after = Label(label.conf, label.integ, Auth(dst), label.prov, label.deriv).pack()
+            assert B.raise_authority(x, src, dst) == after
+        else:
+            assert B.raise_authority(x, src, dst) == x
+
+
+def _rest(label: Label) -> tuple[Conf, Integ, Auth, frozenset[str], Deriv]:
+    return label.conf, label.integ, label.auth, label.prov, label.deriv

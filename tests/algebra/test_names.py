@@ -1,0 +1,116 @@
+"""Names to numbers and back; whatever is not a name is refused."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import pytest
+from hypothesis import given
+
+from nucleus_tokens import labels as B
+from nucleus_tokens import lattice as L
+from nucleus_tokens import names as N
+from tests.algebra import reference as R
+from tests.algebra.reference import CAPS, LAW, Caps, pack
+
+
+def test_every_constant_of_an_operation_is_its_position() -> None:
+    assert list(N.OPERATIONS) == R.OPS
+    assert len(N.OPERATIONS) == L.DIMS
+    for i, name in enumerate(N.OPERATIONS):
+        assert getattr(L, name.upper()) == i == N.operation(name)
+    assert [getattr(L, name.upper()) for name in N.LEVELS] == [0, 1, 2]
+
+
+@LAW
+@given(CAPS)
+def test_levels_round_trip(a: Caps) -> None:
+    words = {op: N.LEVELS[level] for op, level in a.items()}
+    assert N.pack_levels(words) == pack(a)
+    assert N.unpack_levels(pack(a)) == words
+    assert list(N.unpack_levels(pack(a))) == R.OPS
+
+
+def test_what_is_not_named_takes_the_default() -> None:
+    assert N.pack_levels({}) == L.BOTTOM
+    assert N.pack_levels({}, default="always") == L.TOP
+    cap = N.pack_levels({"git_push": "never"}, default="always")
+    assert cap == L.TOP & ~L.with_level(L.GIT_PUSH, L.ALWAYS)
+
+
+class Sly(str):
+    """Equal to a name, but not a str: its equality could change between two looks."""
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"read_files": "sometimes"},
+        {"read_file": "always"},
+        {"READ_FILES": "always"},
+        {"read-files": "always"},
+        {"read_files": ""},
+        {"read_files": "Always"},
+        {"read_files": 2},
+        {"read_files": None},
+        {"read_files": ["always"]},
+        {0: "always"},
+        {Sly("read_files"): "always"},
+        {"read_files": Sly("always")},
+    ],
+)
+def test_unknown_names_are_refused(levels: object) -> None:
+    with pytest.raises(ValueError, match="unknown"):
+        N.pack_levels(cast(Mapping[str, str], levels))
+
+
+def test_sets_refuse_what_they_do_not_know() -> None:
+    for bad in ("private_data", ["private"], [["private_data"]], [1]):
+        with pytest.raises(ValueError):
+            N.exposure_bits(cast(list[str], bad))
+    for bits in (8, -1, 1 << 40):
+        with pytest.raises(ValueError):
+            N.exposure_names(bits)
+    for bits in (1 << 13, -1):
+        with pytest.raises(ValueError):
+            N.obligation_names(bits)
+    with pytest.raises(ValueError):
+        N.obligation_bits(["git_push", "force_push"])
+    with pytest.raises(ValueError):
+        N.sink("somewhere")
+    with pytest.raises(ValueError):
+        N.pack_levels({}, default="all")
+
+
+def test_unpack_refuses_what_is_no_capability() -> None:
+    for raw in (2, 1 << 26, -1):
+        with pytest.raises(ValueError):
+            N.unpack_levels(raw)
+
+
+def test_labels_round_trip_in_words() -> None:
+    for label in R.labels(R.PROVS[::9]):
+        words = N.describe_label(label.pack())
+        assert words["confidentiality"] == label.conf.name.lower()
+        assert words["integrity"] == label.integ.name.lower()
+        assert words["authority"] == label.auth.name.lower()
+        assert set(words["provenance"]) == label.prov
+        assert words["derivation"] == label.deriv.value
+        made = N.make_label(
+            str(words["confidentiality"]),
+            str(words["integrity"]),
+            str(words["authority"]),
+            words["provenance"],
+            str(words["derivation"]),
+        )
+        assert made == label.pack()
+    with pytest.raises(ValueError):
+        N.describe_label(0x02)
+    with pytest.raises(ValueError):
+        N.make_label("public", "trusted", "directive", ["nobody"], "deterministic")
+    assert B.valid(B.DEFAULT)
+
+
+def test_tables_cannot_be_written_to() -> None:
+    for table in (N.OPERATION_NUMBER, N.LEVEL_NUMBER, N.GROUPS, N.NODE_KINDS, N.SINK_NUMBER):
+        with pytest.raises(TypeError):
+            cast(dict[str, object], table)["read_files"] = 0
