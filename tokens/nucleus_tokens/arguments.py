@@ -83,13 +83,18 @@ def _number(value: float) -> str:
     digits = digits.rstrip("0")
     sign = "-" if value < 0 else ""
     if 0 < point <= 21:
-        return sign + (digits[:point] + "." + digits[point:] if len(digits) > point else
-                       digits.ljust(point, "0"))
+        return sign + (
+            digits[:point] + "." + digits[point:]
+            if len(digits) > point
+            else digits.ljust(point, "0")
+        )
     if -6 < point <= 0:
         return sign + "0." + "0" * -point + digits
     exponent = point - 1
     mark = "e+" if exponent > 0 else "e-"
-    return sign + digits[0] + ("." + digits[1:] if len(digits) > 1 else "") + mark + str(abs(exponent))
+    return (
+        sign + digits[0] + ("." + digits[1:] if len(digits) > 1 else "") + mark + str(abs(exponent))
+    )
 
 
 def _spell(value: Any, out: list[str]) -> None:
@@ -106,8 +111,10 @@ def _spell(value: Any, out: list[str]) -> None:
         out.append(_number(value))
     elif kind is dict:
         comma = "{"
-        keys = sorted(value) if all(map(str.isascii, value)) else sorted(
-            value, key=lambda key: key.encode("utf-16-be")
+        keys = (
+            sorted(value)
+            if all(map(str.isascii, value))
+            else sorted(value, key=lambda key: key.encode("utf-16-be"))
         )
         for key in keys:
             out.append(comma + encode_basestring(key) + ":")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 from nucleus_tokens import canonical
 from nucleus_tokens.caveats import (
@@ -29,21 +29,21 @@ from nucleus_tokens.caveats import (
     Req,
     Scope,
 )
+from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.exposure import ALL
 from nucleus_tokens.lattice import TOP
 from nucleus_tokens.limits import INTEGER, PATTERNS
-from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.patterns import MATCHERS, is_path, under
 
 
 class Source(NamedTuple):
-    """Where a restriction stands: `header`, `ceil`, `narrowed` or `caveat`, and its index there.
+    """Where a restriction stands: `header`, `ceil`, `narrowed` or `caveat`, and its number there.
 
     Appended caveats are numbered from 1, as prefixes are: prefix 0 is the bare header.
     """
 
     where: str
-    index: int
+    number: int
 
 
 class Counter(NamedTuple):
@@ -81,26 +81,28 @@ def fold(start: Authority, parts: Iterable[tuple[Source, str, Caveat]]) -> Autho
     exposure, obligations = start.exposure, start.obligations
     scopes, args, counters = list(start.scopes), list(start.args), list(start.counters)
     for source, rid, caveat in parts:
-        kind = type(caveat)
-        if kind is Scope:
-            scopes.append((source, caveat))  # type: ignore[arg-type]  # `type(...) is` narrows not
-        elif kind is Levels:
-            levels &= caveat[0]  # type: ignore[operator]  # its one field
-        elif kind is Exp:
-            exp = min(exp, caveat[0])  # type: ignore[type-var]
-        elif kind is Nbf:
-            nbf = max(nbf, caveat[0])  # type: ignore[type-var]
-        elif kind is Arg:
-            args.append((source, caveat))  # type: ignore[arg-type]
-        elif kind is Budget:
-            unit, amount = caveat  # type: ignore[misc]
-            counters.append(Counter(source, f"{rid}/{unit}", unit, amount))  # type: ignore[arg-type]
-        elif kind is ExposureLimit:
-            exposure &= caveat[0]  # type: ignore[operator]
-        elif kind is Approve:
-            obligations |= caveat[0]  # type: ignore[operator]
-        elif kind not in (Delegate, Link, Req):  # pragma: no cover - the table and this fold agree
-            raise CredentialError("caveat.unknown", "A caveat of a type that has no meaning here.")
+        match caveat:
+            case Scope():
+                scopes.append((source, caveat))
+            case Levels():
+                levels &= caveat.packed
+            case Exp():
+                exp = min(exp, caveat.at)
+            case Nbf():
+                nbf = max(nbf, caveat.at)
+            case Arg():
+                args.append((source, caveat))
+            case Budget():
+                key = f"{rid}/{caveat.unit}"
+                counters.append(Counter(source, key, caveat.unit, caveat.amount))
+            case ExposureLimit():
+                exposure &= caveat.bits
+            case Approve():
+                obligations |= caveat.operations
+            case Delegate() | Link() | Req():
+                pass
+            case _:
+                assert_never(caveat)
     if sum(len(scope.patterns) for _, scope in scopes) > PATTERNS:
         raise CredentialError(
             "caveat.too_many_patterns", f"A chain holds at most {PATTERNS} patterns."

@@ -15,14 +15,12 @@ from typing import Any
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.limits import INTEGER
 
-type_Json = Any  # JSON values: None, bool, int, str, list, dict
-
 
 def _refuse_float(_: str) -> Any:
     raise ValueError("floats have no canonical spelling here")
 
 
-_scan = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float).scan_once
+_scan: Any = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float).scan_once  # type: ignore[attr-defined]  # the C scanner, absent from the stubs
 
 
 def _make_encoder() -> Any:

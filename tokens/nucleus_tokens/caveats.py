@@ -277,7 +277,9 @@ def from_value(value: Any) -> Caveat:
         raise CredentialError("caveat.malformed", "A caveat is an array that starts with its type.")
     reader = TYPES.get(value[0])
     if reader is None:
-        raise CredentialError("caveat.unknown", "A caveat is of a type this verifier does not know.")
+        raise CredentialError(
+            "caveat.unknown", "A caveat is of a type this verifier does not know."
+        )
     try:
         return reader(value[1:])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -301,7 +303,9 @@ def spell(value: list[Any]) -> bytes:
     try:
         data = canonical.encode(value)
     except ValueError as error:
-        raise CredentialError("caveat.malformed", f"This caveat cannot be written: {error}.") from error
+        raise CredentialError(
+            "caveat.malformed", f"This caveat cannot be written: {error}."
+        ) from error
     parse(data)
     return data
 

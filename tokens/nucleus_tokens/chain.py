@@ -199,6 +199,4 @@ def digest_state(identifier: bytes) -> bytes:
 
 def prefix_digest(identifier: bytes, caveats: Iterable[bytes]) -> bytes:
     """SHA-256 of the identifier and the caveats, each with its length before it."""
-    return crypto.sha256(
-        b"".join((digest_state(identifier), *map(digest_state, caveats)))
-    )
+    return crypto.sha256(b"".join((digest_state(identifier), *map(digest_state, caveats))))

@@ -168,7 +168,9 @@ def parse(identifier: bytes) -> UnverifiedHeader:
             seal_issuer=identifier[body_end + 1 + crypto.SEALED_KEY_BYTES :],
         )
     except (ValueError, TypeError, KeyError, CredentialError) as error:
-        raise CredentialError("header.malformed", "The signed header is not well formed.") from error
+        raise CredentialError(
+            "header.malformed", "The signed header is not well formed."
+        ) from error
 
 
 def verify(header: UnverifiedHeader, issuer_key: bytes) -> VerifiedHeader:
@@ -197,7 +199,9 @@ def write(
     try:
         spelled = canonical.encode(body)
     except ValueError as error:
-        raise CredentialError("header.malformed", f"This header cannot be written: {error}.") from error
+        raise CredentialError(
+            "header.malformed", f"This header cannot be written: {error}."
+        ) from error
     sealed = spelled + b"\0" + crypto.seal(audience, root_key) + crypto.seal(exchange, root_key)
     identifier = crypto.sign(issuer_private, DOMAIN + sealed) + sealed
     parse(identifier)

@@ -13,9 +13,9 @@ from nucleus_tokens import approvals
 from nucleus_tokens.authority import args_admit, fixed_by_ceil, scope_admits
 from nucleus_tokens.caveats import Arg, Scope
 from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.exposure import gates, leq
 from nucleus_tokens.lattice import READS, known, level_of, obliged, with_level
 from nucleus_tokens.limits import APPROVALS_PER_CALL, SKEW
-from nucleus_tokens.exposure import gates, leq
 from nucleus_tokens.names import FLOW_RULES, OPERATIONS
 from nucleus_tokens.sinks import flow_failures, known_sink, reversible, secret_to_exfil
 from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix
@@ -40,13 +40,8 @@ NONCE_SECONDS = 2 * SKEW
 
 def clear(credential: VerifiedCredential, call: Call, facts: Facts) -> Decision:
     """Steps 5 to 14 for an authenticated credential."""
-    return (
-        _bound(credential, call, facts)
-        or _revoked(credential.prefix, facts)
-        or _time(credential.prefix, facts)
-        or _permitted(credential.prefix, call, facts)
-        or _decided(credential, call, facts)
-    )
+    refusal = _bound(credential, call, facts)
+    return reconsider(credential, call, facts) if refusal is None else refusal
 
 
 def reconsider(credential: VerifiedCredential, call: Call, facts: Facts) -> Decision:
@@ -55,12 +50,13 @@ def reconsider(credential: VerifiedCredential, call: Call, facts: Facts) -> Deci
     Freshness, nonce and peer were judged at arrival and stay judged; everything else is asked
     anew with the facts of now.
     """
-    return (
-        _revoked(credential.prefix, facts)
-        or _time(credential.prefix, facts)
-        or _permitted(credential.prefix, call, facts)
-        or _decided(credential, call, facts)
-    )
+    prefix = credential.prefix
+    refusal = _revoked(prefix, facts)
+    if refusal is None:
+        refusal = _time(prefix, facts)
+    if refusal is None:
+        refusal = _permitted(prefix, call, facts)
+    return _decided(credential, call, facts) if refusal is None else refusal
 
 
 # 5. Request binding and replay ------------------------------------------------------------------
@@ -215,9 +211,7 @@ def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decisi
     prefix = credential.prefix
     authority = prefix.authority
     operation = call.operation
-    obligations = (
-        prefix.opened.obligations | authority.obligations | facts.policy.obligations
-    )
+    obligations = prefix.opened.obligations | authority.obligations | facts.policy.obligations
     static = obliged(obligations, operation) or call.tool in facts.policy.tool_obligations
     exposure = facts.wall.bits | facts.tree.bits
     missing = evidence(prefix, call, facts)
@@ -348,9 +342,7 @@ def _intent(
 ) -> Intent:
     prefix = credential.prefix
     fields = prefix.opened.header
-    spends = [
-        Spend(c.id, _cost(call, c.unit), c.limit) for c in prefix.authority.counters
-    ]
+    spends = [Spend(c.id, _cost(call, c.unit), c.limit) for c in prefix.authority.counters]
     if fields.account is not None:
         name, limits = fields.account
         spends += [Spend(account_counter(name, u), _cost(call, u), n) for u, n in limits]
