@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from nucleus_tokens import canonical, names
 from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.lattice import TOP
 from nucleus_tokens.limits import CAVEAT_BYTES, DEPTH, INTEGER, LIST_ITEMS, STRING_CHARS
 from nucleus_tokens.patterns import well_formed
 
@@ -272,14 +271,12 @@ IN_APPROVAL: Final = frozenset(("path", "host", "cmd", "ref", "tool", "arg"))
 
 
 def from_value(value: Any) -> Caveat:
-    """The caveat of a parsed JSON array. Raises CredentialError `caveat.unknown` or `.malformed`."""
+    """The caveat of a parsed array. Raises CredentialError `caveat.unknown` or `.malformed`."""
     if type(value) is not list or not value or type(value[0]) is not str:
-        raise CredentialError("caveat.malformed", "A caveat is an array that starts with its type.")
+        raise CredentialError("caveat.malformed", "A caveat starts with its type.")
     reader = TYPES.get(value[0])
     if reader is None:
-        raise CredentialError(
-            "caveat.unknown", "A caveat is of a type this verifier does not know."
-        )
+        raise CredentialError("caveat.unknown", "A caveat has a type this verifier does not know.")
     try:
         return reader(value[1:])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -308,6 +305,3 @@ def spell(value: list[Any]) -> bytes:
         ) from error
     parse(data)
     return data
-
-
-assert names.pack_levels({}, "always") == TOP

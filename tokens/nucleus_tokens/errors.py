@@ -12,7 +12,7 @@ from __future__ import annotations
 
 
 class NucleusError(Exception):
-    """Base of the family. `code` is stable and machine-readable; `message` is one clear sentence."""
+    """Base of the family: `code` is stable, `message` is one clear sentence."""
 
     def __init__(self, code: str, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -181,7 +181,7 @@ def verify(header: UnverifiedHeader, issuer_key: bytes) -> VerifiedHeader:
 
 
 def open_seal(header: VerifiedHeader, audience_private: bytes) -> bytes:
-    """The token's 32-byte root key, from the audience's seal. Raises CredentialError `header.seal`."""
+    """The 32-byte root key, from the audience's seal. Raises CredentialError `header.seal`."""
     key = crypto.unseal(audience_private, header.fields.seal_audience)
     if key is None or len(key) != crypto.KEY_BYTES:
         raise CredentialError("header.seal", "The seal does not open with this audience's key.")

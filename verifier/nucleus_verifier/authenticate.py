@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from nucleus_tokens import caveats, chain, crypto, header, holding
 from nucleus_tokens.authority import FULL, Authority, Source, fold
 from nucleus_tokens.caveats import Caveat, Delegate, Exp, Req
-from nucleus_tokens.chain import UnverifiedCredential
+from nucleus_tokens.chain import UnverifiedCredential, UnverifiedToken
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.header import Holder, UnverifiedHeader
 from nucleus_tokens.lattice import nu
@@ -54,6 +54,8 @@ class VerifiedPrefix:
     """A chain without its request, authenticated and folded. `tag` is a secret."""
 
     opened: Opened
+    identifier: bytes
+    raw: tuple[bytes, ...]
     tag: bytes
     rids: tuple[str, ...]  # of every prefix, the header's first
     caveats: tuple[Caveat, ...]
@@ -70,6 +72,7 @@ class VerifiedCredential:
     prefix: VerifiedPrefix
     req: Req | None
     proven: bool  # the current holder's key signed all of it
+    raw_req: bytes | None = None
 
 
 def open_header(identifier: bytes, keys: Keys) -> Opened:
@@ -91,7 +94,11 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
     except CredentialError as error:
         raise Refused(3, error.code, error.message) from error
     tag = chain.first_tag(root_key, identifier)
-    rid = chain.rid(tag)
+    return fold_header(claimed, tag, chain.rid(tag))
+
+
+def fold_header(claimed: UnverifiedHeader, tag: bytes, rid: str) -> Opened:
+    """What a header alone permits, once its signature held: exp, ceil and what was narrowed."""
     parts: list[tuple[Source, str, Caveat]] = [(Source("header", 0), rid, Exp(claimed.exp))]
     parts += [(Source("ceil", i), rid, c) for i, c in enumerate(claimed.ceil)]
     # A budget carried over by an Exchange keeps the counter it had: its original rid.
@@ -116,16 +123,18 @@ def check_tag(tag: bytes, req: bytes | None, presented: bytes) -> None:
 
 
 def read_prefix(
-    opened: Opened, identifier: bytes, raw: tuple[bytes, ...], tags: list[bytes]
+    opened: Opened, identifier: bytes, raw: tuple[bytes, ...], tag: bytes, rids: tuple[str, ...]
 ) -> VerifiedPrefix:
-    """Steps 4 and 8 for a chain whose tag already held: read its caveats, check every hop, fold."""
+    """Steps 4 and 8 for a chain whose tag already held: read its caveats, check every hop, fold.
+
+    `tag` is the last one, `rids` the revocation id of every prefix, the header's first.
+    """
     fields = opened.header
     holder, depth = fields.holder, fields.depth
-    rids = [opened.rid]
     read: list[Caveat] = []
     hops: list[Hop] = []
     try:
-        for index, (data, tag) in enumerate(zip(raw, tags, strict=True), 1):
+        for index, data in enumerate(raw, 1):
             caveat = caveats.parse(data)
             if type(caveat) is Delegate:
                 _check_hop(caveat, holder, depth, identifier, raw[: index - 1])
@@ -135,7 +144,6 @@ def read_prefix(
             elif type(caveat) is Req:
                 raise Refused(3, "token.two_requests", "A request stands before the end.")
             read.append(caveat)
-            rids.append(chain.rid(tag))
         authority = fold(
             opened.authority,
             [(Source("caveat", i), rids[i], c) for i, c in enumerate(read, 1)],
@@ -144,14 +152,26 @@ def read_prefix(
         raise Refused(3, error.code, error.message) from error
     return VerifiedPrefix(
         opened,
-        tags[-1] if tags else opened.tag,
-        tuple(rids),
+        identifier,
+        raw,
+        tag,
+        rids,
         tuple(read),
         authority,
         holder,
         depth,
         tuple(hops),
     )
+
+
+def verify_prefix(
+    opened: Opened, token: UnverifiedToken, raw: tuple[bytes, ...], req: bytes | None
+) -> VerifiedPrefix:
+    """Step 3 for the chain, and only when its tag holds, its meaning."""
+    tags = chain.next_tags(opened.tag, raw)
+    last = tags[-1] if tags else opened.tag
+    check_tag(last, req, token.tag)
+    return read_prefix(opened, token.identifier, raw, last, (opened.rid, *map(chain.rid, tags)))
 
 
 def _check_hop(
@@ -190,7 +210,7 @@ def read_request(
         if key is None or not crypto.verify(key, message, proof):
             raise Refused(5, "proof.signature", "The proof is not the current holder's.")
         proven = True
-    return VerifiedCredential(prefix, request, proven)
+    return VerifiedCredential(prefix, request, proven, req)
 
 
 def read_credential(text: str) -> UnverifiedCredential:
@@ -216,8 +236,7 @@ def authenticate(text: str, keys: Keys) -> VerifiedCredential | Deny:
         token = credential.token
         raw, req = split_request(token.caveats)
         opened = open_header(token.identifier, keys)
-        tags = chain.next_tags(opened.tag, raw)
-        check_tag(tags[-1] if tags else opened.tag, req, token.tag)
-        return read_request(read_prefix(opened, token.identifier, raw, tags), credential, req)
+        prefix = verify_prefix(opened, token, raw, req)
+        return read_request(prefix, credential, req)
     except Refused as refused:
         return refused.deny

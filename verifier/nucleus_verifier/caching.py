@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from nucleus_tokens import chain
 from nucleus_tokens.limits import CACHED_PREFIXES_PER_TREE
 from nucleus_verifier.authenticate import (
     Opened,
@@ -23,9 +22,9 @@ from nucleus_verifier.authenticate import (
     check_tag,
     open_header,
     read_credential,
-    read_prefix,
     read_request,
     split_request,
+    verify_prefix,
 )
 from nucleus_verifier.decision import Deny
 from nucleus_verifier.facts import Keys
@@ -112,9 +111,7 @@ class CachingVerifier:
                 opened = self._headers.get(token.identifier) or open_header(
                     token.identifier, self._keys
                 )
-                tags = chain.next_tags(opened.tag, raw)
-                check_tag(tags[-1] if tags else opened.tag, req, token.tag)
-                prefix = read_prefix(opened, token.identifier, raw, tags)
+                prefix = verify_prefix(opened, token, raw, req)
                 verified = read_request(prefix, credential, req)
                 self._headers.put(token.identifier, opened.header.tid, opened)
                 self._prefixes.put((token.identifier, raw), opened.header.tid, prefix)

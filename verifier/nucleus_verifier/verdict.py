@@ -8,9 +8,7 @@ them together. The rest is the integer core of budgets, depth, time and the sess
 This module stays inside the provable subset: functions over int, bool and tuple[int, ...].
 """
 
-from nucleus_tokens.exposure import gates
-from nucleus_tokens.lattice import ALWAYS, LOW_RISK, level_of, obliged
-from nucleus_tokens.sinks import known_sink, meets, reversible, secret_to_exfil
+from nucleus_tokens.lattice import ALWAYS, LOW_RISK
 
 DENY: int = 0
 ASK: int = 1
@@ -20,7 +18,6 @@ ALLOW: int = 2
 DENY_LEVEL: int = 1
 DENY_SECRET: int = 2
 DENY_DECLASSIFY: int = 4
-DENY_SINK: int = 8
 
 # 2. Reasons to ask; each is discharged on its own.
 ASK_STATIC: int = 1
@@ -65,62 +62,6 @@ def verdict(denied: int, asked: int, discharged: int) -> int:
     return ASK if asked & ~discharged != 0 else ALLOW
 
 
-# 3. The same over packed state: authority, obligations, exposure and label in, verdict out.
-def denied_for(caps: int, op: int, label: int, sink: int, bad_declassification: bool) -> int:
-    """The reasons to deny this operation on this value into this sink."""
-    d = denials(level_of(caps, op), secret_to_exfil(label, sink), bad_declassification)
-    return d if known_sink(sink) else d | DENY_SINK
-
-
-def asked_for(
-    caps: int,
-    obligations: int,
-    op: int,
-    exposure: int,
-    projected: int,
-    payload_ok: bool,
-    sink: int,
-    evidence: bool,
-    gate_by_evidence: bool,
-) -> int:
-    """The reasons to ask for this operation in this state."""
-    return asks(
-        level_of(caps, op),
-        obliged(obligations, op),
-        gates(exposure, projected),
-        payload_ok,
-        reversible(sink),
-        evidence,
-        gate_by_evidence,
-    )
-
-
-def judge(
-    caps: int,
-    obligations: int,
-    op: int,
-    exposure: int,
-    projected: int,
-    label: int,
-    sink: int,
-    observed: int,
-    ttl: int,
-    now: int,
-    bad_declassification: bool,
-    evidence: bool,
-    gate_by_evidence: bool,
-    discharged: int,
-) -> int:
-    """The verdict on one call. Monotone in caps, evidence, policy and discharged; antitone in
-    obligations, exposure, projection, label, age and a bad declassification."""
-    denied = denied_for(caps, op, label, sink, bad_declassification)
-    fit = meets(label, sink, observed, ttl, now)
-    asked = asked_for(
-        caps, obligations, op, exposure, projected, fit, sink, evidence, gate_by_evidence
-    )
-    return verdict(denied, asked, discharged)
-
-
 # 4. Budgets, depth, time. Amounts are whole numbers of the smallest unit.
 def budget_suffices(spent: int, cost: int, limit: int) -> bool:
     """The cost fits. A negative cost never does: it would be a way to earn."""
@@ -142,56 +83,3 @@ def depth_falls(old: int, new: int) -> bool:
 def time_valid(nbf: int, exp: int, now: int) -> bool:
     """From nbf on, until just before exp. No skew here: the caller gives it to nbf and only it."""
     return nbf <= now and now < exp
-
-
-# 5. The ratchets of a session: authority falls, everything else that is remembered rises.
-def step_caps(caps: int, caveat: int) -> int:
-    """Authority after a narrowing."""
-    return caps & caveat
-
-
-def step_exposure(exposure: int, bits: int) -> int:
-    """Exposure after a call."""
-    return exposure | bits
-
-
-def step_obligations(obligations: int, added: int) -> int:
-    """Obligations after a caveat or a policy added some."""
-    return obligations | added
-
-
-def step_spent(spent: int, cost: int, limit: int) -> int:
-    """What is spent after an attempt: the cost is charged whole or not at all."""
-    return spent + cost if budget_suffices(spent, cost, limit) else spent
-
-
-def session_caps(caps: int, caveats: tuple[int, ...]) -> int:
-    """Authority after any number of narrowings."""
-    acc = caps
-    for c in caveats:
-        acc = step_caps(acc, c)
-    return acc
-
-
-def session_exposure(exposure: int, steps: tuple[int, ...]) -> int:
-    """Exposure after any number of calls."""
-    acc = exposure
-    for bits in steps:
-        acc = step_exposure(acc, bits)
-    return acc
-
-
-def session_obligations(obligations: int, steps: tuple[int, ...]) -> int:
-    """Obligations after any number of additions."""
-    acc = obligations
-    for added in steps:
-        acc = step_obligations(acc, added)
-    return acc
-
-
-def session_spent(spent: int, limit: int, costs: tuple[int, ...]) -> int:
-    """What is spent after any number of attempts."""
-    acc = spent
-    for cost in costs:
-        acc = step_spent(acc, cost, limit)
-    return acc
