@@ -1,0 +1,133 @@
+"""Law: an explanation follows from the decision; it decides nothing and is outside the kernel.
+
+`hint` says in one sentence what would be enough. `explain` says which step decided, which caveat,
+and who added it: a caveat is attributed to a holder only where that holder's next delegate
+signature or request proof covers it; otherwise it is unattributed, since anybody who saw the token
+may have appended it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nucleus_tokens import canonical
+from nucleus_tokens.authority import Source
+from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.decision import LAST_SILENT_STEP, STEPS, Allow, Ask, Decision, Deny
+
+UNATTRIBUTED: Final = "unattributed"
+
+# code -> the smallest token, approval or deed that would let the call pass.
+_ENOUGH: Final = {
+    "audience.unknown": "Ask the issuer for a token for this audience.",
+    "budget.exhausted": "Ask the issuer for a new budget; every descendant shares this one.",
+    "budget.unknown": "The verifier's state could not be read; try again once it can.",
+    "clock.stepped_back": "Set the host's clock right; an operator may confirm a lower time.",
+    "commit.lost_race": "Another call came first; try again.",
+    "exposure.exceeded": "Start a new session, or use a token without this exposure limit.",
+    "flow.bad_declassification": "Have the release signed for exactly this content and sink.",
+    "flow.secret": "Declassify the value, or send something that holds no secret.",
+    "flow.unknown_sink": "Name the sink in the tool's binding.",
+    "issuer.unknown": "Pin the issuer's key in the verifier's bundle.",
+    "level.never": "Ask the issuer for a token whose ceiling permits this operation.",
+    "request.missing": "Present the token through `nucleus mcp connect`, which signs each call.",
+    "request.replayed": "Sign a new request; each one is good for one call.",
+    "request.stale": "Sign a new request; check the clocks if it happens again.",
+    "revocation.stale": "The verifier must reach the issuer before it allows anything.",
+    "scope.arguments": "Use arguments inside the caveat, or a token without it.",
+    "scope.outside": "Stay inside the scope, or ask whoever added it for a wider token.",
+    "scope.unknown": "Bind the tool's argument that names this resource in the policy file.",
+    "token.expired": "Ask for a new token.",
+    "token.not_yet_valid": "Wait until the token is valid.",
+    "token.revoked": "Ask for a new token; a revoked one does not come back.",
+}
+_STRANGER: Final = "Present a valid credential for this verifier."
+
+
+def hint(decision: Decision) -> str:
+    """What would be enough, in one sentence; empty for an Allow. Tells a stranger nothing."""
+    match decision:
+        case Allow():
+            return ""
+        case Ask():
+            ids = ", ".join(o.id for o in decision.obligations)
+            return f"An approval of {ids} for this token would be enough."
+        case Deny():
+            if decision.step <= LAST_SILENT_STEP:
+                return _STRANGER
+            return _ENOUGH.get(decision.code, "Nothing a caller can do; tell the operator.")
+
+
+def operator_hint(decision: Decision) -> str:
+    """`hint` for somebody who holds the keys, so that even the silent steps may be spoken of."""
+    if isinstance(decision, Deny):
+        return _ENOUGH.get(decision.code, "The token itself is defective; ask for a new one.")
+    return hint(decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where a decision came from. `caveat` is its JSON text, or empty where none decided."""
+
+    verdict: str
+    step: int
+    step_name: str
+    code: str
+    detail: str
+    caveat: str
+    added_by: str
+    enough: str
+
+
+def explain(decision: Decision, credential: VerifiedCredential | None) -> Explanation:
+    """For the operator: names every step and code, also those a stranger is not told."""
+    enough = operator_hint(decision)
+    match decision:
+        case Allow():
+            return Explanation("allow", 14, STEPS[14], "", "Every step let it pass.", "", "", "")
+        case Ask():
+            why = "; ".join(f"{o.id}: {o.why}" for o in decision.obligations)
+            return Explanation("ask", 13, STEPS[13], "approval.required", why, "", "", enough)
+        case Deny():
+            source = decision.source
+            return Explanation(
+                "deny",
+                decision.step,
+                STEPS[decision.step],
+                decision.code,
+                decision.detail,
+                caveat_text(credential, source),
+                "" if source is None else added_by(credential, source),
+                enough,
+            )
+
+
+def caveat_text(credential: VerifiedCredential | None, source: Source | None) -> str:
+    """The caveat a source names, as canonical JSON."""
+    if credential is None or source is None:
+        return ""
+    if source.where == "caveat":
+        return credential.prefix.raw[source.number - 1].decode()
+    body = canonical.decode(credential.prefix.opened.header.signed.split(b"\0", 1)[0])
+    if source.where == "ceil":
+        return canonical.encode(body["ceil"][source.number]).decode()
+    if source.where == "narrowed":
+        return canonical.encode(body["narrowed"][source.number][1]).decode()
+    return canonical.encode(["exp", body["exp"]]).decode()
+
+
+def added_by(credential: VerifiedCredential | None, source: Source) -> str:
+    """The name of whoever put a restriction there, if a signature says so."""
+    if credential is None:
+        return UNATTRIBUTED
+    fields = credential.prefix.opened.header
+    if source.where != "caveat":
+        return f"issuer {fields.iss}"
+    holder = fields.sub
+    for hop in credential.prefix.hops:
+        # A delegation covers all before it, and is itself its holder's word.
+        if source.number <= hop.index:
+            return holder
+        holder = hop.to
+    return holder if credential.proven else UNATTRIBUTED
