@@ -28,20 +28,10 @@ class Level(IntEnum):
 
 
 OPS: Final = [
-    "read_files",
-    "write_files",
-    "edit_files",
-    "run_bash",
-    "glob_search",
-    "grep_search",
-    "web_search",
-    "web_fetch",
-    "git_commit",
-    "git_push",
-    "create_pr",
-    "manage_pods",
+    "read_files", "write_files", "edit_files", "run_bash", "glob_search", "grep_search",
+    "web_search", "web_fetch", "git_commit", "git_push", "create_pr", "manage_pods",
     "spawn_agent",
-]
+]  # fmt: skip
 
 GROUPS: Final = {
     "reads": {"read_files", "glob_search", "grep_search"},
@@ -367,23 +357,10 @@ REVERSIBLE: Final = {
 }
 # The second integrity table of the original, which we did not keep.
 SECOND_INTEGRITY: Final = {
-    s.name: Integ.UNTRUSTED
-    if s.name
-    in [
-        "git_push",
-        "git_commit",
-        "pr_comment_write",
-        "email_send",
-        "http_egress",
-        "mcp_write",
-        "cloud_mutation",
-        "verified_table_write",
-        "ticket_write",
-        "memory_persist",
-        "agent_spawn",
-        "system_write",
-    ]
-    else Integ.ADVERSARIAL
+    s.name: Integ.ADVERSARIAL
+    if s.name in ("workspace_write", "bash_exec", "audit_log_append", "secret_read")
+    or s.name in ("proposed_table_write", "search_index_write", "cache_write")
+    else Integ.UNTRUSTED
     for s in SINKS
 }
 DEFAULT_SINK: Final = dict(
@@ -419,43 +396,3 @@ def failing_rules(a: Label, sink: Sink, stale: bool) -> list[int]:
         6: sink.verified and a.deriv not in (Deriv.DET, Deriv.HUMAN),
     }
     return [rule for rule, is_broken in broken.items() if is_broken]
-
-
-# -- the verdict, as the prose has it --------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Case:
-    level: Level
-    to_exfil: bool
-    bad_declassification: bool
-    static: bool
-    gate: bool
-    payload_ok: bool
-    reversible: bool
-    evidence: bool
-    gate_by_evidence: bool
-
-
-def cases() -> list[Case]:
-    return [Case(level, *flags) for level in Level for flags in product((False, True), repeat=8)]
-
-
-def prose(case: Case) -> tuple[str, set[str]]:
-    """Verdict and open obligations with nothing discharged, following the text sentence by
-    sentence. At deny no obligations are listed."""
-    if case.level == Level.NEVER:
-        return "deny", set()
-    if case.to_exfil or case.bad_declassification:
-        return "deny", set()
-    owed = set()
-    if case.static:
-        owed.add("static")
-    if case.level == Level.LOW_RISK and not case.evidence:
-        owed.add("inputs")
-    evidence_is_enough = case.gate_by_evidence and case.evidence
-    if not (case.payload_ok or case.reversible or evidence_is_enough):
-        owed.add("payload")
-    if case.gate and not evidence_is_enough:
-        owed.add("gate")
-    return ("ask" if owed else "allow"), owed

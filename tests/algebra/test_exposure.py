@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_tokens import exposure as E
+from nucleus_tokens import label_names as LN
 from nucleus_tokens import lattice as L
 from nucleus_tokens import names as N
 from tests.algebra import reference as R
@@ -35,7 +36,7 @@ def test_risk_counts_the_legs() -> None:
         assert N.exposure_bits([leg.value for leg in seen]) == legs(seen)
     assert not E.valid(8)
     assert not E.valid(-1)
-    assert N.RISKS[E.UNINHABITABLE] == "uninhabitable"
+    assert LN.RISKS[E.UNINHABITABLE] == "uninhabitable"
 
 
 def test_grades_compose_as_a_monoid_and_bound_the_risk_from_below() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_tokens import exposure as E
+from nucleus_tokens import label_names as LN
+from nucleus_tokens import labelling as K
 from nucleus_tokens import labels as B
-from nucleus_tokens import names as N
 from tests.algebra import reference as R
 from tests.algebra.reference import LABELS, LAW, Auth, Conf, Deriv, Integ, Label
 
@@ -45,7 +46,7 @@ def test_make_and_the_accessors_are_inverse_on_every_label() -> None:
     for label in EVERY:
         raw = label.pack()
         sources = R.pack_set(label.prov, R.SOURCES)
-        assert B.make(label.conf, label.integ, label.auth, sources, kinds.index(label.deriv)) == raw
+        assert K.make(label.conf, label.integ, label.auth, sources, kinds.index(label.deriv)) == raw
         assert B.conf(raw) == label.conf
         assert B.integ(raw) == label.integ
         assert B.authority(raw) == label.auth
@@ -63,12 +64,12 @@ def test_ends_and_default() -> None:
 
 def test_a_level_that_does_not_exist_is_the_worst() -> None:
     for wrong in (-1, 5, 99):
-        assert B.conf_bits(wrong) == B.CONF_MASK
-        assert B.integ_bits(wrong) == B.INTEG_MASK
-        assert B.auth_bits(wrong) == B.AUTH_MASK
-        assert B.deriv_bits(wrong) == B.DERIV_MASK
-        assert B.make(wrong, wrong, wrong, -1, wrong) == B.TOP
-    assert B.prov_bits(64) == B.PROV_MASK
+        assert K.conf_bits(wrong) == B.CONF_MASK
+        assert K.integ_bits(wrong) == B.INTEG_MASK
+        assert K.auth_bits(wrong) == B.AUTH_MASK
+        assert K.deriv_bits(wrong) == B.DERIV_MASK
+        assert K.make(wrong, wrong, wrong, -1, wrong) == B.TOP
+    assert K.prov_bits(64) == B.PROV_MASK
 
 
 def test_an_invalid_label_reads_as_its_worst_bit() -> None:
@@ -116,15 +117,15 @@ def test_join_is_a_semilattice_and_flows_to_its_order(a: Label, b: Label, c: Lab
 def test_absorbing_elements() -> None:
     for label in EVERY:
         x = label.pack()
-        assert B.conf(B.join(x, B.conf_bits(B.SECRET))) == B.SECRET
-        assert B.integ(B.join(x, B.integ_bits(B.ADVERSARIAL))) == B.ADVERSARIAL
-        assert B.authority(B.join(x, B.auth_bits(B.NO_AUTHORITY))) == B.NO_AUTHORITY
-        assert B.derivation(B.join(x, B.deriv_bits(B.OPAQUE_EXTERNAL))) == B.OPAQUE_EXTERNAL
+        assert B.conf(B.join(x, K.conf_bits(B.SECRET))) == B.SECRET
+        assert B.integ(B.join(x, K.integ_bits(B.ADVERSARIAL))) == B.ADVERSARIAL
+        assert B.authority(B.join(x, K.auth_bits(B.NO_AUTHORITY))) == B.NO_AUTHORITY
+        assert B.derivation(B.join(x, K.deriv_bits(B.OPAQUE_EXTERNAL))) == B.OPAQUE_EXTERNAL
         assert B.join(x, B.TOP) == B.TOP
 
 
 def test_ai_and_human_make_mixed() -> None:
-    made = B.join(B.deriv_bits(B.AI_DERIVED), B.deriv_bits(B.HUMAN_PROMOTED))
+    made = B.join(K.deriv_bits(B.AI_DERIVED), K.deriv_bits(B.HUMAN_PROMOTED))
     assert B.derivation(made) == B.MIXED
 
 
@@ -132,10 +133,10 @@ def test_ai_and_human_make_mixed() -> None:
 
 
 def test_intrinsic_labels_are_the_table() -> None:
-    assert set(N.NODE_KINDS) == set(R.NODES)
+    assert set(LN.NODE_KINDS) == set(R.NODES)
     for kind, (label, ttl) in R.NODES.items():
-        assert N.node_label(kind) == (label.pack(), ttl), kind
-    assert N.node_label("a kind of tomorrow") == N.node_label("web_content")
+        assert LN.node_label(kind) == (label.pack(), ttl), kind
+    assert LN.node_label("a kind of tomorrow") == LN.node_label("web_content")
 
 
 def test_the_bridge_to_exposure_preserves_joins() -> None:
@@ -183,19 +184,19 @@ def test_declassification_moves_exactly_the_named_step_on_every_label() -> None:
         x = label.pack()
         lowers = label.conf == src and 0 <= dst < src
         lower = Label(Conf(dst), *_rest(label)[1:]).pack() if lowers else x
-        assert B.lowers_conf(x, src, dst) == lowers
-        assert B.lower_conf(x, src, dst) == lower
+        assert K.lowers_conf(x, src, dst) == lowers
+        assert K.lower_conf(x, src, dst) == lower
         raises = label.integ == src and src < dst <= 2
-        assert B.raises_integ(x, src, dst) == raises
+        assert K.raises_integ(x, src, dst) == raises
         after = Label(label.conf, Integ(dst), *_rest(label)[2:]).pack() if raises else x
-        assert B.raise_integ(x, src, dst) == after
+        assert K.raise_integ(x, src, dst) == after
         raises = label.auth == src and src < dst <= 3
-        assert B.raises_authority(x, src, dst) == raises
+        assert K.raises_authority(x, src, dst) == raises
         if raises:
             after = Label(label.conf, label.integ, Auth(dst), label.prov, label.deriv).pack()
-            assert B.raise_authority(x, src, dst) == after
+            assert K.raise_authority(x, src, dst) == after
         else:
-            assert B.raise_authority(x, src, dst) == x
+            assert K.raise_authority(x, src, dst) == x
 
 
 def _rest(label: Label) -> tuple[Conf, Integ, Auth, frozenset[str], Deriv]:

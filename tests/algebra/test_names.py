@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 
+from nucleus_tokens import label_names as LN
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
 from nucleus_tokens import names as N
@@ -76,7 +77,7 @@ def test_sets_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError):
         N.obligation_bits(["git_push", "force_push"])
     with pytest.raises(ValueError):
-        N.sink("somewhere")
+        LN.sink("somewhere")
     with pytest.raises(ValueError):
         N.pack_levels({}, default="all")
 
@@ -89,28 +90,21 @@ def test_unpack_refuses_what_is_no_capability() -> None:
 
 def test_labels_round_trip_in_words() -> None:
     for label in R.labels(R.PROVS[::9]):
-        words = N.describe_label(label.pack())
+        words = LN.describe_label(label.pack())
         assert words["confidentiality"] == label.conf.name.lower()
         assert words["integrity"] == label.integ.name.lower()
         assert words["authority"] == label.auth.name.lower()
         assert set(words["provenance"]) == label.prov
         assert words["derivation"] == label.deriv.value
-        made = N.make_label(
-            str(words["confidentiality"]),
-            str(words["integrity"]),
-            str(words["authority"]),
-            words["provenance"],
-            str(words["derivation"]),
-        )
-        assert made == label.pack()
+        assert LN.make_label(**words) == label.pack()
     with pytest.raises(ValueError):
-        N.describe_label(0x02)
+        LN.describe_label(0x02)
     with pytest.raises(ValueError):
-        N.make_label("public", "trusted", "directive", ["nobody"], "deterministic")
+        LN.make_label("public", "trusted", "directive", ["nobody"], "deterministic")
     assert B.valid(B.DEFAULT)
 
 
 def test_tables_cannot_be_written_to() -> None:
-    for table in (N.OPERATION_NUMBER, N.LEVEL_NUMBER, N.GROUPS, N.NODE_KINDS, N.SINK_NUMBER):
+    for table in (N.OPERATION_NUMBER, N.LEVEL_NUMBER, LN.GROUPS, LN.NODE_KINDS, LN.SINK_NUMBER):
         with pytest.raises(TypeError):
             cast(dict[str, object], table)["read_files"] = 0

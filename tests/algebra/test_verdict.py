@@ -8,16 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_tokens import exposure as E
+from nucleus_tokens import label_names as LN
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
-from nucleus_tokens import names as N
 from nucleus_tokens import sinks as S
+from nucleus_verifier import session as W
 from nucleus_verifier import verdict as V
 from tests.algebra import reference as R
 from tests.algebra import verdict_table
-from tests.algebra.reference import CAPS, LABELS, LAW, Case, Level, pack
+from tests.algebra.prose import Case, cases, prose
+from tests.algebra.reference import CAPS, LABELS, LAW, Level, pack
 
-CASES = R.cases()
+CASES = cases()
 ASK_BITS = {
     "static": V.ASK_STATIC,
     "inputs": V.ASK_INPUTS,
@@ -48,8 +50,8 @@ def asked(c: Case) -> int:
 def test_the_table_is_the_prose_on_all_768_cases() -> None:
     assert len(CASES) == 768
     for c in CASES:
-        word, owed = R.prose(c)
-        assert N.VERDICTS[V.verdict(denied(c), asked(c), 0)] == word
+        word, owed = prose(c)
+        assert LN.VERDICTS[V.verdict(denied(c), asked(c), 0)] == word
         if word != "deny":
             assert asked(c) == sum(ASK_BITS[name] for name in owed)
 
@@ -160,10 +162,10 @@ def test_judge_is_the_table_on_what_the_state_says(
         evidence,
         by_evidence,
     )
-    word, owed = R.prose(case)
+    word, owed = prose(case)
     bits = sum(ASK_BITS[name] for name in owed)
     expected = word if word != "ask" or bits & ~discharged else "allow"
-    got = V.judge(
+    got = W.judge(
         pack(a),
         obligations,
         op,
@@ -175,7 +177,7 @@ def test_judge_is_the_table_on_what_the_state_says(
         *flags,
         discharged,
     )
-    assert N.VERDICTS[got] == expected
+    assert LN.VERDICTS[got] == expected
 
 
 @LAW
@@ -207,11 +209,11 @@ def test_nothing_that_narrows_or_taints_moves_the_verdict_upward(
     p, q = (label.pack() for label in labels)
     (o1, t1, now), (o2, t2, later) = times
     bad, evidence, by_evidence = flags
-    parent = V.judge(
+    parent = W.judge(
         x, obligations[0], op, seen[0], seen[1], p, sink, o1, t1, now, bad, evidence,
         by_evidence, discharged,
     )  # fmt: skip
-    child = V.judge(
+    child = W.judge(
         L.meet(x, y),
         obligations[0] | obligations[1],
         op,
@@ -233,7 +235,7 @@ def test_nothing_that_narrows_or_taints_moves_the_verdict_upward(
 def test_never_is_denied_whatever_else_holds() -> None:
     for op in range(13):
         caps = L.TOP & ~L.with_level(op, L.ALWAYS)
-        got = V.judge(
+        got = W.judge(
             caps, 0, op, 0, 0, B.BOTTOM, S.AUDIT_LOG_APPEND, 0, 0, 0, False, True, True, 15
         )
         assert got == V.DENY
@@ -241,12 +243,12 @@ def test_never_is_denied_whatever_else_holds() -> None:
 
 @pytest.mark.parametrize(("op", "sink"), [(13, 0), (-1, 0), (0, 19), (0, -1), (0, S.UNKNOWN_SINK)])
 def test_an_unknown_operation_or_sink_is_denied(op: int, sink: int) -> None:
-    got = V.judge(L.TOP, 0, op, 0, 0, B.BOTTOM, sink, 0, 0, 0, False, True, True, 15)
+    got = W.judge(L.TOP, 0, op, 0, 0, B.BOTTOM, sink, 0, 0, 0, False, True, True, 15)
     assert got == V.DENY
 
 
 def test_a_clean_read_is_allowed_at_always() -> None:
-    got = V.judge(
+    got = W.judge(
         L.TOP, 0, L.READ_FILES, 0, E.PRIVATE_DATA, B.TOP, S.SECRET_READ, 0, 1, 99, False, False,
         False, 0,
     )  # fmt: skip
@@ -267,7 +269,7 @@ def test_budget(spent: int, cost: int, limit: int) -> None:
     if cost >= 0 and spent >= 0 and limit >= 0:
         # what is left is exactly what fits; at zero left only a free call fits
         assert fits == (cost <= V.remaining(spent, limit) and spent <= limit)
-    after = V.step_spent(spent, cost, limit)
+    after = W.step_spent(spent, cost, limit)
     assert after == (spent + cost if fits else spent)
     assert V.remaining(after, limit) <= V.remaining(spent, limit)
 
@@ -286,7 +288,7 @@ def test_budget_at_its_edges() -> None:
 @LAW
 @given(st.integers(0, 100), st.lists(st.integers(-20, 60), max_size=12), st.integers(0, 100))
 def test_no_sequence_of_costs_overspends(limit: int, costs: list[int], start: int) -> None:
-    spent = V.session_spent(start, limit, tuple(costs))
+    spent = W.session_spent(start, limit, tuple(costs))
     assert start <= spent <= max(start, limit)
     taken = start
     for cost in costs:
@@ -325,16 +327,16 @@ def test_ratchets(
     exposure: int,
     steps: list[int],
 ) -> None:
-    end = V.session_caps(caps, tuple(caveats))
+    end = W.session_caps(caps, tuple(caveats))
     assert end == L.chain_caps(caps, tuple(caveats))
     assert L.leq(end, caps)
-    owed = V.session_obligations(obligations, tuple(added))
+    owed = W.session_obligations(obligations, tuple(added))
     assert owed == L.chain_obligations(obligations, tuple(added))
     assert obligations & ~owed == 0
-    seen = V.session_exposure(exposure, tuple(steps))
+    seen = W.session_exposure(exposure, tuple(steps))
     assert seen == E.session(exposure, tuple(steps))
     assert E.leq(exposure, seen)
     for c, bits, o in zip(caveats, steps, added, strict=False):
-        assert L.leq(V.step_caps(caps, c), caps)
-        assert E.leq(exposure, V.step_exposure(exposure, bits))
-        assert obligations & ~V.step_obligations(obligations, o) == 0
+        assert L.leq(W.step_caps(caps, c), caps)
+        assert E.leq(exposure, W.step_exposure(exposure, bits))
+        assert obligations & ~W.step_obligations(obligations, o) == 0

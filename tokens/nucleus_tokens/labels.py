@@ -49,28 +49,6 @@ HUMAN_PROMOTED: int = 2
 MIXED: int = 3
 OPAQUE_EXTERNAL: int = 4
 
-# 3. Intrinsic labels by kind of node. An unlisted kind is web content.
-USER_PROMPT: int = 0x0081
-TOOL_RESPONSE: int = 0x0135
-WEB_CONTENT: int = 0xE27C
-MEMORY_READ: int = 0x0435
-MEMORY_WRITE: int = 0x2831
-# A file that policy lists as trusted; EXISTING_FILE is what any other file gets.
-FILE_READ: int = 0x1001
-EXISTING_FILE: int = 0x1015
-ENV_VAR: int = 0x1073
-SECRET_VALUE: int = 0x1073
-MODEL_PLAN: int = 0x2801
-SUMMARIZATION: int = 0x2800
-OUTBOUND_ACTION: int = 0x0800
-HTTP_RESPONSE: int = 0x0175
-DATABASE_ROW: int = 0x1031
-GIT_BLOB: int = 0x1001
-CACHED_DATUM: int = 0x0174
-DETERMINISTIC_BIND: int = 0x0171
-WEB_CONTENT_TTL: int = 3600
-MEMORY_READ_TTL: int = 86400
-
 
 def valid(a: int) -> bool:
     """Sixteen bits, and every thermometer filled from below."""
@@ -88,7 +66,7 @@ def flows_to(a: int, b: int) -> bool:
     return a & ~b == 0
 
 
-# 4. Accessors read the worst bit first, so a bare high bit is never read as something better.
+# 3. Accessors read the worst bit first, so a bare high bit is never read as something better.
 def conf(a: int) -> int:
     """0 public, 1 internal, 2 secret."""
     return SECRET if a & 0x02 != 0 else a & 0x01
@@ -120,47 +98,7 @@ def derivation(a: int) -> int:
     return OPAQUE_EXTERNAL if a & 0x8000 != 0 else (a >> 13) & 3
 
 
-# 5. Encoders. A level that does not exist is the worst one.
-def conf_bits(level: int) -> int:
-    """Confidentiality as defects."""
-    if level == PUBLIC:
-        return 0
-    return 0x01 if level == INTERNAL else 0x03
-
-
-def integ_bits(level: int) -> int:
-    """Integrity as defects."""
-    if level == TRUSTED:
-        return 0
-    return 0x04 if level == UNTRUSTED else 0x0C
-
-
-def auth_bits(level: int) -> int:
-    """Authority as defects."""
-    if level == DIRECTIVE:
-        return 0
-    if level == SUGGESTIVE:
-        return 0x10
-    return 0x30 if level == INFORMATIONAL else 0x70
-
-
-def prov_bits(sources: int) -> int:
-    """Provenance as defects."""
-    return sources << 7 if sources & ~PROV_ALL == 0 else PROV_MASK
-
-
-def deriv_bits(kind: int) -> int:
-    """Derivation as defects."""
-    return kind << 13 if kind & ~3 == 0 else DERIV_MASK
-
-
-def make(conf_level: int, integ_level: int, auth_level: int, sources: int, kind: int) -> int:
-    """A label from its five levels."""
-    c = conf_bits(conf_level) | integ_bits(integ_level) | auth_bits(auth_level)
-    return c | prov_bits(sources) | deriv_bits(kind)
-
-
-# 6. Propagation: a node is never cleaner than what it was made from.
+# 4. Propagation: a node is never cleaner than what it was made from.
 def propagate(intrinsic: int, parents: tuple[int, ...]) -> int:
     """The intrinsic label of a node joined with the labels of all its parents."""
     acc = intrinsic
@@ -175,7 +113,7 @@ def to_exposure(a: int) -> int:
     return private | (UNTRUSTED_CONTENT if a & INTEG_MASK != 0 else 0)
 
 
-# 7. Freshness: a mixture is as old as its oldest part and lives as briefly as its shortest.
+# 5. Freshness: a mixture is as old as its oldest part and lives as briefly as its shortest.
 def join_observed(a: int, b: int) -> int:
     """The earlier observation."""
     return a if a <= b else b
@@ -193,35 +131,3 @@ def join_ttl(a: int, b: int) -> int:
 def expired(observed: int, ttl: int, now: int) -> bool:
     """Too old at this time. A negative time to live (which nothing makes) counts as one."""
     return ttl != 0 and now > observed + ttl
-
-
-# 8. Declassification names one step, from exactly this level to exactly that one. A rule for
-#    Internal says nothing about Secret; a rule for Untrusted says nothing about Adversarial.
-def lowers_conf(a: int, src: int, dst: int) -> bool:
-    """The step applies to this label."""
-    return conf(a) == src and dst >= PUBLIC and dst < src
-
-
-def lower_conf(a: int, src: int, dst: int) -> int:
-    """The label after the step; unchanged if it does not apply."""
-    return (a & ~CONF_MASK) | conf_bits(dst) if lowers_conf(a, src, dst) else a
-
-
-def raises_integ(a: int, src: int, dst: int) -> bool:
-    """The step applies to this label."""
-    return integ(a) == src and dst <= TRUSTED and dst > src
-
-
-def raise_integ(a: int, src: int, dst: int) -> int:
-    """The label after the step; unchanged if it does not apply."""
-    return (a & ~INTEG_MASK) | integ_bits(dst) if raises_integ(a, src, dst) else a
-
-
-def raises_authority(a: int, src: int, dst: int) -> bool:
-    """The step applies to this label."""
-    return authority(a) == src and dst <= DIRECTIVE and dst > src
-
-
-def raise_authority(a: int, src: int, dst: int) -> int:
-    """The label after the step; unchanged if it does not apply."""
-    return (a & ~AUTH_MASK) | auth_bits(dst) if raises_authority(a, src, dst) else a

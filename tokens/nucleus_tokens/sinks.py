@@ -9,12 +9,7 @@ This module stays inside the provable subset: functions over int, bool and tuple
 """
 
 from nucleus_tokens.labels import (
-    AUTH_MASK,
-    CONF_MASK,
-    DERIV_MASK,
-    INTEG_MASK,
     NO_AUTHORITY,
-    PROV_MASK,
     SUGGESTIVE,
     TRUSTED,
     UNTRUSTED,
@@ -22,7 +17,6 @@ from nucleus_tokens.labels import (
     expired,
     integ,
 )
-from nucleus_tokens.lattice import known
 
 SINK_COUNT: int = 19
 WORKSPACE_WRITE: int = 0
@@ -56,10 +50,7 @@ UNVERIFIED_OK: int = 0x7BF8F
 # 2. What can be undone and leaves nothing outside.
 REVERSIBLE: int = 0x5A811
 
-# 3. Base-32 digit i is the sink an operation goes to when its binding names none.
-DEFAULT_SINKS: int = 0x9618A418D6B1000B
-
-# 4. The rules as bits: rule r is bit r-1. A sink nobody knows breaks all.
+# 3. The rules as bits: rule r is bit r-1. A sink nobody knows breaks all.
 SECRET_EXFIL: int = 1
 AUTHORITY_TOO_LOW: int = 2
 INTEGRITY_TOO_LOW: int = 4
@@ -101,36 +92,9 @@ def reversible(sink: int) -> bool:
     return sink >= 0 and (REVERSIBLE >> sink) & 1 == 1
 
 
-def default_sink(op: int) -> int:
-    """Where an operation goes unless its binding says otherwise."""
-    if not known(op):
-        return UNKNOWN_SINK
-    return (DEFAULT_SINKS >> (op + op + op + op + op)) & 31
-
-
-def ceiling(sink: int) -> int:
-    """The worst label the sink accepts, freshness apart; the cleanest one if it is unknown."""
-    if not known_sink(sink):
-        return 0
-    c = 0x0001 if exfil(sink) else CONF_MASK
-    a = AUTH_MASK if required_authority(sink) == NO_AUTHORITY else 0x0010
-    # Human promotion is the one derivation bit that a verified sink lets stand.
-    d = 0x4000 if requires_verified(sink) else DERIV_MASK
-    p = 0x1D80 if exfil(sink) else PROV_MASK
-    if required_integrity(sink) == TRUSTED:
-        return c | a | p | d
-    return c | a | p | d | (0x0004 if required_integrity(sink) == UNTRUSTED else INTEG_MASK)
-
-
 def secret_to_exfil(label: int, sink: int) -> bool:
     """Rule 1, the only one of the six that no approval can discharge."""
     return label & 0x0002 != 0 and exfil(sink)
-
-
-def meets(label: int, sink: int, observed: int, ttl: int, now: int) -> bool:
-    """The value meets the sink's requirement; the same as having no failure below."""
-    ok = known_sink(sink) and label & ~ceiling(sink) == 0
-    return ok and not expired(observed, ttl, now)
 
 
 def flow_failures(label: int, sink: int, observed: int, ttl: int, now: int) -> int:
@@ -144,23 +108,3 @@ def flow_failures(label: int, sink: int, observed: int, ttl: int, now: int) -> i
     r5 = STALE if expired(observed, ttl, now) else 0
     r6 = UNVERIFIED if requires_verified(sink) and label & 0xA000 != 0 else 0
     return r1 | r2 | r3 | r4 | r5 | r6
-
-
-def first_rule(failures: int) -> int:
-    """The number 1..6 of the first rule in the set; 0 if it is empty."""
-    if failures & SECRET_EXFIL != 0:
-        return 1
-    if failures & AUTHORITY_TOO_LOW != 0:
-        return 2
-    if failures & INTEGRITY_TOO_LOW != 0:
-        return 3
-    if failures & WEB_EXFIL != 0:
-        return 4
-    if failures & STALE != 0:
-        return 5
-    return 6 if failures != 0 else 0
-
-
-def check_flow(label: int, sink: int, observed: int, ttl: int, now: int) -> int:
-    """0 if the value may go there, else the number of the first rule it breaks."""
-    return first_rule(flow_failures(label, sink, observed, ttl, now))

@@ -71,7 +71,7 @@ def judge(
     return verdict(denied, asked, discharged)
 
 
-# 5. The ratchets of a session: authority falls, everything else that is remembered rises.
+# 1. The ratchets of a session: authority falls, everything else that is remembered rises.
 def step_caps(caps: int, caveat: int) -> int:
     """Authority after a narrowing."""
     return caps & caveat

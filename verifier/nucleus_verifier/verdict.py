@@ -62,7 +62,7 @@ def verdict(denied: int, asked: int, discharged: int) -> int:
     return ASK if asked & ~discharged != 0 else ALLOW
 
 
-# 4. Budgets, depth, time. Amounts are whole numbers of the smallest unit.
+# 3. Budgets, depth, time. Amounts are whole numbers of the smallest unit.
 def budget_suffices(spent: int, cost: int, limit: int) -> bool:
     """The cost fits. A negative cost never does: it would be a way to earn."""
     return cost >= 0 and spent >= 0 and spent + cost <= limit
