@@ -1,0 +1,294 @@
+"""Law: a write is acknowledged after it is on the disk, or it did not happen; reads are one moment.
+
+SQLite in WAL mode with synchronous=FULL. Every write is a job in a BEGIN IMMEDIATE transaction;
+jobs that arrive while another is being flushed share the next flush, each inside a savepoint of its
+own, and none is answered before that flush. Several processes may open one file; a connection is
+used by one thread at a time and never across a fork.
+
+No sqlite3 error leaves this file: each becomes a WorldError whose code says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote
+
+from nucleus_issuer import files, migrations
+from nucleus_tokens.errors import CallerError, NucleusError, WorldError
+
+T = TypeVar("T")
+Connection = sqlite3.Connection
+
+# How long to wait for another process's transaction; ours hold the lock for one flush.
+_BUSY_SECONDS: Final = 10.0
+_IDLE_CONNECTIONS: Final = 8
+
+_MEANINGS: Final = {
+    sqlite3.SQLITE_FULL: ("store.full", "The disk is full: nothing was recorded; free some space."),
+    sqlite3.SQLITE_READONLY: (
+        "store.readonly",
+        "The state cannot be written: nothing was recorded; make its directory writable.",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        "store.busy",
+        "Another process holds the state for too long: nothing was recorded; try again.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "store.corrupt",
+        "The state file is damaged: stop, and restore it from a copy.",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "store.io",
+        "The disk failed under the state file: nothing was recorded; check the disk.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "store.unreachable",
+        "The state file cannot be opened: check that it exists and who may open it.",
+    ),
+}
+_MEANINGS[sqlite3.SQLITE_NOTADB] = _MEANINGS[sqlite3.SQLITE_CORRUPT]
+_MEANINGS[sqlite3.SQLITE_LOCKED] = _MEANINGS[sqlite3.SQLITE_BUSY]
+_MEANINGS[sqlite3.SQLITE_PERM] = _MEANINGS[sqlite3.SQLITE_CANTOPEN]
+
+
+def meaning(error: sqlite3.Error | UnicodeError | OverflowError) -> NucleusError:
+    """The error of ours that says what this one means."""
+    if not isinstance(error, sqlite3.Error):
+        return CallerError("store.value", "A text is not valid Unicode, or a number is too large.")
+    number = getattr(error, "sqlite_errorcode", None)
+    code, message = _MEANINGS.get(
+        -1 if number is None else number & 0xFF,
+        ("store.failed", f"The state file could not be used: {error}."),
+    )
+    return WorldError(code, message)
+
+
+class _Job:
+    """A write that waits for its flush: what to do, and what came of it."""
+
+    __slots__ = ("done", "error", "result", "run")
+
+    def __init__(self, run: Callable[[Connection], object]) -> None:
+        self.run = run
+        self.done = False
+        self.result: object = None
+        self.error: BaseException | None = None
+
+
+class Database:
+    """One SQLite file: `create` it once, `open` it, `close` it in the process that opened it."""
+
+    def __init__(self, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        self.path = path
+        self._busy = busy_seconds
+        self._pid = os.getpid()
+        self._idle: list[Connection] = []
+        self._waiting: deque[_Job] = deque()
+        self._turn = threading.Lock()
+        self._closed = False
+        self._writer: Connection | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> Database:
+        """Open a file made by `create`. Raises WorldError `store.missing`, `store.readonly`,
+        `store.corrupt`, `store.foreign`, `store.newer` or `file.permissions`."""
+        try:
+            files.check(path, path.stat(), secret=False)
+        except OSError as error:
+            raise WorldError("store.missing", f"There is no state file {path}.") from error
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise WorldError(*_MEANINGS[sqlite3.SQLITE_READONLY])
+        database = cls(path, busy_seconds=busy_seconds)
+        try:
+            database._writer = database._connect()
+            migrations.migrate(database._writer)
+        except sqlite3.Error as error:
+            database.close()
+            raise meaning(error) from error
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @staticmethod
+    def create(path: Path) -> None:
+        """Make an empty file, whole or not at all. If there is one already, leave it alone."""
+        files.private_directory(path.parent)
+        if path.exists():
+            return
+        beside: Path | None = None
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            os.close(handle)
+            beside = Path(name)
+            connection = sqlite3.connect(beside, isolation_level=None)
+            try:
+                connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+                migrations.migrate(connection)
+                connection.execute("PRAGMA journal_mode = WAL")
+            finally:
+                connection.close()
+            try:
+                os.link(beside, path)
+            except FileExistsError:
+                return  # another process was faster; its file is as good
+            files.sync_directory(path.parent)
+        except sqlite3.Error as error:
+            raise meaning(error) from error
+        except OSError as error:
+            why = (error.strerror or "unknown reason").lower()
+            raise WorldError("file.unwritable", f"{path} could not be made: {why}.") from error
+        finally:
+            if beside is not None:
+                beside.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Release the file. A later use is a WorldError `store.closed`."""
+        with self._turn:
+            self._closed = True
+            connections, self._idle = self._idle, []
+            if self._writer is not None:
+                connections.append(self._writer)
+                self._writer = None
+            for connection in connections:
+                connection.close()
+
+    def read(self, job: Callable[[Connection], T]) -> T:
+        """Run `job` in one read transaction: everything it sees is of one moment."""
+        self._check()
+        try:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                connection.execute("BEGIN")
+                result = job(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.close()
+                raise
+        except (sqlite3.Error, UnicodeError, OverflowError) as error:
+            raise meaning(error) from error
+        if len(self._idle) < _IDLE_CONNECTIONS and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return result
+
+    def write(self, job: Callable[[Connection], T]) -> T:
+        """Run `job` in a write transaction and return when that is on the disk.
+
+        What the job raises undoes the job alone and is raised here. A job must not write and
+        then report a refusal by its result: what returns is kept.
+        """
+        self._check()
+        mine = _Job(job)
+        self._waiting.append(mine)
+        with self._turn:
+            if not mine.done:
+                batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                try:
+                    self._run(batch)
+                finally:
+                    for each in batch:
+                        if not each.done:
+                            each.error = each.error or WorldError(
+                                "store.interrupted", "Interrupted: whether it was recorded is open."
+                            )
+                            each.done = True
+        if mine.error is not None:
+            raise mine.error
+        return cast(T, mine.result)
+
+    def _run(self, batch: list[_Job]) -> None:
+        """One transaction for all of `batch`, one flush, and then the answers."""
+        if self._closed or self._writer is None:
+            self._fail(batch, lambda: WorldError("store.closed", "The state file was closed."))
+            return
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                connection.execute("SAVEPOINT job")
+                try:
+                    job.result = job.run(connection)
+                except (NucleusError, sqlite3.Error, UnicodeError, OverflowError) as error:
+                    # A full disk ends the whole transaction: then nobody's job is done.
+                    if not connection.in_transaction:
+                        raise
+                    connection.execute("ROLLBACK TO job")
+                    job.error = error if isinstance(error, NucleusError) else meaning(error)
+                connection.execute("RELEASE job")
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(connection)
+            failed = error
+            self._fail(batch, lambda: meaning(failed))
+        except BaseException:
+            self._undo(connection)
+            raise
+        else:
+            for job in batch:
+                job.done = True
+
+    @staticmethod
+    def _undo(connection: Connection) -> None:
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # the disk is gone; what was not committed is not there
+
+    @staticmethod
+    def _fail(batch: list[_Job], make: Callable[[], NucleusError]) -> None:
+        for job in batch:
+            job.result, job.done = None, True
+            job.error = job.error or make()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise WorldError("store.closed", "The state file was closed.")
+        if os.getpid() != self._pid:
+            raise WorldError("store.forked", "The state was opened before a fork: open it again.")
+
+    def _connect(self) -> Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path.absolute()))}?mode=rw",
+            uri=True,
+            timeout=self._busy,
+            isolation_level=None,
+            check_same_thread=False,  # one thread at a time, which the pool and the turn see to
+            cached_statements=256,
+        )
+        try:
+            migrations.version_of(connection)
+            for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def rows(connection: Connection, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """All rows of one query."""
+    return connection.execute(sql, values).fetchall()
+
+
+def one(connection: Connection, sql: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+    """The first row of one query."""
+    row: tuple[Any, ...] | None = connection.execute(sql, values).fetchone()
+    return row
+
+
+def marks(count: int) -> str:
+    """`?,?,?`: as many placeholders."""
+    return ",".join("?" * count)

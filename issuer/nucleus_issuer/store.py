@@ -1,0 +1,108 @@
+"""Law: one file is all of a host's durable state; whoever opens it sees what was acknowledged.
+
+`Store` is the verifier's `Ledger` and `Desk` and the issuer's `Inventory` on one SQLite file, for
+as many processes and threads as open it. What it acknowledged survives kill -9 and power loss.
+
+Not covered: a disk that lies about flushing; somebody with this uid who edits the file; a file put
+back from an older copy *together with its anchor*, or whose `-wal` was removed while it was not
+cleanly closed. The trace's signed checkpoints, kept elsewhere, show those.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from nucleus_issuer.database import Database, rows
+from nucleus_issuer.store_clock import HighWater
+from nucleus_issuer.store_desk import SqliteDesk
+from nucleus_issuer.store_inventory import SqliteInventory
+from nucleus_issuer.store_ledger import SqliteLedger, always_fresh
+from nucleus_tokens.errors import WorldError
+from nucleus_verifier import trace
+
+FILE_NAME: Final = "state.sqlite"
+_CHECK_BATCH: Final = 1000
+
+
+def wall_clock() -> int:
+    """Unix seconds: the default at the edge; tests and services pass their own."""
+    return int(time.time())
+
+
+class Store(SqliteLedger, SqliteDesk, SqliteInventory):
+    """Ledger, desk and inventory of one host."""
+
+    def __init__(
+        self, database: Database, clock: Callable[[], int], lease: Callable[[], bool]
+    ) -> None:
+        high_water = HighWater(database, clock)
+        SqliteLedger.__init__(self, database, high_water, lease)
+        SqliteDesk.__init__(self, database, high_water)
+        anchor = database.path.with_name(database.path.name + ".anchor")
+        SqliteInventory.__init__(self, database, high_water, anchor)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        create: bool = False,
+        clock: Callable[[], int] = wall_clock,
+        lease: Callable[[], bool] = always_fresh,
+    ) -> Self:
+        """Open a state file; with `create`, make it first if there is none.
+
+        Without `create` a missing file is an error: an empty state would forget what was revoked.
+        Raises WorldError `store.*` or `file.*`.
+        """
+        if create:
+            Database.create(path)
+        database = Database.open(path)
+        store = cls(database, clock, lease)
+        try:
+            store.check_anchor()
+        except BaseException:
+            database.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Release the file; what was acknowledged is on the disk already."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def lower_clock(self, to: int) -> None:
+        """A person's order after the clock ran ahead. Nonces, revocations and budgets stay."""
+        self._time.lower(to)
+
+    def check(self) -> None:
+        """Read all of it: the file's structure and the trace's chain. For `doctor`; takes a
+        while on a long trace. Raises WorldError `store.corrupt`."""
+        report = self._database.read(lambda c: rows(c, "PRAGMA integrity_check(1)"))
+        if report != [("ok",)]:
+            raise WorldError(
+                "store.corrupt", "The state file is damaged: stop, and restore it from a copy."
+            )
+        lines: list[bytes] = []
+        while batch := self.trace_lines(len(lines), _CHECK_BATCH):
+            lines += [line for _, line in batch]
+        _, broken = trace.read(lines)
+        if broken is not None:
+            raise WorldError(
+                "store.corrupt",
+                f"The trace breaks at record {broken.seq}: {broken.why}. Stop, and restore it.",
+            )

@@ -1,0 +1,299 @@
+"""Law: a revocation is durable before it is answered, is never undone, and takes its subtree along.
+
+This is `Inventory` on SQLite. Beside the database stands an anchor, a file with the number of the
+latest revocation: a database that is put back from an older copy knows fewer, and is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from nucleus_issuer import files
+from nucleus_issuer.database import Connection, Database, marks, one, rows
+from nucleus_issuer.ports import Issued, Link, Revocation
+from nucleus_issuer.store_clock import HighWater
+from nucleus_issuer.store_ledger import revocation_seq
+from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_tokens.limits import REVOCATIONS_PER_TREE, TOKEN_LIFETIME
+
+# A revocation outlives its token by more than any clock of ours may be wrong.
+_MARGIN: Final = 30 * 24 * 3600
+_BATCH: Final = 500  # values in one query
+
+_ISSUED: Final = "tid, rid0, sub, aud, iat, exp, holder, header, memo, idempotency"
+_REVOCATION: Final = "seq, rid, tid, at, by_whom, reason"
+# The prefix itself and what it extends, nearest first.
+_UP: Final = (
+    "WITH RECURSIVE up (rid, parent, who, n) AS ("
+    " SELECT rid, parent, who, 0 FROM links WHERE rid = ?"
+    " UNION ALL SELECT l.rid, l.parent, l.who, n + 1 FROM links l JOIN up ON l.rid = up.parent"
+    " WHERE n < 100) SELECT rid, who FROM up ORDER BY n"
+)
+_BELOW: Final = (
+    "WITH RECURSIVE below (rid) AS ("
+    " SELECT rid FROM links WHERE parent = ?"
+    " UNION SELECT l.rid FROM links l JOIN below ON l.parent = below.rid)"
+)
+
+
+class SqliteInventory:
+    """What was issued and revoked, in one file."""
+
+    def __init__(self, database: Database, time: HighWater, anchor: Path) -> None:
+        self._database = database
+        self._time = time
+        self._anchor = anchor
+
+    # What was issued --------------------------------------------------------------------------
+
+    def record(self, issued: Issued) -> None:
+        """Make a token known, durably. Raises CallerError `token.already_issued`."""
+
+        def job(c: Connection) -> None:
+            self._time.note(c)
+            before = one(
+                c, "SELECT tid FROM inventory WHERE idempotency = ?", (issued.idempotency,)
+            )
+            if before is not None:
+                raise CallerError(
+                    "token.already_issued",
+                    f"This order was carried out: token {before[0]}. Revoke it and order anew if "
+                    "its text was lost; it is kept nowhere.",
+                )
+            try:
+                c.execute(
+                    f"INSERT INTO inventory ({_ISSUED}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+                    (
+                        issued.tid, issued.rid0, issued.sub, issued.aud, issued.iat, issued.exp,
+                        issued.holder, issued.header, issued.memo, issued.idempotency,
+                    ),
+                )  # fmt: skip
+            except sqlite3.IntegrityError as error:
+                raise CallerError(
+                    "token.duplicate", "A token of this id was issued before: draw another id."
+                ) from error
+            c.executemany(
+                "INSERT INTO ancestors VALUES (?, ?)",
+                [(rid, issued.tid) for rid in set(issued.ancestors)],
+            )
+            c.execute(
+                "INSERT OR IGNORE INTO links VALUES (?, ?, NULL, ?)",
+                (issued.rid0, issued.tid, issued.sub),
+            )
+
+        self._database.write(job)
+
+    def issued(self, tid: str) -> Issued | None:
+        """The token of this id."""
+        found = self._issued("WHERE tid = ?", (tid,))
+        return found[0] if found else None
+
+    def inventory(self) -> list[Issued]:
+        """Everything issued, the latest first."""
+        return self._issued("ORDER BY iat DESC, tid", ())
+
+    def _issued(self, where: str, values: tuple[Any, ...]) -> list[Issued]:
+        def job(c: Connection) -> list[Issued]:
+            above: dict[str, list[str]] = {}
+            for rid, tid in rows(c, "SELECT rid, tid FROM ancestors ORDER BY rid"):
+                above.setdefault(tid, []).append(rid)
+            return [
+                replace(
+                    Issued(*row[:9]),
+                    ancestors=tuple(above.get(row[0], ())),
+                    idempotency=row[9],
+                )
+                for row in rows(c, f"SELECT {_ISSUED} FROM inventory {where}", values)  # noqa: S608
+            ]
+
+        return self._database.read(job)
+
+    def note_links(self, links: Iterable[Link]) -> None:
+        """Make prefixes known that were shown to be real."""
+        values = [(link.rid, link.tid, link.parent, link.who) for link in links]
+
+        def job(c: Connection) -> None:
+            c.executemany(
+                "INSERT INTO links VALUES (?, ?, ?, ?) ON CONFLICT (rid) DO UPDATE SET"
+                " who = excluded.who WHERE links.who = ''",
+                values,
+            )
+
+        self._database.write(job)
+
+    def link(self, rid: str) -> Link | None:
+        """The known prefix of this rid."""
+        row = self._database.read(
+            lambda c: one(c, "SELECT rid, tid, parent, who FROM links WHERE rid = ?", (rid,))
+        )
+        return None if row is None else Link(*row)
+
+    def links(self, tid: str) -> list[Link]:
+        """Every known prefix of one token."""
+        sql = "SELECT rid, tid, parent, who FROM links WHERE tid = ? ORDER BY rid"
+        return [Link(*row) for row in self._database.read(lambda c: rows(c, sql, (tid,)))]
+
+    # What was revoked -------------------------------------------------------------------------
+
+    def revoke(self, rid: str, *, by: str, reason: str) -> Revocation:
+        """Revoke a known prefix, durably. Raises CallerError `revoke.unknown`."""
+
+        def job(c: Connection) -> tuple[Revocation, int]:
+            now = self._time.note(c)
+            entry = _revoke(c, rid, now, by, reason)
+            _revoke_exchanged(c, entry.rid, now, by, reason)
+            return entry, revocation_seq(c)
+
+        entry, latest = self._database.write(job)
+        self.drop_anchor(latest)
+        return entry
+
+    def revoked(self, rids: Iterable[str]) -> Mapping[str, Revocation]:
+        """Those of `rids` that have an entry of their own."""
+        wanted = tuple(rids)
+
+        def job(c: Connection) -> dict[str, Revocation]:
+            found: dict[str, Revocation] = {}
+            for start in range(0, len(wanted), _BATCH):
+                part = wanted[start : start + _BATCH]
+                sql = f"SELECT {_REVOCATION} FROM revocations WHERE rid IN ({marks(len(part))})"  # noqa: S608
+                found.update((row[1], Revocation(*row)) for row in rows(c, sql, part))
+            return found
+
+        return self._database.read(job)
+
+    def revocations(self, after_seq: int = 0, limit: int = 1000) -> list[Revocation]:
+        """Entries after a sequence number, in order."""
+        sql = f"SELECT {_REVOCATION} FROM revocations WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+        found = self._database.read(lambda c: rows(c, sql, (after_seq, limit)))
+        return [Revocation(*row) for row in found]
+
+    def prune(self) -> None:
+        """Forget revocations of tokens that expired long ago, and budgets nobody spent from for
+        longer than a token lives. Never done unasked: a clock that ran ahead must not be able to
+        revive a token or refill a budget. Raises WorldError `clock.stepped_back`."""
+
+        def job(c: Connection) -> None:
+            now, believed, _ = self._time.look(c)
+            if not believed:
+                raise WorldError(
+                    "clock.stepped_back", "The clock stepped back: set it before pruning."
+                )
+            c.execute("DELETE FROM revocations WHERE keep_until < ?", (now,))
+            # An account survives re-issuance, so it has no age.
+            c.execute(
+                "DELETE FROM counters WHERE used < ? AND id NOT LIKE 'account:%'",
+                (now - TOKEN_LIFETIME - _MARGIN,),
+            )
+
+        self._database.write(job)
+
+    # The anchor -------------------------------------------------------------------------------
+
+    def check_anchor(self) -> None:
+        """Raises WorldError `store.rolled_back` when the database knows fewer revocations than
+        were acknowledged."""
+        latest = self._database.read(revocation_seq)
+        try:
+            text = files.read(self._anchor, secret=False, most=64)
+        except WorldError as error:
+            if error.code != "file.missing":
+                raise
+            self.drop_anchor(latest)
+            return
+        if not text.strip().isdigit():
+            raise WorldError(
+                "store.rolled_back",
+                f"{self._anchor} is damaged, so an older copy of the state cannot be told from "
+                "this one: make sure that this is the latest copy, then remove that file.",
+            )
+        if int(text) > latest:
+            raise WorldError(
+                "store.rolled_back",
+                f"The state knows {latest} revocations of {int(text)}: it is an older copy. "
+                "Restore the latest one; if it is lost, retire the issuer's key and issue anew.",
+            )
+
+    def drop_anchor(self, seq: int) -> None:
+        """Raise the anchor to `seq`. It never falls, whoever comes last. Raises WorldError."""
+        try:
+            handle = os.open(self._anchor, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                before = os.pread(handle, 64, 0).strip()
+                if not before.isdigit() or int(before) < seq:
+                    # In place and of fixed width: it fits even where the disk is full.
+                    os.pwrite(handle, b"%020d\n" % seq, 0)
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
+            if not before:
+                files.sync_directory(self._anchor.parent)
+        except OSError as error:
+            raise WorldError(
+                "store.io",
+                "The revocation is recorded, but its anchor could not be written: check the disk "
+                "and revoke again.",
+            ) from error
+
+
+def _revoke(c: Connection, rid: str, now: int, by: str, reason: str) -> Revocation:
+    up = rows(c, _UP, (rid,))
+    row = one(c, "SELECT tid FROM links WHERE rid = ?", (rid,))
+    if row is None:
+        raise CallerError(
+            "revoke.unknown",
+            "No prefix of this revocation id is known here: give the token or a trace record.",
+        )
+    tid = row[0]
+    for above, _ in up:
+        if (entry := _entry(c, above)) is not None:
+            return entry
+    (live,) = one(
+        c,
+        "SELECT COUNT(*) FROM revocations WHERE tid = ? AND covered_by IS NULL"
+        " AND (keep_until IS NULL OR keep_until > ?)",
+        (tid, now),
+    ) or (0,)
+    if live >= REVOCATIONS_PER_TREE and len(up) > 1:
+        # Whoever makes prefixes to revoke them loses the one they were made under.
+        rid = next((above for above, who in up[1:] if who), up[-1][0])
+    seq = c.execute(
+        "INSERT INTO revocations (rid, tid, at, by_whom, reason, keep_until)"
+        " VALUES (?, ?, ?, ?, ?, (SELECT exp + ? FROM inventory WHERE tid = ?))",
+        (rid, tid, now, by, reason, _MARGIN, tid),
+    ).lastrowid
+    assert seq is not None  # noqa: S101 - an INSERT that did not raise has one
+    c.execute(
+        f"UPDATE revocations SET covered_by = ? WHERE tid = ? AND rid IN ({_BELOW}"  # noqa: S608
+        " SELECT rid FROM below) AND covered_by IS NULL",
+        (seq, tid, rid),
+    )
+    return Revocation(seq, rid, tid, now, by, reason)
+
+
+def _revoke_exchanged(c: Connection, rid: str, now: int, by: str, reason: str) -> None:
+    """Tokens that were exchanged from what extends `rid`, and those exchanged from these."""
+    todo, done = [rid], set()
+    while todo:
+        each = todo.pop()
+        for (child,) in rows(
+            c,
+            "SELECT i.rid0 FROM ancestors a JOIN inventory i ON i.tid = a.tid WHERE a.rid = ?",
+            (each,),
+        ):
+            if child not in done:
+                done.add(child)
+                _revoke(c, child, now, by, reason)
+                todo.append(child)
+
+
+def _entry(c: Connection, rid: str) -> Revocation | None:
+    row = one(c, f"SELECT {_REVOCATION} FROM revocations WHERE rid = ?", (rid,))  # noqa: S608
+    return None if row is None else Revocation(*row)
