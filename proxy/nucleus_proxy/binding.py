@@ -1,0 +1,218 @@
+"""Law: a call is judged by what the operator says its tool is and by what its arguments resolve to.
+
+The agent's word counts for nothing here: labels come from the cells, costs from the policy file,
+and an argument nobody declared is a selector without evidence. What the server says of itself can
+only make a call stricter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nucleus_proxy import resolve
+from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_tokens import exposure, labelling, labels
+from nucleus_tokens.authority import MISSING, lookup
+from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_tokens.lattice import NETWORK, READS, with_level
+from nucleus_tokens.sinks import UNKNOWN_SINK
+from nucleus_verifier.facts import RESOURCE_KINDS, Call, Selector
+
+# No operation has this number, so the kernel denies it at step 9.
+UNCLASSIFIED: Final = -1
+_RESOURCE_OF: Final = {"path": "path", "url": "host", "host": "host", "ref": "ref", "argv": "cmd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the server says of a tool: only what makes it stricter is kept."""
+
+    obliged: bool = False  # it admits to changing something
+    open_world: bool = False  # it admits to reaching out
+
+
+# For a tool that the server does not list: nobody knows what it would say.
+UNLISTED: Final = Hints(obliged=True, open_world=True)
+
+
+def hints(annotations: Any, binding: ToolBinding | None) -> Hints:
+    """The explicit annotations of a tool (MCP ToolAnnotations); defaults and grants are ignored."""
+    if type(annotations) is not dict or binding is None:
+        return Hints()
+    reads = with_level(binding.operation, 2) & (READS | NETWORK) != 0
+    changes = (
+        annotations.get("destructiveHint") is True or annotations.get("readOnlyHint") is False
+    )
+    return Hints(reads and changes, annotations.get("openWorldHint") is True)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCall:
+    """A call resolved once. Its payload's label depends on the cells, so it is finished by `at`."""
+
+    tool: str
+    args: Any
+    operation: int
+    sink: int
+    resources: Mapping[str, tuple[Any, ...] | None]
+    selectors: tuple[Selector, ...]
+    records: int
+    projects: int
+    costs: Mapping[str, int]
+    obliged: bool
+    classified: bool
+
+    def at(self, cells: int) -> Call:
+        """The call as it stands while the session has seen `cells` (the join of both cells)."""
+        return Call(
+            tool=self.tool,
+            operation=self.operation,
+            args=self.args,
+            sink=self.sink,
+            resources=self.resources,
+            selectors=self.selectors,
+            records=self.records,
+            projects=self.projects,
+            label=payload_label(cells),
+            costs=self.costs,
+        )
+
+
+def payload_label(cells: int) -> int:
+    """What the agent writes is a model's plan, and as tainted as what the session has seen."""
+    label = labelling.MODEL_PLAN
+    if cells & UNTRUSTED_CONTENT:
+        label = labels.join(label, labelling.WEB_CONTENT)
+    if cells & PRIVATE_DATA:
+        label = labels.join(label, labelling.conf_bits(labels.INTERNAL))
+    return label
+
+
+def unclassified(tool: str, args: Any) -> BoundCall:
+    """A call of a tool that the policy file does not name: the kernel denies it."""
+    return BoundCall(
+        tool, args, UNCLASSIFIED, UNKNOWN_SINK, {}, (), exposure.ALL, exposure.ALL, {},
+        obliged=True, classified=False,
+    )  # fmt: skip
+
+
+def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: str) -> BoundCall:
+    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object."""
+    if binding is None:
+        return unclassified(tool, args)
+    resources: dict[str, tuple[Any, ...] | None] = {}
+    selectors: list[Selector] = []
+    for rule in binding.selectors:
+        chosen, values = _select(rule, binding, args, cwd)
+        selectors += chosen
+        kind = _RESOURCE_OF.get(rule.kind)
+        if kind is not None:
+            before = resources.get(kind, ())
+            resources[kind] = None if values is None or before is None else before + values
+    selectors += _undeclared(binding, args)
+    added = binding.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
+    operation = binding.operation
+    return BoundCall(
+        tool=tool,
+        args=args,
+        operation=operation,
+        sink=binding.sink,
+        resources={k: v for k, v in resources.items() if k in RESOURCE_KINDS[operation]},
+        selectors=tuple(selectors),
+        records=exposure.with_binding(exposure.raises(operation, False, 0), added),
+        projects=exposure.with_binding(
+            exposure.projects(operation, binding.trusted_sink, False, 0), added
+        ),
+        costs=binding.costs,
+        obliged=said.obliged,
+        classified=True,
+    )
+
+
+def _select(
+    rule: SelectorRule, binding: ToolBinding, args: Any, cwd: str
+) -> tuple[list[Selector], tuple[Any, ...] | None]:
+    """The selectors one rule gives, and the resources (None: not known)."""
+    value = lookup(args, rule.pointer)
+    if value is MISSING or value is None:
+        # The server will put something there that we do not know.
+        return ([], ()) if rule.optional else ([Selector(rule.pointer, rule.kind, None)], None)
+    if type(value) is list and rule.kind != "argv":
+        items = [(f"{rule.pointer}/{i}", item) for i, item in enumerate(value)]
+        if not items:
+            return [Selector(rule.pointer, rule.kind, None)], ()
+    else:
+        items = [(rule.pointer, value)]
+    read = [(pointer, _resolve(rule, binding, args, item, cwd), item) for pointer, item in items]
+    selectors = [_selector(pointer, rule, binding, found, item) for pointer, found, item in read]
+    values = tuple(found for _, found, _ in read)
+    return selectors, None if None in values else values
+
+
+def _resolve(rule: SelectorRule, binding: ToolBinding, args: Any, value: Any, cwd: str) -> Any:
+    match rule.kind:
+        case "path":
+            return resolve.path(value, _base(rule, binding, args, cwd))
+        case "url":
+            return resolve.url_host(value)
+        case "host":
+            return resolve.host(value)
+        case "ref":
+            return resolve.ref(value)
+        case "argv":
+            return resolve.argv(value)
+        case _:
+            return _plain(value)
+
+
+def _base(rule: SelectorRule, binding: ToolBinding, args: Any, cwd: str) -> str | None:
+    if not rule.base:
+        return cwd
+    given = lookup(args, rule.base)
+    if given is MISSING or given is None:
+        base = next(r for r in binding.selectors if r.pointer == rule.base)
+        return cwd if base.optional else None
+    return resolve.path(given, cwd)
+
+
+def _selector(
+    pointer: str, rule: SelectorRule, binding: ToolBinding, found: Any, item: Any
+) -> Selector:
+    if rule.kind != "url":
+        return Selector(pointer, rule.kind, found)
+    # A URL is a channel: its host, fixed by the issuer, vouches for all of it only on a sink
+    # where nobody the agent could write to listens.
+    if binding.trusted_sink:
+        return Selector(pointer, "host", found)
+    return Selector(pointer, "url", None if found is None else item)
+
+
+def _plain(value: Any) -> str | int | None:
+    """What has a spelling in a record and can have evidence: a text or a whole number."""
+    if type(value) is int or (type(value) is str and resolve.spellable(value)):
+        return value
+    return None
+
+
+def _undeclared(binding: ToolBinding, args: Any) -> list[Selector]:
+    """Every argument that no selector and no payload names."""
+    declared = {rule.pointer for rule in binding.selectors} | binding.payload
+    found: list[Selector] = []
+    _walk(args, "", declared, found)
+    if all(resolve.spellable(s.pointer) for s in found):
+        return found
+    # A name without one spelling cannot stand in a record: the whole arguments stand for it.
+    return [Selector("", "undeclared", None)]
+
+
+def _walk(value: Any, at: str, declared: set[str], found: list[Selector]) -> None:
+    if at in declared:
+        return
+    inside = any(pointer.startswith(at + "/") for pointer in declared)
+    if type(value) is dict and (inside or at == ""):
+        for key, item in value.items():
+            _walk(item, f"{at}/{key.replace('~', '~0').replace('/', '~1')}", declared, found)
+    else:
+        found.append(Selector(at, "undeclared", _plain(value)))

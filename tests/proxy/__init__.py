@@ -1,0 +1,1 @@
+"""The proxy: wire, policy, binding, mediation, relay."""
