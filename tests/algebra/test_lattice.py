@@ -86,6 +86,17 @@ def test_an_unknown_level_is_never(level: int) -> None:
     assert L.with_level(L.READ_FILES, level) == L.BOTTOM
 
 
+def test_the_masks_agree_with_each_other() -> None:
+    """Some bits of them are redundant on valid values; they are pinned all the same."""
+    assert L.HI == L.LO << 1
+    assert L.TOP == L.LO | L.HI == pack(R.all_at(Level.ALWAYS))
+    assert L.LO == pack(R.all_at(Level.LOW_RISK))
+    assert L.OPS == (1 << L.DIMS) - 1 == L.granted(L.LO)
+    assert L.NU_OPS == ops_set({"run_bash", "git_push", "create_pr"})
+    assert L.NU_DIMS == H.spread(L.NU_OPS)
+    assert H.READ_ONLY == L.READS | L.NETWORK
+
+
 # -- 2. a distributive lattice, and a Heyting algebra ----------------------------------------
 
 
