@@ -1,4 +1,4 @@
-"""The SQLite store keeps the contract, and survives what happens to files."""
+"""The SQLite store keeps the contract of every store."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from nucleus_issuer.store import Store
-from tests.issuer.contract import StoreContract, Stores
+from tests.issuer.contract import Stores
+from tests.issuer.contract_desk import DeskContract
+from tests.issuer.contract_inventory import InventoryContract
+from tests.issuer.contract_ledger import LedgerContract
 from tests.issuer.making import Clock
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(LedgerContract, InventoryContract, DeskContract):
     """Every claim of the contract, on one file in a directory of its own."""
 
     @pytest.fixture

@@ -1,0 +1,64 @@
+"""What the other processes of the tests do. Each runs in an interpreter of its own."""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from nucleus_issuer.store import Store
+from nucleus_verifier.decision import Deny
+from tests.issuer.making import NOW, RECORD, TREE, WALL, Clock, intent, issued, spend, wanted
+
+
+def commit_until_killed(path: Path, start: int, told: Connection) -> None:
+    """Commit, and tell of each commit only after it was acknowledged."""
+    store = Store.open(path, clock=Clock())
+    n = start
+    while True:
+        seen = store.read(wanted())
+        change = intent(
+            nonce=(str(n), NOW + 120),
+            spends=(spend(1, 10**9),),
+            cells=(seen.wall, seen.tree),
+            raised=1 << n % 3,
+        )
+        if isinstance(store.commit(change, {"n": n}), int):
+            told.send(("commit", n))
+        if n % 7 == 0:
+            tid, rid0 = f"{n + 1:032x}", f"{n + 10**6:032x}"
+            store.record(issued(tid, rid0))
+            store.revoke(rid0, by="worker", reason="")
+            told.send(("revoke", rid0))
+        n += 1
+
+
+def race(path: Path, start: Barrier, told: Connection, rounds: int) -> None:
+    """Fight over one budget, one nonce per round, and one raise of both cells."""
+    with Store.open(path, clock=Clock()) as store:
+        cells = (WALL, TREE)
+        start.wait()
+        spent = nonces = raised = 0
+        for n in range(rounds):
+            spent += _won(store, spends=(spend(1, rounds),))
+            nonces += _won(store, nonce=(str(n), NOW + 120))
+        start.wait()
+        raised += _won(store, cells=cells, raised=2)
+        told.send((spent, nonces, raised))
+
+
+def _won(store: Store, **changes: Any) -> bool:
+    return not isinstance(store.commit(intent(**changes), RECORD), Deny)
+
+
+def die_holding_the_lock(path: Path, told: Connection) -> None:
+    """Be killed in the middle of a write transaction."""
+    store = Store.open(path, clock=Clock())
+
+    def job(connection: object) -> None:
+        connection.execute("UPDATE cells SET bits = 7")  # type: ignore[attr-defined]  # sqlite3
+        told.send("holding")
+        told.recv()
+
+    store._database.write(job)
