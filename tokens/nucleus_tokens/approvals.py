@@ -13,7 +13,8 @@ from typing import Any, Final
 from nucleus_tokens import canonical, caveats, crypto
 from nucleus_tokens.caveats import Caveat
 from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.limits import APPROVAL_BYTES, APPROVAL_USES, INTEGER, LIST_ITEMS
+from nucleus_tokens.fields import hexed, integer, members, name_set, need, text
+from nucleus_tokens.limits import APPROVAL_BYTES, APPROVAL_USES, LIST_ITEMS
 
 DOMAIN: Final = b"nucleus/approval/v1\0"
 _FIELDS: Final = [
@@ -40,48 +41,35 @@ class UnverifiedApproval:
     signature: bytes
 
 
-def _need(condition: bool) -> None:
-    if not condition:
-        raise ValueError
-
-
 def parse(data: bytes) -> UnverifiedApproval:
     """Read `signature(64) || body`. Raises CredentialError `approval.malformed`."""
     try:
-        _need(64 < len(data) <= APPROVAL_BYTES)
-        value = canonical.decode(data[64:])
-        _need(type(value) is dict and sorted(value) == _FIELDS and value["v"] == 1)
-        for field, size in (("id", 32), ("tid", 32), ("rid", 32)):
-            text = value[field]
-            _need(type(text) is str and len(text) == size)
-            _need(all(c in "0123456789abcdef" for c in text))
-        _need(type(value["approver"]) is str and type(value["cell"]) is str)
-        obligations = value["obligations"]
-        _need(type(obligations) is list and 0 < len(obligations) <= LIST_ITEMS)
-        _need(all(type(o) is str for o in obligations) and obligations == sorted(set(obligations)))
+        need(64 < len(data) <= APPROVAL_BYTES)
+        value = members(canonical.decode(data[64:]), _FIELDS)
+        integer(value["v"], 1, 1)
+        for field in ("id", "tid", "rid"):
+            hexed(value[field], 16)
         digest, pattern = value["digest"], value["pattern"]
         # Exactly one of the two, and one call is approved exactly once.
-        _need((digest is None) != (pattern is None))
-        count = value["count"]
-        _need(type(count) is int and 0 < count <= (1 if pattern is None else APPROVAL_USES))
-        _need(type(value["not_after"]) is int and 0 <= value["not_after"] <= INTEGER)
+        need((digest is None) != (pattern is None))
         if digest is not None:
-            _need(type(digest) is str and len(digest) == 64)
-            bytes.fromhex(digest)
+            hexed(digest, 32)
         else:
-            _need(type(pattern) is list and 0 < len(pattern) <= LIST_ITEMS)
-            _need(all(type(c) is list and c and c[0] in caveats.IN_APPROVAL for c in pattern))
+            need(type(pattern) is list and 0 < len(pattern) <= LIST_ITEMS)
+            need(all(type(c) is list and c and c[0] in caveats.IN_APPROVAL for c in pattern))
+        obligations = name_set(value["obligations"])
+        need(bool(obligations))
         return UnverifiedApproval(
             id=value["id"],
-            approver=value["approver"],
+            approver=text(value["approver"]),
             tid=value["tid"],
             rid=value["rid"],
-            cell=value["cell"],
+            cell=text(value["cell"]),
             obligations=tuple(obligations),
             digest=digest,
             pattern=None if pattern is None else tuple(map(caveats.from_value, pattern)),
-            count=count,
-            not_after=value["not_after"],
+            count=integer(value["count"], 1, 1 if pattern is None else APPROVAL_USES),
+            not_after=integer(value["not_after"]),
             signed=data[64:],
             signature=data[:64],
         )

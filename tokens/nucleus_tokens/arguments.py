@@ -12,7 +12,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from nucleus_tokens import crypto
-from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import ARGUMENT_BYTES, INTEGER, JSON_DEPTH
 
 
@@ -72,7 +72,7 @@ def _number(value: float) -> str:
     """ECMAScript's Number::toString, which RFC 8785 section 3.2.2.3 prescribes."""
     if value == 0:
         return "0"
-    if value == int(value) and abs(value) < 1e21:
+    if value == int(value) and abs(value) < 2**53:
         return str(int(value))
     mantissa, _, exponent_text = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
@@ -131,13 +131,26 @@ def _spell(value: Any, out: list[str]) -> None:
 
 
 def jcs(value: Any) -> bytes:
-    """RFC 8785 bytes of a value that `check` accepts. Raises ValueError for any other."""
-    check(value)
+    """RFC 8785 bytes of a value. Raises CallerError `json.refused` for what is not I-JSON."""
+    try:
+        check(value)
+    except (ValueError, RecursionError) as error:
+        raise CallerError("json.refused", f"This is not I-JSON: {error}.") from error
+    return spell(value)
+
+
+def spell(value: Any) -> bytes:
+    """RFC 8785 bytes of a value that `check` already accepted."""
     out: list[str] = []
     _spell(value, out)
     return "".join(out).encode("utf-8")
 
 
+def digest(checked: Any) -> bytes:
+    """SHA-256 over the domain `nucleus/args/v1` and the RFC 8785 bytes of checked arguments."""
+    return crypto.sha256(b"nucleus/args/v1\0" + spell(checked))
+
+
 def args_digest(args: Any) -> bytes:
-    """SHA-256 over the domain `nucleus/args/v1` and the JCS bytes of the arguments."""
+    """`digest` of arguments from anywhere. Raises CallerError `json.refused`."""
     return crypto.sha256(b"nucleus/args/v1\0" + jcs(args))

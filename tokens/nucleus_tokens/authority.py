@@ -10,11 +10,9 @@ Each part remembers its source, to say later which caveat decided and who added 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, assert_never
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from nucleus_tokens import canonical
 from nucleus_tokens.caveats import (
     Approve,
     Arg,
@@ -26,7 +24,6 @@ from nucleus_tokens.caveats import (
     Levels,
     Link,
     Nbf,
-    Req,
     Scope,
 )
 from nucleus_tokens.errors import CredentialError
@@ -37,13 +34,13 @@ from nucleus_tokens.patterns import MATCHERS, is_path, under
 
 
 class Source(NamedTuple):
-    """Where a restriction stands: `header`, `ceil`, `narrowed` or `caveat`, and its number there.
+    """Where a restriction stands: `header`, `ceil`, `narrowed` or `caveat`, and its place there.
 
     Appended caveats are numbered from 1, as prefixes are: prefix 0 is the bare header.
     """
 
     where: str
-    number: int
+    place: int
 
 
 class Counter(NamedTuple):
@@ -55,8 +52,7 @@ class Counter(NamedTuple):
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(NamedTuple):
     """What a chain still permits."""
 
     levels: int
@@ -72,43 +68,49 @@ class Authority:
 FULL: Final = Authority(TOP, INTEGER, 0, ALL, 0, (), (), ())
 
 
-def fold(start: Authority, parts: Iterable[tuple[Source, str, Caveat]]) -> Authority:
-    """Meet `start` with caveats; each comes with its source and the rid that keys its budgets.
+def fold(start: Authority, where: str, parts: Iterable[tuple[int, str, Caveat]]) -> Authority:
+    """Meet `start` with the caveats of one place: (number there, rid that keys budgets, caveat).
 
     Raises CredentialError `caveat.too_many_patterns` beyond 128 patterns in one chain.
     """
-    levels, exp, nbf = start.levels, start.exp, start.nbf
-    exposure, obligations = start.exposure, start.obligations
-    scopes, args, counters = list(start.scopes), list(start.args), list(start.counters)
-    for source, rid, caveat in parts:
-        match caveat:
-            case Scope():
-                scopes.append((source, caveat))
-            case Levels():
-                levels &= caveat.packed
-            case Exp():
-                exp = min(exp, caveat.at)
-            case Nbf():
-                nbf = max(nbf, caveat.at)
-            case Arg():
-                args.append((source, caveat))
-            case Budget():
-                key = f"{rid}/{caveat.unit}"
-                counters.append(Counter(source, key, caveat.unit, caveat.amount))
-            case ExposureLimit():
-                exposure &= caveat.bits
-            case Approve():
-                obligations |= caveat.operations
-            case Delegate() | Link() | Req():
-                pass
-            case _:
-                assert_never(caveat)
-    if sum(len(scope.patterns) for _, scope in scopes) > PATTERNS:
+    levels, exp, nbf, exposure, obligations, scopes, args, counters = start
+    more_scopes, more_args, more_counters = [], [], []
+    patterns = 0
+    for number, rid, caveat in parts:
+        # Exact types, the frequent ones first; the table of types and this fold must agree.
+        if type(caveat) is Scope:
+            more_scopes.append((Source(where, number), caveat))
+            patterns += len(caveat.patterns)
+        elif type(caveat) is Levels:
+            levels &= caveat.packed
+        elif type(caveat) is Exp:
+            exp = min(exp, caveat.at)
+        elif type(caveat) is Budget:
+            unit, amount = caveat
+            more_counters.append(Counter(Source(where, number), f"{rid}/{unit}", unit, amount))
+        elif type(caveat) is Arg:
+            more_args.append((Source(where, number), caveat))
+        elif type(caveat) is Nbf:
+            nbf = max(nbf, caveat.at)
+        elif type(caveat) is ExposureLimit:
+            exposure &= caveat.bits
+        elif type(caveat) is Approve:
+            obligations |= caveat.operations
+        elif type(caveat) not in (Delegate, Link):
+            raise CredentialError("caveat.unknown", "A caveat of a type that has no meaning here.")
+    if patterns + sum(len(scope.patterns) for _, scope in scopes) > PATTERNS:
         raise CredentialError(
             "caveat.too_many_patterns", f"A chain holds at most {PATTERNS} patterns."
         )
     return Authority(
-        levels, exp, nbf, exposure, obligations, tuple(scopes), tuple(args), tuple(counters)
+        levels,
+        exp,
+        nbf,
+        exposure,
+        obligations,
+        scopes + tuple(more_scopes),
+        args + tuple(more_args),
+        counters + tuple(more_counters),
     )
 
 
@@ -120,15 +122,21 @@ def scope_admits(scope: Scope, values: tuple[Any, ...]) -> bool:
 
     No values means the call is known to touch no resource of the kind.
     """
-    valid, match, match_denied = MATCHERS[scope.kind]
+    kind, allow, patterns = scope
+    valid, match, match_denied = MATCHERS[kind]
     for value in values:
         if not valid(value):
             return False
-        if scope.allow:
-            if not any(match(pattern, value) for pattern in scope.patterns):
+        if allow:
+            for pattern in patterns:
+                if match(pattern, value):
+                    break
+            else:
                 return False
-        elif any(match_denied(pattern, value) for pattern in scope.patterns):
-            return False
+        else:
+            for pattern in patterns:
+                if match_denied(pattern, value):
+                    return False
     return True
 
 
@@ -207,17 +215,22 @@ def _covered(value: Any, pointers: list[list[str]]) -> bool:
     )
 
 
-def args_admit(arg: Arg, tool: str, args: Any) -> bool:
+def args_admit(arg: Arg, tool: str, args: Any, resolved: Mapping[str, Any]) -> bool:
     """Whether a call's arguments pass one `arg` caveat: every rule holds, and nothing is unnamed.
 
+    `resolved` maps the pointers of path arguments to what they resolve to: `subpath` is judged on
+    that, since the argument itself may be relative, or lead through a link.
+
     The world is closed by each caveat on its own: were it closed by all of them together, adding
-    a caveat could admit an argument (docs/adr/0001).
+    a caveat could admit an argument (docs/adr/0003).
     """
     if arg.tool not in ("*", tool):
         return True
-    return all(
-        rule_admits(op, operand, lookup(args, pointer)) for pointer, op, operand in arg.rules
-    ) and _covered(args, [_tokens(pointer) for pointer, _, _ in arg.rules])
+    for pointer, op, operand in arg.rules:
+        path = op == "subpath" and pointer in resolved
+        if not rule_admits(op, operand, resolved[pointer] if path else lookup(args, pointer)):
+            return False
+    return _covered(args, [_tokens(pointer) for pointer, _, _ in arg.rules])
 
 
 # Evidence that the issuer's own word gives ------------------------------------------------------
@@ -232,23 +245,20 @@ def fixed_by_ceil(
     Prefixes, lengths and wildcards are no evidence (DESIGN section 5).
     """
     for caveat in ceil:
-        if type(caveat) is Arg and caveat.tool in ("*", tool):
-            for rule_pointer, op, operand in caveat.rules:
-                if (
-                    rule_pointer == pointer
-                    and op in ("equals", "one-of", "subpath", "range")
-                    and rule_admits(op, operand, lookup(args, pointer))
-                ):
+        if type(caveat) is Scope:
+            if caveat.kind != kind or not caveat.allow:
+                continue
+            for pattern in caveat.patterns:
+                if kind == "path":
+                    if "*" not in pattern and is_path(value) and under(pattern, value):
+                        return True
+                elif kind in ("host", "ref") and "*" not in pattern and pattern == value:
                     return True
-        elif type(caveat) is Scope and caveat.allow and caveat.kind == kind:
-            plain = [p for p in caveat.patterns if "*" not in p]
-            if kind == "path" and is_path(value) and any(under(p, value) for p in plain):
-                return True
-            if kind in ("host", "ref") and value in plain:
-                return True
+        elif type(caveat) is Arg and caveat.tool in ("*", tool):
+            for rule_pointer, op, operand in caveat.rules:
+                if rule_pointer != pointer or op not in ("equals", "one-of", "subpath", "range"):
+                    continue
+                # A path is what it resolves to: a fixed name that became a link is not fixed.
+                if rule_admits(op, operand, value if kind == "path" else lookup(args, pointer)):
+                    return True
     return False
-
-
-def describe(value: Any) -> str:
-    """A caveat's JSON text for people: canonical, so that it can be pasted back."""
-    return canonical.encode(value).decode()

@@ -60,7 +60,10 @@ def _check(value: Any) -> None:
 
 def encode(value: Any) -> bytes:
     """The canonical bytes of a JSON value. Raises ValueError for what cannot be spelled."""
-    _check(value)
+    try:
+        _check(value)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     return "".join(_encode(value, 0)).encode("utf-8")
 
 
@@ -75,7 +78,8 @@ def decode(data: bytes) -> Any:
         value, end = _scan(text, 0)
         if end != len(text) or "".join(_encode(value, 0)) != text:
             raise ValueError("another spelling of the same value")
-        if not text.isascii() or len(text) > 256:
+        # ASCII is in normal form C, and the scanner bounded the integers.
+        if not text.isascii():
             _check(value)
     except (ValueError, StopIteration, RecursionError) as error:
         raise CredentialError("json.canonical", "not canonical JSON") from error

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from nucleus_tokens import canonical, names
 from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.fields import hexed, integer, members, name_set, need, text
+from nucleus_tokens.lattice import BOTTOM, TOP
 from nucleus_tokens.limits import CAVEAT_BYTES, DEPTH, INTEGER, LIST_ITEMS, STRING_CHARS
 from nucleus_tokens.patterns import well_formed
 
@@ -103,79 +105,66 @@ class Req(NamedTuple):
 Caveat = Exp | Nbf | Levels | Scope | Arg | Budget | ExposureLimit | Approve | Delegate | Link | Req
 
 
-def _need(condition: bool) -> None:
-    if not condition:
-        raise ValueError
+# Each level of each operation as bits, and the operation's own mask: a caveat names few of them.
+_LEVEL_BITS: Final = {
+    op: {level: names.pack_levels({op: level}) for level in names.LEVELS} for op in names.OPERATIONS
+}
 
 
-def _int(value: Any, low: int = 0, high: int = INTEGER) -> int:
-    _need(type(value) is int and low <= value <= high)
-    return value  # type: ignore[no-any-return]  # narrowed by the line above
+def _levels(default: int) -> Callable[[list[Any]], Levels]:
+    def read(fields: list[Any]) -> Levels:
+        (levels,) = fields
+        need(type(levels) is dict)
+        packed = default
+        for op, level in levels.items():
+            bits = _LEVEL_BITS[op]
+            packed = packed & ~bits["always"] | bits[level]
+        return Levels(packed)
 
-
-def _str(value: Any, shortest: int = 1) -> str:
-    _need(type(value) is str and shortest <= len(value) <= STRING_CHARS)
-    return value  # type: ignore[no-any-return]  # narrowed by the line above
-
-
-def _hex(value: Any, size: int) -> str:
-    _need(type(value) is str and len(value) == 2 * size and value == value.lower())
-    bytes.fromhex(value)
-    _need(value.isalnum())
-    return value  # type: ignore[no-any-return]  # narrowed by the lines above
-
-
-def _names(value: Any) -> list[str]:
-    """A sorted list of distinct strings: the one spelling of a set."""
-    _need(type(value) is list and len(value) <= LIST_ITEMS)
-    _need(all(type(item) is str for item in value) and value == sorted(set(value)))
-    return value  # type: ignore[no-any-return]  # narrowed by the lines above
-
-
-def _levels(fields: list[Any], default: str) -> Levels:
-    (levels,) = fields
-    _need(type(levels) is dict)
-    return Levels(names.pack_levels(levels, default))
+    return read
 
 
 def _scope(kind: str) -> Callable[[list[Any]], Scope]:
     def read(fields: list[Any]) -> Scope:
         sense, patterns = fields
-        _need(sense in ("in", "not") and type(patterns) is list and len(patterns) <= LIST_ITEMS)
-        _need(all(well_formed(kind, p) for p in patterns))
-        _need(all(a < b for a, b in zip(patterns, patterns[1:], strict=False)))
+        need(sense in ("in", "not") and type(patterns) is list and len(patterns) <= LIST_ITEMS)
+        last = None
+        for pattern in patterns:
+            # Sorted and distinct: a set has one spelling.
+            need(well_formed(kind, pattern) and (last is None or last < pattern))
+            last = pattern
         if kind == "cmd":
-            return Scope(kind, sense == "in", tuple(map(tuple, patterns)))
+            patterns = map(tuple, patterns)
         return Scope(kind, sense == "in", tuple(patterns))
 
     return read
 
 
 def _rule(pointer: Any, rule: Any) -> tuple[str, str, Any]:
-    _need(type(pointer) is str and (pointer == "" or pointer.startswith("/")))
-    _need(len(pointer) <= STRING_CHARS and type(rule) is list and bool(rule))
+    need(type(pointer) is str and (pointer == "" or pointer.startswith("/")))
+    need(len(pointer) <= STRING_CHARS and type(rule) is list and bool(rule))
     # RFC 6901: `~` is written only as ~0 or ~1.
-    _need(pointer.replace("~0", "").replace("~1", "").count("~") == 0)
+    need(pointer.count("~") == pointer.count("~0") + pointer.count("~1"))
     op, *operands = rule
-    _need(op in ARG_OPS)
+    need(op in ARG_OPS)
     if op == "any":
-        _need(not operands)
+        need(not operands)
         return pointer, op, None
     if op in ("range", "length"):
         low, high = operands
         floor = 0 if op == "length" else -INTEGER
-        _need(low is None or type(low) is int and floor <= low <= INTEGER)
-        _need(high is None or type(high) is int and floor <= high <= INTEGER)
+        need(low is None or type(low) is int and floor <= low <= INTEGER)
+        need(high is None or type(high) is int and floor <= high <= INTEGER)
         return pointer, op, (low, high)
     (value,) = operands
     if op == "one-of":
-        _need(type(value) is list and len(value) <= LIST_ITEMS and all(map(_scalar, value)))
+        need(type(value) is list and len(value) <= LIST_ITEMS and all(map(_scalar, value)))
     elif op == "equals":
-        _need(_scalar(value))
+        need(_scalar(value))
     elif op == "subpath":
-        _need(well_formed("path", value) and "*" not in value)
+        need(well_formed("path", value) and "*" not in value)
     else:
-        _str(value, 0)
+        text(value, 0)
     return pointer, op, value
 
 
@@ -185,70 +174,72 @@ def _scalar(value: Any) -> bool:
 
 def _arg(fields: list[Any]) -> Arg:
     tool, rules = fields
-    _need(type(rules) is dict and len(rules) <= LIST_ITEMS)
-    return Arg(_str(tool), tuple(_rule(p, r) for p, r in rules.items()))
+    need(type(rules) is dict and len(rules) <= LIST_ITEMS)
+    return Arg(text(tool), tuple(_rule(p, r) for p, r in rules.items()))
 
 
 def _budget(fields: list[Any]) -> Budget:
     unit, amount = fields
-    _need(unit in BUDGET_UNITS)
-    return Budget(unit, _int(amount))
+    need(unit in BUDGET_UNITS)
+    return Budget(unit, integer(amount))
 
 
-def _one_int(make: Callable[[int], Caveat]) -> Callable[[list[Any]], Caveat]:
-    def read(fields: list[Any]) -> Caveat:
-        (value,) = fields
-        return make(_int(value))
+def _exp(fields: list[Any]) -> Exp:
+    (at,) = fields
+    return Exp(integer(at))
 
-    return read
+
+def _nbf(fields: list[Any]) -> Nbf:
+    (at,) = fields
+    return Nbf(integer(at))
 
 
 def _exposure(fields: list[Any]) -> ExposureLimit:
     (labels,) = fields
-    return ExposureLimit(names.exposure_bits(_names(labels)))
+    return ExposureLimit(names.exposure_bits(name_set(labels)))
 
 
 def _approve(fields: list[Any]) -> Approve:
     (operations,) = fields
-    return Approve(names.obligation_bits(_names(operations)))
+    return Approve(names.obligation_bits(name_set(operations)))
 
 
 def _delegate(fields: list[Any]) -> Delegate:
     body, signature = fields
-    _need(type(body) is dict and sorted(body) == ["depth", "key", "purpose", "to"])
+    members(body, ["depth", "key", "purpose", "to"])
     return Delegate(
-        _str(body["to"]),
-        bytes.fromhex(_hex(body["key"], 32)),
-        _str(body["purpose"], 0),
-        _int(body["depth"], 0, DEPTH),
+        text(body["to"]),
+        hexed(body["key"], 32),
+        text(body["purpose"], 0),
+        integer(body["depth"], 0, DEPTH),
         canonical.encode(["delegate", body]),
-        bytes.fromhex(_hex(signature, 64)),
+        hexed(signature, 64),
     )
 
 
 def _link(fields: list[Any]) -> Link:
     (nonce,) = fields
-    return Link(_hex(nonce, 16))
+    hexed(nonce, 16)
+    return Link(nonce)
 
 
 def _req(fields: list[Any]) -> Req:
     (body,) = fields
-    _need(type(body) is dict and sorted(body) == ["args", "instance", "nonce", "time", "tool"])
+    members(body, ["args", "instance", "nonce", "time", "tool"])
+    hexed(body["args"], 32)
+    hexed(body["nonce"], 16)
     return Req(
-        _str(body["tool"]),
-        _hex(body["args"], 32),
-        _int(body["time"]),
-        _hex(body["nonce"], 16),
-        _str(body["instance"]),
-    )
+        text(body["tool"]), body["args"], integer(body["time"]), body["nonce"],
+        text(body["instance"]),
+    )  # fmt: skip
 
 
 # Append only. A type is never removed, renamed or given another meaning.
 TYPES: Final[dict[str, Callable[[list[Any]], Caveat]]] = {
-    "exp": _one_int(Exp),
-    "nbf": _one_int(Nbf),
-    "cap": lambda fields: _levels(fields, "always"),
-    "only": lambda fields: _levels(fields, "never"),
+    "exp": _exp,
+    "nbf": _nbf,
+    "cap": _levels(TOP),
+    "only": _levels(BOTTOM),
     "path": _scope("path"),
     "host": _scope("host"),
     "cmd": _scope("cmd"),

@@ -11,13 +11,14 @@ later can be in either, which is why only `ceil` counts as the issuer's word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nucleus_tokens import canonical, caveats, crypto, names
 from nucleus_tokens.caveats import Caveat, Levels
 from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.limits import DEPTH, HEADER_BYTES, INTEGER, LIST_ITEMS, STRING_CHARS
+from nucleus_tokens.fields import hexed, integer, members, name_set, need, text
+from nucleus_tokens.lattice import TOP
+from nucleus_tokens.limits import ANCESTORS, DEPTH, HEADER_BYTES, LIST_ITEMS
 
 DOMAIN: Final = b"nucleus/header/v1\0"
 _SEALS: Final = 2 * crypto.SEALED_KEY_BYTES
@@ -27,8 +28,7 @@ _FIELDS: Final = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who may present a token. Both named: both must match. Neither: whoever bears it."""
 
     spiffe: str | None
@@ -39,8 +39,7 @@ class Holder:
         return self.spiffe is None and self.key is None
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedHeader:
+class UnverifiedHeader(NamedTuple):
     """A well-formed header whose signature nobody has checked yet."""
 
     iss: str
@@ -64,59 +63,40 @@ class UnverifiedHeader:
     seal_issuer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedHeader:
+class VerifiedHeader(NamedTuple):
     """A header whose issuer signature held. Only `verify` makes one."""
 
     fields: UnverifiedHeader
 
 
-def _need(condition: bool) -> None:
-    if not condition:
-        raise ValueError
-
-
-def _text(value: Any) -> str:
-    _need(type(value) is str and 0 < len(value) <= STRING_CHARS)
-    return value  # type: ignore[no-any-return]  # narrowed by the line above
-
-
-def _seconds(value: Any) -> int:
-    _need(type(value) is int and 0 <= value <= INTEGER)
-    return value  # type: ignore[no-any-return]  # narrowed by the line above
-
-
-def _hex(value: Any, size: int) -> str:
-    _need(type(value) is str and len(value) == 2 * size)
-    _need(all(c in "0123456789abcdef" for c in value))
-    return value  # type: ignore[no-any-return]  # narrowed by the lines above
-
-
 def _holder(value: Any) -> Holder:
-    _need(type(value) is dict and sorted(value) == ["bearer", "key", "spiffe"])
+    members(value, ["bearer", "key", "spiffe"])
     spiffe, key = value["spiffe"], value["key"]
-    if spiffe is not None:
-        _need(_text(spiffe).startswith("spiffe://"))
-    holder = Holder(spiffe, None if key is None else bytes.fromhex(_hex(key, 32)))
+    need(spiffe is None or text(spiffe).startswith("spiffe://"))
+    holder = Holder(spiffe, None if key is None else hexed(key, 32))
     # Bearer is said aloud: a holder that went missing must not become one.
-    _need(type(value["bearer"]) is bool and value["bearer"] == holder.bearer)
+    need(type(value["bearer"]) is bool and value["bearer"] == holder.bearer)
     return holder
 
 
 def _ceil(value: Any) -> tuple[Caveat, ...]:
-    _need(type(value) is list and 0 < len(value) <= LIST_ITEMS)
-    _need(all(type(c) is list and c and c[0] in caveats.IN_CEIL for c in value))
+    need(type(value) is list and 0 < len(value) <= LIST_ITEMS)
     # Levels are said in full: a ceiling without them would leave every dimension open.
-    _need(value[0][0] == "only")
-    return tuple(map(caveats.from_value, value))
+    need(value[0][0] == "only")
+    made = []
+    for caveat in value:
+        need(caveat[0] in caveats.IN_CEIL)
+        made.append(caveats.from_value(caveat))
+    return tuple(made)
 
 
 def _narrowed(value: Any) -> tuple[tuple[str, Caveat], ...]:
-    _need(type(value) is list and len(value) <= LIST_ITEMS)
+    need(type(value) is list and len(value) <= LIST_ITEMS)
     made = []
     for rid, caveat in value:
-        _need(type(caveat) is list and bool(caveat) and caveat[0] in caveats.IN_NARROWED)
-        made.append((_hex(rid, 16), caveats.from_value(caveat)))
+        hexed(rid, 16)
+        need(caveat[0] in caveats.IN_NARROWED)
+        made.append((rid, caveats.from_value(caveat)))
     return tuple(made)
 
 
@@ -124,50 +104,45 @@ def _account(value: Any) -> tuple[str, tuple[tuple[str, int], ...]] | None:
     if value is None:
         return None
     name, limits = value
-    _need(type(limits) is dict and all(unit in caveats.BUDGET_UNITS for unit in limits))
-    return _text(name), tuple((unit, _seconds(limit)) for unit, limit in limits.items())
-
-
-def _names(value: Any) -> list[str]:
-    _need(type(value) is list and all(type(v) is str for v in value))
-    _need(len(value) <= LIST_ITEMS and value == sorted(set(value)))
-    return value  # type: ignore[no-any-return]  # narrowed by the lines above
+    need(type(limits) is dict and all(unit in caveats.BUDGET_UNITS for unit in limits))
+    return text(name), tuple((unit, integer(limit)) for unit, limit in limits.items())
 
 
 def parse(identifier: bytes) -> UnverifiedHeader:
     """Read an identifier. Raises CredentialError `header.malformed` for every other byte string."""
-    body_end = len(identifier) - _SEALS - 1
-    body = identifier[crypto.SIGNATURE_BYTES : max(body_end, 0)]
+    seals = len(identifier) - _SEALS
+    body = identifier[crypto.SIGNATURE_BYTES : max(seals - 1, 0)]
     try:
-        _need(0 < len(body) <= HEADER_BYTES and identifier[body_end] == 0)
-        value = canonical.decode(body)
-        _need(type(value) is dict and sorted(value) == _FIELDS)
-        _need(type(value["v"]) is int and value["v"] == 1)
-        _need(type(value["ancestors"]) is list and len(value["ancestors"]) <= 8 * (DEPTH + 2))
-        depth = _seconds(value["depth"])
-        _need(depth <= DEPTH)
+        need(0 < len(body) <= HEADER_BYTES and identifier[seals - 1] == 0)
+        value = members(canonical.decode(body), _FIELDS)
+        integer(value["v"], 1, 1)
+        hexed(value["tid"], 16)
+        ancestors = value["ancestors"]
+        need(type(ancestors) is list and len(ancestors) <= ANCESTORS)
+        for rid in ancestors:
+            hexed(rid, 16)
         return UnverifiedHeader(
-            iss=_text(value["iss"]),
-            kid=_text(value["kid"]),
-            aud=_text(value["aud"]),
-            akid=_text(value["akid"]),
-            tid=_hex(value["tid"], 16),
-            sub=_text(value["sub"]),
-            holder=_holder(value["holder"]),
-            depth=depth,
-            iat=_seconds(value["iat"]),
-            exp=_seconds(value["exp"]),
-            ceil=_ceil(value["ceil"]),
-            narrowed=_narrowed(value["narrowed"]),
-            obligations=names.obligation_bits(_names(value["obligations"])),
-            account=_account(value["account"]),
-            ancestors=tuple(_hex(rid, 16) for rid in value["ancestors"]),
-            signature=identifier[: crypto.SIGNATURE_BYTES],
-            signed=identifier[crypto.SIGNATURE_BYTES :],
-            seal_audience=identifier[body_end + 1 : body_end + 1 + crypto.SEALED_KEY_BYTES],
-            seal_issuer=identifier[body_end + 1 + crypto.SEALED_KEY_BYTES :],
+            text(value["iss"]),
+            text(value["kid"]),
+            text(value["aud"]),
+            text(value["akid"]),
+            value["tid"],
+            text(value["sub"]),
+            _holder(value["holder"]),
+            integer(value["depth"], 0, DEPTH),
+            integer(value["iat"]),
+            integer(value["exp"]),
+            _ceil(value["ceil"]),
+            _narrowed(value["narrowed"]),
+            names.obligation_bits(name_set(value["obligations"])),
+            _account(value["account"]),
+            tuple(ancestors),
+            identifier[: crypto.SIGNATURE_BYTES],
+            identifier[crypto.SIGNATURE_BYTES :],
+            identifier[seals : seals + crypto.SEALED_KEY_BYTES],
+            identifier[seals + crypto.SEALED_KEY_BYTES :],
         )
-    except (ValueError, TypeError, KeyError, CredentialError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, CredentialError) as error:
         raise CredentialError(
             "header.malformed", "The signed header is not well formed."
         ) from error
@@ -180,11 +155,14 @@ def verify(header: UnverifiedHeader, issuer_key: bytes) -> VerifiedHeader:
     return VerifiedHeader(header)
 
 
-def open_seal(header: VerifiedHeader, audience_private: bytes) -> bytes:
-    """The 32-byte root key, from the audience's seal. Raises CredentialError `header.seal`."""
-    key = crypto.unseal(audience_private, header.fields.seal_audience)
+def open_seal(sealed: bytes, private: bytes, public: bytes) -> bytes:
+    """A token's 32-byte root key, from one of its seals. Raises CredentialError `header.seal`.
+
+    Only the seal of a `VerifiedHeader` is worth opening: an unsigned one is anybody's.
+    """
+    key = crypto.unseal(private, public, sealed)
     if key is None or len(key) != crypto.KEY_BYTES:
-        raise CredentialError("header.seal", "The seal does not open with this audience's key.")
+        raise CredentialError("header.seal", "The seal does not open with this key.")
     return key
 
 
@@ -210,7 +188,7 @@ def write(
 
 def ceiling(header: UnverifiedHeader) -> int:
     """The levels (packed) that the issuer's `ceil` leaves."""
-    levels = names.pack_levels({}, "always")
+    levels = TOP
     for caveat in header.ceil:
         if type(caveat) is Levels:
             levels &= caveat.packed

@@ -6,14 +6,11 @@ only grows, and the verifier judges every prefix of it.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from nucleus_tokens import arguments, canonical, caveats, chain, crypto
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError
-
-DELEGATE_DOMAIN: Final = b"nucleus/delegate/v1\0"
-PROOF_DOMAIN: Final = b"nucleus/proof/v1\0"
 
 
 def read_token(text: str) -> UnverifiedToken:
@@ -30,7 +27,7 @@ def attenuate(token: UnverifiedToken, *restrictions: list[Any]) -> UnverifiedTok
     """Append caveats given as JSON arrays. Raises CredentialError for one no verifier would read,
     CallerError `token.too_large` beyond 64, and `token.sealed` after a request was appended."""
     for restriction in restrictions:
-        if restriction and restriction[0] in ("delegate", "req"):
+        if type(restriction) is list and restriction[:1] in (["delegate"], ["req"]):
             raise CallerError("caveat.reserved", f"{restriction[0]} is not appended like this.")
     _must_be_open(token)
     return chain.append(token, *map(caveats.spell, restrictions))
@@ -39,11 +36,6 @@ def attenuate(token: UnverifiedToken, *restrictions: list[Any]) -> UnverifiedTok
 def _must_be_open(token: UnverifiedToken) -> None:
     if token.caveats and token.caveats[-1].startswith(b'["req",'):
         raise CallerError("token.sealed", "A token bound to one call cannot be narrowed further.")
-
-
-def delegate_message(prefix_digest: bytes, unsigned: bytes) -> bytes:
-    """What a delegate signature covers: the whole prefix, and the caveat without its signature."""
-    return DELEGATE_DOMAIN + prefix_digest + unsigned
 
 
 def delegate(
@@ -59,9 +51,8 @@ def delegate(
     caveats.spell(["delegate", body, "00" * crypto.SIGNATURE_BYTES])
     signature = crypto.sign(
         holder_private,
-        delegate_message(
-            chain.prefix_digest(token.identifier, token.caveats),
-            canonical.encode(["delegate", body]),
+        chain.delegate_message(
+            token.identifier, token.caveats, canonical.encode(["delegate", body])
         ),
     )
     return chain.append(token, caveats.spell(["delegate", body, signature.hex()]))
@@ -91,9 +82,7 @@ def request(
         "tool": tool,
     }
     bound = chain.append(token, caveats.spell(["req", body]))
-    proof = crypto.sign(
-        holder_private, PROOF_DOMAIN + chain.prefix_digest(bound.identifier, bound.caveats)
-    )
+    proof = crypto.sign(holder_private, chain.proof_message(bound.identifier, bound.caveats))
     return chain.write_credential(bound, proof)
 
 

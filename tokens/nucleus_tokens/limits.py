@@ -13,6 +13,8 @@ CREDENTIAL_CHARS: Final = 7168
 CAVEATS: Final = 64
 # An organisation, a team, an agent, and its sub-agents: deeper trees are loops.
 DEPTH: Final = 8
+# What an exchanged token still answers to: rid 0 and the hops of every token before it.
+ANCESTORS: Final = 64
 # One caveat: the largest honest one is a list of some thirty paths.
 CAVEAT_BYTES: Final = 2048
 # One signed header body: ceilings are written by people, or by an Exchange that carries them over.
@@ -24,12 +26,14 @@ FIELD_BYTES: Final = 16383
 STRING_CHARS: Final = 1024
 LIST_ITEMS: Final = 64
 # Patterns a whole token may carry: each costs a scan of the value it is matched against.
-PATTERNS: Final = 128
+PATTERNS: Final = 64
 PATTERN_SEGMENTS: Final = 32
 PATTERN_DOUBLE_STARS: Final = 2
+# Segments between two `**`: they are tried at every place of the value.
+PATTERN_FLOATING: Final = 4
 # Resolved paths longer than this are refused by the scope check, not matched (Linux PATH_MAX).
 PATH_CHARS: Final = 4096
-PATH_SEGMENTS: Final = 128
+PATH_SEGMENTS: Final = 64
 # Exact in every JSON implementation (RFC 7493): the integers of I-JSON.
 INTEGER: Final = 2**53 - 1
 

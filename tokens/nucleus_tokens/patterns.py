@@ -14,6 +14,7 @@ from nucleus_tokens.limits import (
     PATH_CHARS,
     PATH_SEGMENTS,
     PATTERN_DOUBLE_STARS,
+    PATTERN_FLOATING,
     PATTERN_SEGMENTS,
 )
 
@@ -29,34 +30,50 @@ def well_formed(kind: str, pattern: Any) -> bool:
     if type(pattern) is not str or not pattern or "\0" in pattern:
         return False
     if kind == "host":
-        host = pattern[2:] if pattern.startswith("*.") else pattern
-        return is_host(host)
+        return is_host(pattern[2:] if pattern.startswith("*.") else pattern)
     segments = pattern.split("/")
-    if len(segments) > PATTERN_SEGMENTS or segments.count("**") > PATTERN_DOUBLE_STARS:
+    if len(segments) > PATTERN_SEGMENTS:
         return False
-    if any("**" in segment and segment != "**" for segment in segments):
-        return False
-    if kind == "path":
-        if segments[0] not in ("", "**") or (len(segments) == 1 and segments[0] == ""):
+    if "**" in pattern:
+        if any("**" in segment and segment != "**" for segment in segments):
             return False
-        rest = segments[1:]
-        return pattern == "/" or not any(s in ("", ".", "..") for s in rest)
+        stars = [i for i, segment in enumerate(segments) if segment == "**"]
+        if len(stars) > PATTERN_DOUBLE_STARS or stars[-1] - stars[0] > PATTERN_FLOATING + 1:
+            return False
+    if kind == "path":
+        if pattern == "/":
+            return True
+        if segments[0] not in ("", "**"):
+            return False
+        del segments[0]
+        return not ("" in segments or "." in segments or ".." in segments)
     return "" not in segments
+
+
+def split_host(value: str) -> tuple[str, str]:
+    """(name, port); the port is empty where none is given. An IPv6 name keeps its brackets."""
+    name, colon, port = value.rpartition(":")
+    if colon and port.isdigit() and (":" not in name or name.endswith("]")):
+        return name, port
+    return value, ""
 
 
 def is_host(value: Any) -> bool:
     """A lower-case ASCII host, without a trailing dot, with an optional port."""
     if type(value) is not str or not value.isascii() or value != value.lower():
         return False
-    name, colon, port = value.rpartition(":") if value.count(":") == 1 else (value, "", "")
-    if colon and not (port.isdigit() and 0 < int(port[:6]) < 65536 and port == str(int(port))):
+    name, port = split_host(value)
+    if port and not (len(port) <= 5 and 0 < int(port) < 65536 and port[0] != "0"):
         return False
+    if name.startswith("["):
+        inner = name[1:-1]
+        return name.endswith("]") and len(inner) <= 45 and not inner.strip("0123456789abcdef:.")
     return (
         0 < len(name) <= 253
-        and not name.startswith((".", "-"))
-        and not name.endswith(".")
+        and name[0] not in ".-"
+        and name[-1] != "."
         and ".." not in name
-        and all(c.isalnum() or c in ".-_[]:" for c in name)
+        and all(c.isalnum() or c in ".-_" for c in name)
     )
 
 
@@ -67,10 +84,13 @@ def is_path(value: Any) -> bool:
     if value == "/":
         return True
     segments = value.split("/")
-    return (
-        len(segments) <= PATH_SEGMENTS
-        and not any(s in ("", ".", "..") for s in segments[1:])
-        and "\0" not in value
+    del segments[0]
+    return not (
+        "" in segments
+        or "." in segments
+        or ".." in segments
+        or len(segments) > PATH_SEGMENTS
+        or "\0" in value
     )
 
 
@@ -101,6 +121,8 @@ def _run(patterns: Sequence[str], values: Sequence[str], at: int) -> bool:
 
 def glob(pattern: str, value: str) -> bool:
     """Match by segments. `**` stands for any number of them, also none."""
+    if "*" not in pattern:
+        return pattern == value
     groups: list[list[str]] = [[]]
     for segment in pattern.split("/"):
         if segment == "**":
@@ -132,16 +154,30 @@ def _path(pattern: str, value: str) -> bool:
 
 
 def _path_denied(pattern: str, value: str) -> bool:
-    # A case-insensitive file system must not open what a blocked pattern names.
-    return _path(pattern.casefold(), value.casefold())
+    # What is blocked is blocked with everything below it, and in whatever case: a
+    # case-insensitive file system must not open what a blocked pattern names.
+    pattern, value = pattern.casefold(), value.casefold()
+    if "*" not in pattern:
+        return under(pattern, value)
+    return glob(pattern, value) or glob(pattern + "/**", value)
+
+
+def _name_matches(pattern: str, name: str) -> bool:
+    return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
 
 
 def _host(pattern: str, value: str) -> bool:
-    name, colon, port = value.rpartition(":") if value.count(":") == 1 else (value, "", "")
-    candidates = (value, name) if colon and port else (value,)
-    if pattern.startswith("*."):
-        return any(c.endswith(pattern[1:]) for c in candidates)
-    return pattern in candidates
+    """An allowed host: a pattern without a port allows every port, one with a port only it."""
+    wanted, wanted_port = split_host(pattern)
+    name, port = split_host(value)
+    return _name_matches(wanted, name) and wanted_port in ("", port)
+
+
+def _host_denied(pattern: str, value: str) -> bool:
+    """A blocked host: where either side does not say its port, it may be the same one."""
+    wanted, wanted_port = split_host(pattern)
+    name, port = split_host(value)
+    return _name_matches(wanted, name) and (wanted_port == port or not (wanted_port and port))
 
 
 def _command(pattern: Sequence[str], value: Sequence[str]) -> bool:
@@ -150,18 +186,22 @@ def _command(pattern: Sequence[str], value: Sequence[str]) -> bool:
 
 
 def _command_denied(pattern: Sequence[str], value: Sequence[str]) -> bool:
-    """A blocked command: its words occur in order anywhere, programs by base name.
-
-    So `env sudo x` and `/usr/bin/sudo x` are `sudo`. Over-blocking is the safe side.
+    """A blocked command: its words occur in order anywhere, also inside one word, programs by
+    base name. So `env -S "sudo x"` and `/usr/bin/sudo x` are `sudo`. Over-blocking is safe.
     """
-    words = iter([word.rpartition("/")[2] for word in value])
-    return all(any(word == wanted for word in words) for wanted in pattern)
+    parts = iter([part for word in value for part in (word, *word.split())])
+    return all(any(_same_word(part, wanted) for part in parts) for wanted in pattern)
+
+
+def _same_word(word: str, wanted: str) -> bool:
+    base = word.rpartition("/")[2]
+    return word == wanted or (base != "" and base == wanted.rpartition("/")[2])
 
 
 # kind -> (is a value well formed, does an allowing pattern match, does a blocking one match)
 MATCHERS: dict[str, tuple[Callable[[Any], bool], Callable[..., bool], Callable[..., bool]]] = {
     "path": (is_path, _path, _path_denied),
-    "host": (is_host, _host, _host),
+    "host": (is_host, _host, _host_denied),
     "cmd": (
         lambda v: type(v) is tuple and len(v) > 0 and all(type(w) is str for w in v),
         _command,

@@ -11,10 +11,10 @@ a prefix that was verified. `authenticate` is the same without any memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from nucleus_tokens import caveats, chain, crypto, header, holding
-from nucleus_tokens.authority import FULL, Authority, Source, fold
+from nucleus_tokens import caveats, chain, crypto, header
+from nucleus_tokens.authority import FULL, Authority, fold
 from nucleus_tokens.caveats import Caveat, Delegate, Exp, Req
 from nucleus_tokens.chain import UnverifiedCredential, UnverifiedToken
 from nucleus_tokens.errors import CredentialError
@@ -27,8 +27,7 @@ from nucleus_verifier.verdict import depth_falls
 _REQ = b'["req",'
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A header whose signature held and whose seal opened. `tag` is a secret."""
 
     header: UnverifiedHeader  # verified: only `open_header` makes an Opened
@@ -38,19 +37,17 @@ class Opened:
     obligations: int  # of the header, and of the nucleus operator on ceil (computed once)
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One delegation: which caveat, and to whom it handed the token."""
 
-    index: int
+    number: int
     to: str
     key: bytes
     purpose: str
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedPrefix:
+class VerifiedPrefix(NamedTuple):
     """A chain without its request, authenticated and folded. `tag` is a secret."""
 
     opened: Opened
@@ -58,15 +55,13 @@ class VerifiedPrefix:
     raw: tuple[bytes, ...]
     tag: bytes
     rids: tuple[str, ...]  # of every prefix, the header's first
-    caveats: tuple[Caveat, ...]
     authority: Authority
     holder: Holder
     depth: int
     hops: tuple[Hop, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedCredential:
+class VerifiedCredential(NamedTuple):
     """What was presented, authenticated. Whether it may be used here and now is step 5 and on."""
 
     prefix: VerifiedPrefix
@@ -89,8 +84,9 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
         raise Refused(2, "issuer.unknown", "The issuer's key is not in the pinned bundle.")
     # 3. The signature covers every byte after it, the seals included.
     try:
-        verified = header.verify(claimed, issuer_key)
-        root_key = header.open_seal(verified, keys.audience_keys[claimed.akid])
+        fields = header.verify(claimed, issuer_key).fields
+        private, public = keys.audience_keys[claimed.akid], keys.audience_publics[claimed.akid]
+        root_key = header.open_seal(fields.seal_audience, private, public)
     except CredentialError as error:
         raise Refused(3, error.code, error.message) from error
     tag = chain.first_tag(root_key, identifier)
@@ -99,13 +95,14 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
 
 def fold_header(claimed: UnverifiedHeader, tag: bytes, rid: str) -> Opened:
     """What a header alone permits, once its signature held: exp, ceil and what was narrowed."""
-    parts: list[tuple[Source, str, Caveat]] = [(Source("header", 0), rid, Exp(claimed.exp))]
-    parts += [(Source("ceil", i), rid, c) for i, c in enumerate(claimed.ceil)]
+    authority = fold(FULL, "header", ((0, rid, Exp(claimed.exp)),))
+    authority = fold(authority, "ceil", [(i, rid, c) for i, c in enumerate(claimed.ceil)])
     # A budget carried over by an Exchange keeps the counter it had: its original rid.
-    parts += [(Source("narrowed", i), r, c) for i, (r, c) in enumerate(claimed.narrowed)]
-    return Opened(
-        claimed, tag, rid, fold(FULL, parts), nu(header.ceiling(claimed), claimed.obligations)
-    )
+    if claimed.narrowed:
+        parts = [(i, own, c) for i, (own, c) in enumerate(claimed.narrowed)]
+        authority = fold(authority, "narrowed", parts)
+    obligations = nu(header.ceiling(claimed), claimed.obligations)
+    return Opened(claimed, tag, rid, authority, obligations)
 
 
 def split_request(raw: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], bytes | None]:
@@ -131,23 +128,20 @@ def read_prefix(
     """
     fields = opened.header
     holder, depth = fields.holder, fields.depth
-    read: list[Caveat] = []
+    read: list[tuple[int, str, Caveat]] = []
     hops: list[Hop] = []
     try:
-        for index, data in enumerate(raw, 1):
+        for number, data in enumerate(raw, 1):
             caveat = caveats.parse(data)
             if type(caveat) is Delegate:
-                _check_hop(caveat, holder, depth, identifier, raw[: index - 1])
-                hops.append(Hop(index, caveat.to, caveat.key, caveat.purpose, caveat.depth))
+                _check_hop(caveat, holder, depth, identifier, raw[: number - 1])
+                hops.append(Hop(number, caveat.to, caveat.key, caveat.purpose, caveat.depth))
                 spiffe = caveat.to if caveat.to.startswith("spiffe://") else None
                 holder, depth = Holder(spiffe, caveat.key), caveat.depth
             elif type(caveat) is Req:
                 raise Refused(3, "token.two_requests", "A request stands before the end.")
-            read.append(caveat)
-        authority = fold(
-            opened.authority,
-            [(Source("caveat", i), rids[i], c) for i, c in enumerate(read, 1)],
-        )
+            read.append((number, rids[number], caveat))
+        authority = fold(opened.authority, "caveat", read)
     except CredentialError as error:
         raise Refused(3, error.code, error.message) from error
     return VerifiedPrefix(
@@ -156,7 +150,6 @@ def read_prefix(
         raw,
         tag,
         rids,
-        tuple(read),
         authority,
         holder,
         depth,
@@ -171,7 +164,7 @@ def verify_prefix(
     tags = chain.next_tags(opened.tag, raw)
     last = tags[-1] if tags else opened.tag
     check_tag(last, req, token.tag)
-    return read_prefix(opened, token.identifier, raw, last, (opened.rid, *map(chain.rid, tags)))
+    return read_prefix(opened, token.identifier, raw, last, (opened.rid, *chain.rids(tags)))
 
 
 def _check_hop(
@@ -182,7 +175,7 @@ def _check_hop(
         raise Refused(4, "delegate.no_key", "A token without an Ed25519 holder is not delegated.")
     if not depth_falls(depth, hop.depth):
         raise Refused(4, "delegate.depth", "A delegation does not lower the depth.")
-    message = holding.delegate_message(chain.prefix_digest(identifier, before), hop.unsigned)
+    message = chain.delegate_message(identifier, before, hop.unsigned)
     if not crypto.verify(holder.key, message, hop.signature):
         raise Refused(4, "delegate.signature", "A delegation is not signed by its holder.")
 
@@ -206,7 +199,7 @@ def read_request(
     proven = False
     if proof is not None:
         key = prefix.holder.key
-        message = holding.PROOF_DOMAIN + chain.prefix_digest(token.identifier, token.caveats)
+        message = chain.proof_message(token.identifier, token.caveats)
         if key is None or not crypto.verify(key, message, proof):
             raise Refused(5, "proof.signature", "The proof is not the current holder's.")
         proven = True

@@ -14,8 +14,9 @@ from nucleus_tokens.authority import args_admit, fixed_by_ceil, scope_admits
 from nucleus_tokens.caveats import Arg, Scope
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.exposure import gates, leq
+from nucleus_tokens.flow import meets
 from nucleus_tokens.lattice import READS, known, level_of, obliged, with_level
-from nucleus_tokens.limits import APPROVALS_PER_CALL, SKEW
+from nucleus_tokens.limits import APPROVALS_PER_CALL, INTEGER, SKEW
 from nucleus_tokens.names import FLOW_RULES, OPERATIONS
 from nucleus_tokens.sinks import flow_failures, known_sink, reversible, secret_to_exfil
 from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix
@@ -132,7 +133,7 @@ def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
     for source, scope in authority.scopes:
         if scope.kind == "tool":
             values: tuple[object, ...] | None = (call.tool,)
-        elif scope.kind in kinds:
+        elif scope.kind in kinds or scope.kind in call.resources:
             values = call.resources.get(scope.kind)
         else:
             continue
@@ -143,7 +144,7 @@ def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
         if not scope_admits(scope, values):
             return Deny(10, "scope.outside", f"The {scope.kind} is outside the scope.", source)
     for source, arg in authority.args:
-        if not args_admit(arg, call.tool, call.args):
+        if not args_admit(arg, call.tool, call.args, call.resolved):
             return Deny(10, "scope.arguments", "The arguments are outside the scope.", source)
     # 11. Every counter above this call, by what the proxy says it costs.
     for counter in authority.counters:
@@ -196,12 +197,12 @@ def evidence(prefix: VerifiedPrefix, call: Call, facts: Facts) -> tuple[str, ...
     pointer of the whole arguments.
     """
     ceil = prefix.opened.header.ceil
-    missing = tuple(
-        s.pointer
-        for s in call.selectors
-        if s.pointer not in facts.evidence
-        and not fixed_by_ceil(ceil, call.tool, call.args, s.pointer, s.kind, s.value)
-    )
+    missing: tuple[str, ...] = ()
+    for pointer, kind, value in call.selectors:
+        if pointer not in facts.evidence and not fixed_by_ceil(
+            ceil, call.tool, call.args, pointer, kind, value
+        ):
+            missing += (pointer,)
     if not call.selectors and not with_level(call.operation, 2) & READS:
         return ("",)
     return missing
@@ -211,22 +212,21 @@ def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decisi
     prefix = credential.prefix
     authority = prefix.authority
     operation = call.operation
-    obligations = prefix.opened.obligations | authority.obligations | facts.policy.obligations
-    static = obliged(obligations, operation) or call.tool in facts.policy.tool_obligations
-    exposure = facts.wall.bits | facts.tree.bits
+    policy = facts.policy
+    obligations = prefix.opened.obligations | authority.obligations | policy.obligations
     missing = evidence(prefix, call, facts)
-    failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
     asked = asks(
         level_of(authority.levels, operation),
-        static,
-        gates(exposure, call.projects),
-        failures == 0,
+        obliged(obligations, operation) or call.tool in policy.tool_obligations,
+        gates(facts.wall.bits | facts.tree.bits, call.projects),
+        meets(call.label, call.sink, call.observed, call.ttl, facts.now),
         reversible(call.sink),
         not missing,
-        facts.policy.gate == "evidence",
+        policy.gate == "evidence",
     )
     if asked == 0:
         return Allow(_intent(credential, call, facts, (), ()))
+    failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
     owed = _owed(asked, operation, missing, failures)
     spends, discharged = _discharge(prefix, call, facts, owed)
     left = tuple(o for o in owed if o.id not in discharged)
@@ -270,7 +270,8 @@ def _discharge(
     prefix: VerifiedPrefix, call: Call, facts: Facts, owed: tuple[Obligation, ...]
 ) -> tuple[tuple[Spend, ...], frozenset[str]]:
     """Which obligations valid approvals answer for, and the uses to spend for it."""
-    needed = facts.policy.quorum.get(call.operation, 1)
+    # Policy can only add: there is no quorum of nobody.
+    needed = max(1, facts.policy.quorum.get(call.operation, 1))
     voices: dict[str, set[bytes]] = {o.id: set() for o in owed}
     spends = []
     for data in facts.approvals[:APPROVALS_PER_CALL]:
@@ -306,15 +307,17 @@ def _approver_key(
         or facts.now >= approval.not_after
     ):
         return None
-    if approval.digest is not None:
-        if approval.digest != call.digest.hex():
-            return None
-    elif not all(_matches(c, call) for c in approval.pattern or (None,)):
-        return None
     used = facts.spent.get(approval_counter(approval.id))
     if used is None or not budget_suffices(used, 1, approval.count):
         return None
-    return approver.key if approvals.signature_holds(approval, approver.key) else None
+    # The signature before the meaning: an unsigned pattern is not worth matching.
+    if not approvals.signature_holds(approval, approver.key):
+        return None
+    if approval.digest is not None:
+        said = approval.digest == call.digest.hex()
+    else:
+        said = all(_matches(c, call) for c in approval.pattern or (None,))
+    return approver.key if said else None
 
 
 def _matches(caveat: object, call: Call) -> bool:
@@ -326,7 +329,7 @@ def _matches(caveat: object, call: Call) -> bool:
     return (
         type(caveat) is Arg
         and caveat.tool == call.tool
-        and args_admit(caveat, call.tool, call.args)
+        and args_admit(caveat, call.tool, call.args, call.resolved)
     )
 
 
@@ -342,23 +345,26 @@ def _intent(
 ) -> Intent:
     prefix = credential.prefix
     fields = prefix.opened.header
-    spends = [Spend(c.id, _cost(call, c.unit), c.limit) for c in prefix.authority.counters]
+    req = credential.req
+    # Two caveats may set one counter, an issuer's two limits for one unit: it is spent once.
+    spends: dict[str, Spend] = {s.counter: s for s in approval_spends}
+    for counter in prefix.authority.counters:
+        limit = min(counter.limit, spends[counter.id].limit if counter.id in spends else INTEGER)
+        spends[counter.id] = Spend(counter.id, _cost(call, counter.unit), limit)
     if fields.account is not None:
         name, limits = fields.account
-        spends += [Spend(account_counter(name, u), _cost(call, u), n) for u, n in limits]
-    req = credential.req
+        for unit, limit in limits:
+            key = account_counter(name, unit)
+            spends[key] = Spend(key, _cost(call, unit), limit)
     return Intent(
-        tid=fields.tid,
-        rid=prefix.rids[-1],
-        rids=prefix.rids,
-        ancestors=fields.ancestors,
-        nonce=None if req is None else (req.nonce, facts.arrived + NONCE_SECONDS),
-        spends=(*spends, *approval_spends),
-        cells=(facts.wall, facts.tree),
-        raised=call.records,
-        operation=call.operation,
-        tool=call.tool,
-        call_digest=call.digest,
-        expires=prefix.authority.exp,
-        discharged=discharged,
+        call,
+        fields.tid,
+        prefix.rids[-1],
+        prefix.rids,
+        fields.ancestors,
+        None if req is None else (req.nonce, facts.arrived + NONCE_SECONDS),
+        tuple(spends.values()),
+        (facts.wall, facts.tree),
+        prefix.authority.exp,
+        discharged,
     )

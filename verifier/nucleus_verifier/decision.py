@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from nucleus_tokens.authority import Source
-from nucleus_verifier.facts import Cell
+from nucleus_verifier.facts import Call, Cell
 
 # The fourteen steps of docs/spec/decide.md.
 STEPS: Final = (
@@ -38,16 +38,14 @@ class _NoTruth:
         raise TypeError("a decision has no truth value: match on Allow, Ask and Deny")
 
 
-@dataclass(frozen=True, slots=True)
-class Obligation:
+class Obligation(NamedTuple):
     """Something a person must answer for before the call may run."""
 
     id: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(NamedTuple):
     """Add `amount` to a counter if it then stays within `limit`; otherwise the commit fails."""
 
     counter: str
@@ -55,10 +53,10 @@ class Spend:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """All that commit must make durable, in one transaction, before an effect may run."""
 
+    call: Call
     tid: str
     rid: str  # of the presented prefix without req
     rids: tuple[str, ...]
@@ -66,12 +64,25 @@ class Intent:
     nonce: tuple[str, int] | None  # (nonce, unix seconds until which it must be remembered)
     spends: tuple[Spend, ...]
     cells: tuple[Cell, Cell]  # as they were read
-    raised: int  # exposure bits both cells rise by
-    operation: int
-    tool: str
-    call_digest: bytes
     expires: int  # unix seconds: the authority under which this was decided ends then
     discharged: tuple[str, ...]
+
+    @property
+    def raised(self) -> int:
+        """The exposure bits both cells rise by."""
+        return self.call.records
+
+    @property
+    def operation(self) -> int:
+        return self.call.operation
+
+    @property
+    def tool(self) -> str:
+        return self.call.tool
+
+    @property
+    def call_digest(self) -> bytes:
+        return self.call.digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from nucleus_tokens import arguments, crypto
+from nucleus_tokens.errors import CallerError
 from nucleus_tokens.lattice import (
     CREATE_PR,
     EDIT_FILES,
@@ -50,8 +51,7 @@ RESOURCE_KINDS: Final[Mapping[int, frozenset[str]]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(NamedTuple):
     """An argument that chooses what is acted on, with the value the proxy resolved it to."""
 
     pointer: str
@@ -65,7 +65,9 @@ class Call:
 
     `resources` maps a kind to the resolved values, or to None where they are not known; a kind
     that is absent is not known either. `records` and `projects` are exposure bits. `costs` maps
-    units to whole numbers; `calls` is always 1.
+    units to whole numbers: what the binding does not price is free; `calls` is always 1.
+
+    Raises CallerError `call.malformed` for arguments or a tool name outside I-JSON.
     """
 
     tool: str
@@ -82,10 +84,22 @@ class Call:
     costs: Mapping[str, int] = field(default_factory=dict)
     bad_declassification: bool = False
 
+    def __post_init__(self) -> None:
+        try:
+            arguments.check(self.args)
+            arguments.check(self.tool)
+        except (ValueError, RecursionError) as error:
+            raise CallerError("call.malformed", f"The call is not I-JSON: {error}.") from error
+
+    @cached_property
+    def resolved(self) -> Mapping[str, Any]:
+        """What the path arguments resolve to, by pointer."""
+        return {s.pointer: s.value for s in self.selectors if s.kind == "path"}
+
     @cached_property
     def args_digest(self) -> bytes:
         """SHA-256 of the arguments in RFC 8785 form, computed from what was parsed."""
-        return arguments.args_digest(self.args)
+        return arguments.digest(self.args)
 
     @cached_property
     def digest(self) -> bytes:
@@ -113,10 +127,14 @@ class Keys:
     issuers: Mapping[tuple[str, str], bytes]  # (iss, kid) -> Ed25519 public key
     approvers: Mapping[str, Approver]  # key id -> approver
     epoch: int = 0  # changes whenever the bundle does: caches are keyed by it
+    audience_publics: Mapping[str, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        publics = {kid: crypto.exchange_public_of(k) for kid, k in self.audience_keys.items()}
+        object.__setattr__(self, "audience_publics", publics)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """An exposure cell as it was read: commit succeeds only against this version."""
 
     id: str

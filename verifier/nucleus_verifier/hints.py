@@ -108,12 +108,12 @@ def caveat_text(credential: VerifiedCredential | None, source: Source | None) ->
     if credential is None or source is None:
         return ""
     if source.where == "caveat":
-        return credential.prefix.raw[source.number - 1].decode()
+        return credential.prefix.raw[source.place - 1].decode()
     body = canonical.decode(credential.prefix.opened.header.signed.split(b"\0", 1)[0])
     if source.where == "ceil":
-        return canonical.encode(body["ceil"][source.number]).decode()
+        return canonical.encode(body["ceil"][source.place]).decode()
     if source.where == "narrowed":
-        return canonical.encode(body["narrowed"][source.number][1]).decode()
+        return canonical.encode(body["narrowed"][source.place][1]).decode()
     return canonical.encode(["exp", body["exp"]]).decode()
 
 
@@ -127,7 +127,7 @@ def added_by(credential: VerifiedCredential | None, source: Source) -> str:
     holder = fields.sub
     for hop in credential.prefix.hops:
         # A delegation covers all before it, and is itself its holder's word.
-        if source.number <= hop.index:
+        if source.place <= hop.number:
             return holder
         holder = hop.to
     return holder if credential.proven else UNATTRIBUTED

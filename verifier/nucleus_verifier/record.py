@@ -91,7 +91,7 @@ def spell_decision(decision: Decision) -> dict[str, object]:
 
 def reveal_digest(reveal: Mapping[str, object]) -> str:
     """What the record says of its reveal: salted, so that guessing arguments needs the salt."""
-    return crypto.sha256(REVEAL_DOMAIN + canonical.encode(dict(reveal))).hex()
+    return crypto.sha256(REVEAL_DOMAIN + arguments.jcs(dict(reveal))).hex()
 
 
 def _reveal(
@@ -100,8 +100,7 @@ def _reveal(
     raw_req = credential.raw_req
     return {
         "approvals": [chain.to_text(a) for a in facts.approvals],
-        # As text: arguments may hold floats, which canonical JSON has no spelling for.
-        "args": arguments.jcs(call.args).decode(),
+        "args": call.args,
         "bad_declassification": call.bad_declassification,
         "costs": dict(call.costs),
         "label": [call.label, call.observed, call.ttl],
@@ -196,7 +195,7 @@ def _call(call: Mapping[str, Any], reveal: Mapping[str, Any]) -> Call:
     return Call(
         tool=call["tool"],
         operation=call["operation"],
-        args=arguments.parse(reveal["args"].encode()),
+        args=reveal["args"],
         sink=call["sink"],
         resources={
             kind: None

@@ -1,11 +1,11 @@
 """Law: the trace only grows; each record names the hash of the one before it; a record holds what
 its decision needs to be computed again, and nothing with which anybody could act.
 
-A line is one canonical JSON object with exactly the keys `hash`, `prev`, `record`, `seq`:
+A line is one RFC 8785 JSON object with exactly the keys `hash`, `prev`, `record`, `seq`:
 
     hash = SHA-256("nucleus/trace/v1" 00 || u64(seq) || prev(32) || u32(len) || record bytes)
 
-where `record bytes` is the canonical JSON of `record`. Every part has a fixed length or its length
+where `record bytes` is the RFC 8785 JSON of `record`. Every part has a fixed length or its length
 before it, so no two histories share bytes. Genesis: seq 1, prev 32 zero bytes. A tail cut off shows
 only against a checkpoint kept elsewhere.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nucleus_tokens import canonical, crypto
+from nucleus_tokens import arguments, crypto
 from nucleus_tokens.errors import CredentialError
 
 DOMAIN: Final = b"nucleus/trace/v1\0"
@@ -34,10 +34,10 @@ def link(seq: int, prev: str, record: bytes) -> str:
     ).hex()  # fmt: skip
 
 
-def line(seq: int, prev: str, record: Mapping[str, object]) -> tuple[bytes, str]:
-    """One line (without its newline) and its hash. Raises ValueError for what has no spelling."""
-    digest = link(seq, prev, canonical.encode(dict(record)))
-    return canonical.encode({"hash": digest, "prev": prev, "record": record, "seq": seq}), digest
+def line(seq: int, prev: str, record: dict[str, Any]) -> tuple[bytes, str]:
+    """One line (without its newline) and its hash. Raises CallerError `json.refused`."""
+    digest = link(seq, prev, arguments.jcs(record))
+    return arguments.jcs({"hash": digest, "prev": prev, "record": record, "seq": seq}), digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,17 @@ def read(lines: Iterable[bytes]) -> tuple[list[Entry], Break | None]:
     prev, expected = GENESIS, 1
     for number, data in enumerate(lines, 1):
         try:
-            value = canonical.decode(data.rstrip(b"\n"))
+            value = arguments.parse(data.rstrip(b"\n"))
         except CredentialError:
-            return entries, Break(number, expected, "it is not canonical JSON")
+            return entries, Break(number, expected, "it is not JSON")
         if type(value) is not dict or sorted(value) != ["hash", "prev", "record", "seq"]:
             return entries, Break(number, expected, "it is not a trace line")
         if type(value["record"]) is not dict or value["seq"] != expected:
             return entries, Break(number, expected, f"record {expected} is missing or out of place")
         if value["prev"] != prev:
             return entries, Break(number, expected, "it does not follow the record before it")
-        digest = link(expected, prev, canonical.encode(value["record"]))
-        if value["hash"] != digest:
+        digest = link(expected, prev, arguments.spell(value["record"]))
+        if value["hash"] != digest or arguments.spell(value) != data.rstrip(b"\n"):
             return entries, Break(number, expected, "its content does not have its hash")
         entries.append(Entry(expected, digest, value["record"]))
         prev, expected = digest, expected + 1
