@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nucleus_issuer.mint import Audience, Signer
 from nucleus_issuer.mint import mint as issue
-from nucleus_tokens import approvals, chain, crypto, exposure, flow, holding, names
+from nucleus_tokens import approvals, crypto, flow, holding, names, projection, writing
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.header import Holder
 from nucleus_verifier import gather
@@ -113,7 +113,7 @@ def narrow(token: UnverifiedToken, *caveats: list[Any]) -> UnverifiedToken:
 def forge(token: UnverifiedToken, *raw: bytes) -> UnverifiedToken:
     """The token with raw caveats appended under a tag that holds, whatever they say: what
     anybody can do who holds it."""
-    return chain.append(token, *raw)
+    return writing.append(token, *raw)
 
 
 def hand(
@@ -127,7 +127,7 @@ def hand(
 
 def text(token: UnverifiedToken, proof: bytes | None = None) -> str:
     """The credential as it travels."""
-    return chain.write_credential(token, proof)
+    return writing.write_credential(token, proof)
 
 
 def request(
@@ -184,8 +184,8 @@ def call(
         sink=flow.default_sink(op) if sink is None else sink,
         resources={} if resources is None else resources,
         selectors=tuple(selectors),
-        records=exposure.records(op) if records is None else records,
-        projects=exposure.projects(op, False, False, 0) if projects is None else projects,
+        records=projection.records(op) if records is None else records,
+        projects=projection.projects(op, False, False, 0) if projects is None else projects,
         label=label,
         **rest,
     )
@@ -289,6 +289,11 @@ def seen(bits: int) -> dict[str, Cell]:
     return {"wall": Cell(WALL, 0, bits), "tree": Cell("tree:test", 0, bits)}
 
 
+def carried(facts: Facts, **rest: Any) -> Facts:
+    """The same facts for a credential that came with the call."""
+    return replace(facts, channel="carried", **rest)
+
+
 def approve(
     credential: str | UnverifiedToken | VerifiedCredential,
     what: Call | Sequence[list[Any]],
@@ -315,7 +320,12 @@ def approve(
         "v": 1,
         **rest,
     }
-    return approvals.write(body, secret(approver if signer is None else signer))
+    return signed(body, approver if signer is None else signer)
+
+
+def signed(body: Mapping[str, Any], signer: str) -> bytes:
+    """An approval of any well-formed body, signed by whoever is named."""
+    return writing.approval(dict(body), secret(signer))
 
 
 # One of everything ----------------------------------------------------------------------------
