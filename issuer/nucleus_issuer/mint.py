@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nucleus_tokens import chain, crypto, header
+from nucleus_tokens import chain, crypto, writing
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.header import Holder
@@ -83,7 +83,9 @@ def mint(
         "tid": tid,
         "v": 1,
     }
-    identifier = header.write(body, root_key, signer.private, audience.public, signer.exchange)
+    identifier = writing.header_identifier(
+        body, root_key, signer.private, audience.public, signer.exchange
+    )
     minted = Macaroon(location="", identifier=identifier, key=root_key, version=2)
     token = chain.parse(chain.from_text(minted.serialize().rstrip("=")))
     if token.identifier != identifier or not crypto.same(

@@ -14,6 +14,7 @@ from nucleus_tokens import labelling as K
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
 from nucleus_tokens import names as N
+from nucleus_tokens import projection as P
 from nucleus_tokens import sinks as S
 from nucleus_verifier import verdict as V
 from tests.algebra import reference as R
@@ -114,5 +115,5 @@ def test_b12_every_operation_may_use_its_own_default_sink() -> None:
 def test_b14_a_shell_is_not_the_unwatched_way_out() -> None:
     """In every state an open shell meets the gate, and what it may have done is remembered."""
     for e in range(8):
-        assert E.gates(e, E.projects(L.RUN_BASH, False, False, 0))
-    assert E.raises(L.RUN_BASH, False, 0) == E.ALL
+        assert E.gates(e, P.projects(L.RUN_BASH, False, False, 0))
+    assert P.raises(L.RUN_BASH, False, 0) == E.ALL

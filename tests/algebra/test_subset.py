@@ -12,6 +12,7 @@ MODULES = (
     "nucleus_tokens.lattice",
     "nucleus_tokens.heyting",
     "nucleus_tokens.exposure",
+    "nucleus_tokens.projection",
     "nucleus_tokens.labels",
     "nucleus_tokens.labelling",
     "nucleus_tokens.sinks",

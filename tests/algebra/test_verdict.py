@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_tokens import exposure as E
+from nucleus_tokens import heyting, labelling
 from nucleus_tokens import label_names as LN
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
+from nucleus_tokens import projection as P
 from nucleus_tokens import sinks as S
 from nucleus_verifier import session as W
 from nucleus_verifier import verdict as V
@@ -221,8 +223,8 @@ def test_nothing_that_narrows_or_taints_moves_the_verdict_upward(
         seen[1] | seen[3],
         B.join(p, q),
         sink,
-        B.join_observed(o1, o2),
-        B.join_ttl(t1, t2),
+        labelling.join_observed(o1, o2),
+        labelling.join_ttl(t1, t2),
         max(now, later),
         bad,
         evidence,
@@ -328,13 +330,13 @@ def test_ratchets(
     steps: list[int],
 ) -> None:
     end = W.session_caps(caps, tuple(caveats))
-    assert end == L.chain_caps(caps, tuple(caveats))
+    assert end == heyting.chain_caps(caps, tuple(caveats))
     assert L.leq(end, caps)
     owed = W.session_obligations(obligations, tuple(added))
-    assert owed == L.chain_obligations(obligations, tuple(added))
+    assert owed == heyting.chain_obligations(obligations, tuple(added))
     assert obligations & ~owed == 0
     seen = W.session_exposure(exposure, tuple(steps))
-    assert seen == E.session(exposure, tuple(steps))
+    assert seen == P.session(exposure, tuple(steps))
     assert E.leq(exposure, seen)
     for c, bits, o in zip(caveats, steps, added, strict=False):
         assert L.leq(W.step_caps(caps, c), caps)

@@ -8,7 +8,7 @@ change no level, scope, budget, label, time or holder.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from nucleus_tokens import canonical, caveats, crypto
 from nucleus_tokens.caveats import Caveat
@@ -75,17 +75,6 @@ def parse(data: bytes) -> UnverifiedApproval:
         )
     except (ValueError, TypeError, KeyError, CredentialError) as error:
         raise CredentialError("approval.malformed", "The approval is not well formed.") from error
-
-
-def write(body: dict[str, Any], approver_private: bytes) -> bytes:
-    """Sign an approval given as JSON fields. Raises CredentialError `approval.malformed`."""
-    try:
-        spelled = canonical.encode(body)
-    except ValueError as error:
-        raise CredentialError("approval.malformed", f"It cannot be written: {error}.") from error
-    data = crypto.sign(approver_private, DOMAIN + spelled) + spelled
-    parse(data)
-    return data
 
 
 def signature_holds(approval: UnverifiedApproval, approver_key: bytes) -> bool:

@@ -1,19 +1,16 @@
 """Law: what was parsed is what is judged, digested and forwarded; nothing is parsed twice.
 
-Arguments of calls are I-JSON (RFC 7493): no duplicate keys, no lone surrogates, integers within
-2**53 - 1, finite floats, at most 64 levels. Their digest is over RFC 8785 (JCS) bytes.
+One strict reading of JSON from outside: no duplicate keys, nothing that `jcs.check` refuses.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from json.encoder import encode_basestring
 from typing import Any
 
-from nucleus_tokens import crypto
-from nucleus_tokens.errors import CallerError, CredentialError
-from nucleus_tokens.limits import ARGUMENT_BYTES, INTEGER, JSON_DEPTH
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.jcs import check
+from nucleus_tokens.limits import ARGUMENT_BYTES
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -30,31 +27,6 @@ def _constant(name: str) -> Any:
 _decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
 
 
-def check(value: Any, depth: int = 0) -> None:
-    """Raise ValueError for a value outside I-JSON or nested deeper than 64 levels."""
-    if depth > JSON_DEPTH:
-        raise ValueError(f"it is nested deeper than {JSON_DEPTH} levels")
-    kind = type(value)
-    if kind is str:
-        if not value.isascii():
-            value.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, a ValueError
-    elif kind is int:
-        if not -INTEGER <= value <= INTEGER:
-            raise ValueError("an integer is beyond 2**53 - 1")
-    elif kind is float:
-        if not math.isfinite(value):
-            raise ValueError("a number is not finite")
-    elif kind is list:
-        for item in value:
-            check(item, depth + 1)
-    elif kind is dict:
-        for key, item in value.items():
-            check(key)
-            check(item, depth + 1)
-    elif value is not None and kind is not bool:
-        raise ValueError(f"{kind.__name__} is not JSON")
-
-
 def parse(data: bytes, limit: int = ARGUMENT_BYTES) -> Any:
     """Strictly parse one JSON text. Raises CredentialError `json.refused` with the reason."""
     try:
@@ -66,91 +38,3 @@ def parse(data: bytes, limit: int = ARGUMENT_BYTES) -> Any:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CredentialError("json.refused", f"The JSON was refused: {reason}.") from error
     return value
-
-
-def _number(value: float) -> str:
-    """ECMAScript's Number::toString, which RFC 8785 section 3.2.2.3 prescribes."""
-    if value == 0:
-        return "0"
-    if value == int(value) and abs(value) < 2**53:
-        return str(int(value))
-    mantissa, _, exponent_text = repr(abs(value)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    if fraction == "0":
-        fraction = ""
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent_text or 0) - (len(whole + fraction) - len(digits))
-    digits = digits.rstrip("0")
-    sign = "-" if value < 0 else ""
-    if 0 < point <= 21:
-        return sign + (
-            digits[:point] + "." + digits[point:]
-            if len(digits) > point
-            else digits.ljust(point, "0")
-        )
-    if -6 < point <= 0:
-        return sign + "0." + "0" * -point + digits
-    exponent = point - 1
-    mark = "e+" if exponent > 0 else "e-"
-    return (
-        sign + digits[0] + ("." + digits[1:] if len(digits) > 1 else "") + mark + str(abs(exponent))
-    )
-
-
-def _spell(value: Any, out: list[str]) -> None:
-    kind = type(value)
-    if kind is str:
-        out.append(encode_basestring(value))
-    elif kind is bool:
-        out.append("true" if value else "false")
-    elif value is None:
-        out.append("null")
-    elif kind is int:
-        out.append(str(value))
-    elif kind is float:
-        out.append(_number(value))
-    elif kind is dict:
-        comma = "{"
-        keys = (
-            sorted(value)
-            if all(map(str.isascii, value))
-            else sorted(value, key=lambda key: key.encode("utf-16-be"))
-        )
-        for key in keys:
-            out.append(comma + encode_basestring(key) + ":")
-            _spell(value[key], out)
-            comma = ","
-        out.append("}" if value else "{}")
-    else:
-        comma = "["
-        for item in value:
-            out.append(comma)
-            _spell(item, out)
-            comma = ","
-        out.append("]" if value else "[]")
-
-
-def jcs(value: Any) -> bytes:
-    """RFC 8785 bytes of a value. Raises CallerError `json.refused` for what is not I-JSON."""
-    try:
-        check(value)
-    except (ValueError, RecursionError) as error:
-        raise CallerError("json.refused", f"This is not I-JSON: {error}.") from error
-    return spell(value)
-
-
-def spell(value: Any) -> bytes:
-    """RFC 8785 bytes of a value that `check` already accepted."""
-    out: list[str] = []
-    _spell(value, out)
-    return "".join(out).encode("utf-8")
-
-
-def digest(checked: Any) -> bytes:
-    """SHA-256 over the domain `nucleus/args/v1` and the RFC 8785 bytes of checked arguments."""
-    return crypto.sha256(b"nucleus/args/v1\0" + spell(checked))
-
-
-def args_digest(args: Any) -> bytes:
-    """`digest` of arguments from anywhere. Raises CallerError `json.refused`."""
-    return crypto.sha256(b"nucleus/args/v1\0" + jcs(args))

@@ -281,18 +281,3 @@ def parse(data: bytes) -> Caveat:
     if len(data) > CAVEAT_BYTES:
         raise CredentialError("caveat.malformed", f"A caveat is longer than {CAVEAT_BYTES} bytes.")
     return from_value(canonical.decode(data))
-
-
-def spell(value: list[Any]) -> bytes:
-    """The canonical bytes of a caveat given as a JSON array, checked by reading it back.
-
-    Raises CredentialError for what no verifier would accept, so nothing refused is ever written.
-    """
-    try:
-        data = canonical.encode(value)
-    except ValueError as error:
-        raise CredentialError(
-            "caveat.malformed", f"This caveat cannot be written: {error}."
-        ) from error
-    parse(data)
-    return data

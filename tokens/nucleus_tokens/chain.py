@@ -1,4 +1,4 @@
-"""Law: the bytes of a macaroon, read and written in exactly one spelling, and their MAC chain.
+"""Law: the bytes of a macaroon, read in exactly one spelling, and their MAC chain.
 
 This file knows libmacaroons' v2 binary form and HMAC. It knows nothing of what an identifier or a
 caveat means. The canonical spelling is the one pymacaroons writes: an empty location field,
@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from nucleus_tokens import crypto
-from nucleus_tokens.errors import CallerError, CredentialError
-from nucleus_tokens.limits import CAVEATS, CREDENTIAL_CHARS, FIELD_BYTES
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.limits import CAVEATS, CREDENTIAL_CHARS
 
 PREFIX: Final = "nuc1_"
-_HEAD: Final = b"\x02\x01\x00"
-_TAIL: Final = b"\x00\x06\x20"
+HEAD: Final = b"\x02\x01\x00"
+TAIL: Final = b"\x00\x06\x20"
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 # What libmacaroons derives every root key with (macaroons.c, "macaroons-key-generator").
@@ -91,7 +91,7 @@ def _field(raw: bytes, at: int) -> tuple[bytes, int]:
 def parse(raw: bytes) -> UnverifiedToken:
     """Read one token. Raises CredentialError `token.malformed` for every other byte string."""
     try:
-        if raw[:3] != _HEAD:
+        if raw[:3] != HEAD:
             raise _malformed("not libmacaroons v2 with an empty location")
         identifier, at = _field(raw, 3)
         caveats: list[bytes] = []
@@ -106,28 +106,11 @@ def parse(raw: bytes) -> UnverifiedToken:
                 caveats.append(caveat)
         if len(caveats) > CAVEATS:
             raise _malformed(f"more than {CAVEATS} caveats")
-        if raw[at : at + 3] != _TAIL or len(raw) != at + 35:
+        if raw[at : at + 3] != TAIL or len(raw) != at + 35:
             raise _malformed("no 32-byte tag at the end, or bytes after it")
     except IndexError as error:
         raise _malformed("it ends too early") from error
     return UnverifiedToken(identifier, tuple(caveats), raw[at + 3 :])
-
-
-def _written(data: bytes) -> bytes:
-    size = len(data)
-    if size > FIELD_BYTES:
-        raise CallerError("token.too_large", f"A field of {size} bytes does not fit a token.")
-    varint = bytes((size,)) if size < 128 else bytes((size & 127 | 128, size >> 7))
-    return b"\x02" + varint + data + b"\x00"
-
-
-def render(token: UnverifiedToken) -> bytes:
-    """The canonical bytes of a token. Raises CallerError `token.too_large`."""
-    if len(token.caveats) > CAVEATS:
-        raise CallerError("token.too_large", f"A token holds at most {CAVEATS} caveats.")
-    return b"".join(
-        (_HEAD, _written(token.identifier), *map(_written, token.caveats), _TAIL, token.tag)
-    )
 
 
 def read_credential(text: str) -> UnverifiedCredential:
@@ -148,18 +131,6 @@ def read_credential(text: str) -> UnverifiedCredential:
     return UnverifiedCredential(parse(from_text(body)), proof)
 
 
-def write_credential(token: UnverifiedToken, proof: bytes | None = None) -> str:
-    """The one text of a credential. Raises CallerError `token.too_large`."""
-    text = PREFIX + to_text(render(token)) + ("" if proof is None else "." + to_text(proof))
-    if len(text) > CREDENTIAL_CHARS:
-        raise CallerError(
-            "token.too_large",
-            f"The credential would have {len(text)} characters; at most {CREDENTIAL_CHARS} fit.",
-            hint="Attenuate with shorter lists, or ask the issuer for a tighter token.",
-        )
-    return text
-
-
 # The chain ------------------------------------------------------------------------------------
 
 
@@ -175,14 +146,6 @@ def next_tags(tag: bytes, caveats: Iterable[bytes]) -> list[bytes]:
         tag = crypto.mac(tag, caveat)
         tags.append(tag)
     return tags
-
-
-def append(token: UnverifiedToken, *caveats: bytes) -> UnverifiedToken:
-    """Attenuate: anybody who holds a token can do this, offline; nobody can undo it."""
-    tag = token.tag
-    for caveat in caveats:
-        tag = crypto.mac(tag, caveat)
-    return UnverifiedToken(token.identifier, token.caveats + caveats, tag)
 
 
 # Revocation ids -------------------------------------------------------------------------------

@@ -166,26 +166,6 @@ def open_seal(sealed: bytes, private: bytes, public: bytes) -> bytes:
     return key
 
 
-def write(
-    body: dict[str, Any], root_key: bytes, issuer_private: bytes, audience: bytes, exchange: bytes
-) -> bytes:
-    """Sign a header. `body` holds the fields of the spec in JSON form; keys are 32 raw bytes each.
-
-    Raises CredentialError `header.malformed` for a body no verifier would accept, so that nothing
-    unreadable is ever issued.
-    """
-    try:
-        spelled = canonical.encode(body)
-    except ValueError as error:
-        raise CredentialError(
-            "header.malformed", f"This header cannot be written: {error}."
-        ) from error
-    sealed = spelled + b"\0" + crypto.seal(audience, root_key) + crypto.seal(exchange, root_key)
-    identifier = crypto.sign(issuer_private, DOMAIN + sealed) + sealed
-    parse(identifier)
-    return identifier
-
-
 def ceiling(header: UnverifiedHeader) -> int:
     """The levels (packed) that the issuer's `ceil` leaves."""
     levels = TOP

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nucleus_tokens import arguments, canonical, caveats, chain, crypto
+from nucleus_tokens import canonical, chain, crypto, jcs, writing
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError
 
@@ -30,7 +30,7 @@ def attenuate(token: UnverifiedToken, *restrictions: list[Any]) -> UnverifiedTok
         if type(restriction) is list and restriction[:1] in (["delegate"], ["req"]):
             raise CallerError("caveat.reserved", f"{restriction[0]} is not appended like this.")
     _must_be_open(token)
-    return chain.append(token, *map(caveats.spell, restrictions))
+    return writing.append(token, *map(writing.caveat, restrictions))
 
 
 def _must_be_open(token: UnverifiedToken) -> None:
@@ -48,14 +48,14 @@ def delegate(
     """
     _must_be_open(token)
     body = {"depth": depth, "key": key.hex(), "purpose": purpose, "to": to}
-    caveats.spell(["delegate", body, "00" * crypto.SIGNATURE_BYTES])
+    writing.caveat(["delegate", body, "00" * crypto.SIGNATURE_BYTES])
     signature = crypto.sign(
         holder_private,
         chain.delegate_message(
             token.identifier, token.caveats, canonical.encode(["delegate", body])
         ),
     )
-    return chain.append(token, caveats.spell(["delegate", body, signature.hex()]))
+    return writing.append(token, writing.caveat(["delegate", body, signature.hex()]))
 
 
 def request(
@@ -75,15 +75,15 @@ def request(
     """
     _must_be_open(token)
     body = {
-        "args": arguments.args_digest(args).hex(),
+        "args": jcs.args_digest(args).hex(),
         "instance": instance,
         "nonce": nonce,
         "time": time,
         "tool": tool,
     }
-    bound = chain.append(token, caveats.spell(["req", body]))
+    bound = writing.append(token, writing.caveat(["req", body]))
     proof = crypto.sign(holder_private, chain.proof_message(bound.identifier, bound.caveats))
-    return chain.write_credential(bound, proof)
+    return writing.write_credential(bound, proof)
 
 
 def reveal(token: UnverifiedToken) -> bytes:

@@ -6,6 +6,7 @@ node, and the steps of declassification. `decide` only compares labels; it makes
 This module stays inside the provable subset: functions over int, bool and tuple[int, ...].
 """
 
+from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_tokens.labels import (
     AUTH_MASK,
     CONF_MASK,
@@ -118,3 +119,33 @@ def raises_authority(a: int, src: int, dst: int) -> bool:
 def raise_authority(a: int, src: int, dst: int) -> int:
     """The label after the step; unchanged if it does not apply."""
     return (a & ~AUTH_MASK) | auth_bits(dst) if raises_authority(a, src, dst) else a
+
+
+# Propagation: a node is never cleaner than what it was made from.
+def propagate(intrinsic: int, parents: tuple[int, ...]) -> int:
+    """The intrinsic label of a node joined with the labels of all its parents."""
+    acc = intrinsic
+    for p in parents:
+        acc = acc | p
+    return acc
+
+
+def to_exposure(a: int) -> int:
+    """What a session has seen once it has seen a value with this label; preserves joins."""
+    private = PRIVATE_DATA if a & CONF_MASK != 0 else 0
+    return private | (UNTRUSTED_CONTENT if a & INTEG_MASK != 0 else 0)
+
+
+# Freshness: a mixture is as old as its oldest part and lives as briefly as its shortest.
+def join_observed(a: int, b: int) -> int:
+    """The earlier observation."""
+    return a if a <= b else b
+
+
+def join_ttl(a: int, b: int) -> int:
+    """The shorter time to live; 0 means it does not expire."""
+    if a == 0:
+        return b
+    if b == 0:
+        return a
+    return a if a <= b else b

@@ -9,8 +9,6 @@ axis and min for another, here everything is |. Freshness is a pair of numbers a
 This module stays inside the provable subset: functions over int, bool and tuple[int, ...].
 """
 
-from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
-
 # 1. Layout. Bits 0-1 confidentiality, 2-3 integrity, 4-6 authority, 7-12 provenance,
 #    13-15 derivation; thermometers, except provenance (a set) and derivation (ai and human are
 #    two bits, mixed is both, opaque is all three).
@@ -98,36 +96,7 @@ def derivation(a: int) -> int:
     return OPAQUE_EXTERNAL if a & 0x8000 != 0 else (a >> 13) & 3
 
 
-# 4. Propagation: a node is never cleaner than what it was made from.
-def propagate(intrinsic: int, parents: tuple[int, ...]) -> int:
-    """The intrinsic label of a node joined with the labels of all its parents."""
-    acc = intrinsic
-    for p in parents:
-        acc = acc | p
-    return acc
-
-
-def to_exposure(a: int) -> int:
-    """What a session has seen once it has seen a value with this label; preserves joins."""
-    private = PRIVATE_DATA if a & CONF_MASK != 0 else 0
-    return private | (UNTRUSTED_CONTENT if a & INTEG_MASK != 0 else 0)
-
-
-# 5. Freshness: a mixture is as old as its oldest part and lives as briefly as its shortest.
-def join_observed(a: int, b: int) -> int:
-    """The earlier observation."""
-    return a if a <= b else b
-
-
-def join_ttl(a: int, b: int) -> int:
-    """The shorter time to live; 0 means it does not expire."""
-    if a == 0:
-        return b
-    if b == 0:
-        return a
-    return a if a <= b else b
-
-
+# 4. Freshness.
 def expired(observed: int, ttl: int, now: int) -> bool:
     """Too old at this time. A negative time to live (which nothing makes) counts as one."""
     return ttl != 0 and now > observed + ttl

@@ -117,25 +117,3 @@ def nu(caps: int, obligations: int) -> int:
     NOT monotone in caps. It is computed once, from the ceiling; never again from a meet.
     """
     return obligations | (granted(caps) & NU_OPS) if nu_fires(caps) else obligations
-
-
-def perm_leq(caps_a: int, obl_a: int, caps_b: int, obl_b: int) -> bool:
-    """The order of permissions: capabilities upward, obligations reversed."""
-    return caps_a & ~caps_b == 0 and obl_b & ~obl_a == 0
-
-
-# 8. Chains of any length: the delegation ceiling is the fold of meet.
-def chain_caps(root: int, caveats: tuple[int, ...]) -> int:
-    """The root met with every caveat: below the root and below each of them."""
-    acc = root
-    for c in caveats:
-        acc = acc & c
-    return acc
-
-
-def chain_obligations(root: int, caveats: tuple[int, ...]) -> int:
-    """The root's obligations and those every caveat adds; none can be taken away."""
-    acc = root
-    for c in caveats:
-        acc = acc | c
-    return acc

@@ -75,20 +75,20 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
     try:
         claimed = header.parse(identifier)
     except CredentialError as error:
-        raise Refused(1, error.code, error.message) from error
+        raise Refused(1, error.code) from error
     # 2. Key ids are looked up in the pinned bundle only; the token brings no key of its own.
     if claimed.aud != keys.audience or claimed.akid not in keys.audience_keys:
-        raise Refused(2, "audience.unknown", "The token is for another audience or audience key.")
+        raise Refused(2, "audience.unknown")
     issuer_key = keys.issuers.get((claimed.iss, claimed.kid))
     if issuer_key is None:
-        raise Refused(2, "issuer.unknown", "The issuer's key is not in the pinned bundle.")
+        raise Refused(2, "issuer.unknown")
     # 3. The signature covers every byte after it, the seals included.
     try:
         fields = header.verify(claimed, issuer_key).fields
         private, public = keys.audience_keys[claimed.akid], keys.audience_publics[claimed.akid]
         root_key = header.open_seal(fields.seal_audience, private, public)
     except CredentialError as error:
-        raise Refused(3, error.code, error.message) from error
+        raise Refused(3, error.code) from error
     tag = chain.first_tag(root_key, identifier)
     return fold_header(claimed, tag, chain.rid(tag))
 
@@ -116,7 +116,7 @@ def check_tag(tag: bytes, req: bytes | None, presented: bytes) -> None:
     """Step 3 for the chain: the tag over all caveats, compared in constant time."""
     last = tag if req is None else crypto.mac(tag, req)
     if not crypto.same(last, presented):
-        raise Refused(3, "token.forged", "The chain's tag does not hold.")
+        raise Refused(3, "token.forged")
 
 
 def read_prefix(
@@ -139,11 +139,11 @@ def read_prefix(
                 spiffe = caveat.to if caveat.to.startswith("spiffe://") else None
                 holder, depth = Holder(spiffe, caveat.key), caveat.depth
             elif type(caveat) is Req:
-                raise Refused(3, "token.two_requests", "A request stands before the end.")
+                raise Refused(3, "token.two_requests")
             read.append((number, rids[number], caveat))
         authority = fold(opened.authority, "caveat", read)
     except CredentialError as error:
-        raise Refused(3, error.code, error.message) from error
+        raise Refused(3, error.code) from error
     return VerifiedPrefix(
         opened,
         identifier,
@@ -172,12 +172,12 @@ def _check_hop(
 ) -> None:
     # 4. Any defect in any delegation refuses the whole token.
     if holder.key is None:
-        raise Refused(4, "delegate.no_key", "A token without an Ed25519 holder is not delegated.")
+        raise Refused(4, "delegate.no_key")
     if not depth_falls(depth, hop.depth):
-        raise Refused(4, "delegate.depth", "A delegation does not lower the depth.")
+        raise Refused(4, "delegate.depth")
     message = chain.delegate_message(identifier, before, hop.unsigned)
     if not crypto.verify(holder.key, message, hop.signature):
-        raise Refused(4, "delegate.signature", "A delegation is not signed by its holder.")
+        raise Refused(4, "delegate.signature")
 
 
 def read_request(
@@ -188,20 +188,20 @@ def read_request(
     if req is None:
         # A proof over nothing in particular could be replayed for anything.
         if proof is not None:
-            raise Refused(5, "proof.without_request", "A proof needs a request to be bound to.")
+            raise Refused(5, "proof.without_request")
         return VerifiedCredential(prefix, None, False)
     try:
         request = caveats.parse(req)
     except CredentialError as error:
-        raise Refused(5, error.code, error.message) from error
+        raise Refused(5, error.code) from error
     if type(request) is not Req:  # pragma: no cover - canonical JSON that starts with ["req",
-        raise Refused(5, "caveat.malformed", "The last caveat is not a request.")
+        raise Refused(5, "caveat.malformed")
     proven = False
     if proof is not None:
         key = prefix.holder.key
         message = chain.proof_message(token.identifier, token.caveats)
         if key is None or not crypto.verify(key, message, proof):
-            raise Refused(5, "proof.signature", "The proof is not the current holder's.")
+            raise Refused(5, "proof.signature")
         proven = True
     return VerifiedCredential(prefix, request, proven, req)
 
@@ -211,15 +211,15 @@ def read_credential(text: str) -> UnverifiedCredential:
     try:
         return chain.read_credential(text)
     except CredentialError as error:
-        raise Refused(1, error.code, error.message) from error
+        raise Refused(1, error.code) from error
 
 
 class Refused(Exception):
     """Carries a Deny out of the steps above; it never leaves this room."""
 
-    def __init__(self, step: int, code: str, detail: str) -> None:
+    def __init__(self, step: int, code: str) -> None:
         super().__init__(code)
-        self.deny = Deny(step, code, detail)
+        self.deny = Deny(step, code)
 
 
 def authenticate(text: str, keys: Keys) -> VerifiedCredential | Deny:

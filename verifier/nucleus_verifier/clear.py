@@ -14,7 +14,6 @@ from nucleus_tokens.authority import args_admit, fixed_by_ceil, scope_admits
 from nucleus_tokens.caveats import Arg, Scope
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.exposure import gates, leq
-from nucleus_tokens.flow import meets
 from nucleus_tokens.lattice import READS, known, level_of, obliged, with_level
 from nucleus_tokens.limits import APPROVALS_PER_CALL, INTEGER, SKEW
 from nucleus_tokens.names import FLOW_RULES, OPERATIONS
@@ -73,19 +72,19 @@ def _bound(credential: VerifiedCredential, call: Call, facts: Facts) -> Deny | N
             return None
         if holder.spiffe is not None and holder.key is None and holder.spiffe == facts.peer:
             return None
-        return Deny(5, "request.missing", "A carried token needs a request and a proof.")
+        return Deny(5, "request.missing")
     if holder.spiffe is not None and holder.spiffe != facts.peer:
-        return Deny(5, "holder.peer", "The connection is not the holder's.")
+        return Deny(5, "holder.peer")
     if holder.key is not None and not credential.proven:
-        return Deny(5, "proof.missing", "The holder did not sign this request.")
+        return Deny(5, "proof.missing")
     if req.tool != call.tool or req.args != call.args_digest.hex():
-        return Deny(5, "request.other_call", "The request is bound to another call.")
+        return Deny(5, "request.other_call")
     if req.instance != facts.instance:
-        return Deny(5, "request.other_verifier", "The request is bound to another verifier.")
+        return Deny(5, "request.other_verifier")
     if not -SKEW <= req.time - facts.arrived <= SKEW:
-        return Deny(5, "request.stale", "The request is too old, or from the future.")
+        return Deny(5, "request.stale")
     if facts.nonce_seen:
-        return Deny(5, "request.replayed", "The request was seen before.")
+        return Deny(5, "request.replayed")
     return None
 
 
@@ -94,11 +93,11 @@ def _bound(credential: VerifiedCredential, call: Call, facts: Facts) -> Deny | N
 
 def _revoked(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
     if not facts.lease_ok:
-        return Deny(6, "revocation.stale", "The list of revocations is too old to allow anything.")
+        return Deny(6, "revocation.stale")
     if not facts.revoked.isdisjoint(prefix.rids):
-        return Deny(6, "token.revoked", "The token, or one it was made from, was revoked.")
+        return Deny(6, "token.revoked")
     if not facts.revoked.isdisjoint(prefix.opened.header.ancestors):
-        return Deny(6, "token.revoked", "The token this one was exchanged for was revoked.")
+        return Deny(6, "token.revoked")
     return None
 
 
@@ -107,13 +106,13 @@ def _revoked(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
 
 def _time(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
     if not facts.clock_ok:
-        return Deny(7, "clock.stepped_back", "The clock stepped back; nothing is allowed by it.")
+        return Deny(7, "clock.stepped_back")
     authority = prefix.authority
     start = max(authority.nbf, prefix.opened.header.iat) - SKEW
     if not time_valid(start, authority.exp, facts.now):
         if facts.now >= authority.exp:
-            return Deny(7, "token.expired", "The token has expired.")
-        return Deny(7, "token.not_yet_valid", "The token is not valid yet.")
+            return Deny(7, "token.expired")
+        return Deny(7, "token.not_yet_valid")
     return None
 
 
@@ -125,9 +124,9 @@ def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
     # 9. The level of the one operation this call is.
     level = level_of(authority.levels, operation) if known(operation) else 0
     if level == 0:
-        return Deny(9, "level.never", "The token does not permit this operation.")
+        return Deny(9, "level.never")
     if not leq(facts.wall.bits | facts.tree.bits, authority.exposure):
-        return Deny(9, "exposure.exceeded", "The session has seen more than the token allows.")
+        return Deny(9, "exposure.exceeded")
     # 10. Every scope of a kind the operation may touch, and every rule on the arguments.
     kinds = RESOURCE_KINDS[operation]
     for source, scope in authority.scopes:
@@ -138,38 +137,34 @@ def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
         else:
             continue
         if values is None:
-            return Deny(
-                10, "scope.unknown", f"Which {scope.kind} the call touches is not known.", source
-            )
+            return Deny(10, "scope.unknown", source, scope.kind)
         if not scope_admits(scope, values):
-            return Deny(10, "scope.outside", f"The {scope.kind} is outside the scope.", source)
+            return Deny(10, "scope.outside", source, scope.kind)
     for source, arg in authority.args:
         if not args_admit(arg, call.tool, call.args, call.resolved):
-            return Deny(10, "scope.arguments", "The arguments are outside the scope.", source)
+            return Deny(10, "scope.arguments", source)
     # 11. Every counter above this call, by what the proxy says it costs.
     for counter in authority.counters:
         spent = facts.spent.get(counter.id)
         if spent is None:
-            return Deny(11, "budget.unknown", "What was spent is not known.", counter.source)
+            return Deny(11, "budget.unknown", counter.source)
         if not budget_suffices(spent, _cost(call, counter.unit), counter.limit):
-            return Deny(
-                11, "budget.exhausted", f"The budget of {counter.unit} is used up.", counter.source
-            )
+            return Deny(11, "budget.exhausted", counter.source, counter.unit)
     account = prefix.opened.header.account
     if account is not None:
         for unit, limit in account[1]:
             spent = facts.spent.get(account_counter(account[0], unit))
             if spent is None:
-                return Deny(11, "budget.unknown", "What the account spent is not known.")
+                return Deny(11, "budget.unknown")
             if not budget_suffices(spent, _cost(call, unit), limit):
-                return Deny(11, "budget.exhausted", f"The account's {unit} are used up.")
+                return Deny(11, "budget.exhausted", None, unit)
     # 12. A secret on its way out, a release that is not valid, a sink nobody knows.
     if not known_sink(call.sink):
-        return Deny(12, "flow.unknown_sink", "Where the call writes to is not known.")
+        return Deny(12, "flow.unknown_sink")
     if denials(level, secret_to_exfil(call.label, call.sink), call.bad_declassification):
         if call.bad_declassification:
-            return Deny(12, "flow.bad_declassification", "The declassification is not valid.")
-        return Deny(12, "flow.secret", "A secret would leave.")
+            return Deny(12, "flow.bad_declassification")
+        return Deny(12, "flow.secret")
     return None
 
 
@@ -215,18 +210,18 @@ def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decisi
     policy = facts.policy
     obligations = prefix.opened.obligations | authority.obligations | policy.obligations
     missing = evidence(prefix, call, facts)
+    failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
     asked = asks(
         level_of(authority.levels, operation),
         obliged(obligations, operation) or call.tool in policy.tool_obligations,
         gates(facts.wall.bits | facts.tree.bits, call.projects),
-        meets(call.label, call.sink, call.observed, call.ttl, facts.now),
+        failures == 0,
         reversible(call.sink),
         not missing,
         policy.gate == "evidence",
     )
     if asked == 0:
         return Allow(_intent(credential, call, facts, (), ()))
-    failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
     owed = _owed(asked, operation, missing, failures)
     spends, discharged = _discharge(prefix, call, facts, owed)
     left = tuple(o for o in owed if o.id not in discharged)

@@ -8,24 +8,6 @@ from typing import Final, NamedTuple, NoReturn
 from nucleus_tokens.authority import Source
 from nucleus_verifier.facts import Call, Cell
 
-# The fourteen steps of docs/spec/decide.md.
-STEPS: Final = (
-    "",
-    "parse",
-    "audience and keys",
-    "authenticate",
-    "holder and delegations",
-    "request binding and replay",
-    "revocation",
-    "time",
-    "fold",
-    "level",
-    "scopes",
-    "budget",
-    "hard flow denials",
-    "obligations, inputs and gate",
-    "intent",
-)
 # Up to this step the caller may be a stranger, and gets one constant answer.
 LAST_SILENT_STEP: Final = 5
 REFUSED: Final = "credential.refused"
@@ -106,22 +88,20 @@ class Ask(_NoTruth):
 
 @dataclass(frozen=True, slots=True)
 class Deny(_NoTruth):
-    """The call may not run. No approval changes that."""
+    """The call may not run, and no approval changes that. `hints.py` has a sentence per code.
+
+    `subject` is the kind of resource or the unit that the code is about.
+    """
 
     step: int
     code: str
-    detail: str
     source: Source | None = None
+    subject: str = ""
 
     @property
     def public_code(self) -> str:
         """What a caller may be told: nothing but a constant while it may be a stranger."""
         return self.code if self.step > LAST_SILENT_STEP else REFUSED
-
-    @property
-    def public_detail(self) -> str:
-        """One sentence for the caller."""
-        return self.detail if self.step > LAST_SILENT_STEP else "The credential was refused."
 
 
 Decision = Allow | Ask | Deny

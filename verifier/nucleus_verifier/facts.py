@@ -12,41 +12,26 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from nucleus_tokens import arguments, crypto
+from nucleus_tokens import crypto, jcs, lattice
 from nucleus_tokens.errors import CallerError
-from nucleus_tokens.lattice import (
-    CREATE_PR,
-    EDIT_FILES,
-    GIT_COMMIT,
-    GIT_PUSH,
-    GLOB_SEARCH,
-    GREP_SEARCH,
-    MANAGE_PODS,
-    READ_FILES,
-    RUN_BASH,
-    SPAWN_AGENT,
-    WEB_FETCH,
-    WEB_SEARCH,
-    WRITE_FILES,
-)
 
 # Which kinds of resource each operation may touch. A scope of a kind listed here must be met by
 # known resources; an opaque operation may touch all of them. `tool` applies to every call.
 RESOURCE_KINDS: Final[Mapping[int, frozenset[str]]] = MappingProxyType(
     {
-        READ_FILES: frozenset(("path",)),
-        WRITE_FILES: frozenset(("path",)),
-        EDIT_FILES: frozenset(("path",)),
-        RUN_BASH: frozenset(("path", "host", "cmd", "ref")),
-        GLOB_SEARCH: frozenset(("path",)),
-        GREP_SEARCH: frozenset(("path",)),
-        WEB_SEARCH: frozenset(("host",)),
-        WEB_FETCH: frozenset(("host",)),
-        GIT_COMMIT: frozenset(("path", "ref")),
-        GIT_PUSH: frozenset(("path", "host", "ref")),
-        CREATE_PR: frozenset(("host", "ref")),
-        MANAGE_PODS: frozenset(("host",)),
-        SPAWN_AGENT: frozenset(("path",)),
+        lattice.READ_FILES: frozenset(("path",)),
+        lattice.WRITE_FILES: frozenset(("path",)),
+        lattice.EDIT_FILES: frozenset(("path",)),
+        lattice.RUN_BASH: frozenset(("path", "host", "cmd", "ref")),
+        lattice.GLOB_SEARCH: frozenset(("path",)),
+        lattice.GREP_SEARCH: frozenset(("path",)),
+        lattice.WEB_SEARCH: frozenset(("host",)),
+        lattice.WEB_FETCH: frozenset(("host",)),
+        lattice.GIT_COMMIT: frozenset(("path", "ref")),
+        lattice.GIT_PUSH: frozenset(("path", "host", "ref")),
+        lattice.CREATE_PR: frozenset(("host", "ref")),
+        lattice.MANAGE_PODS: frozenset(("host",)),
+        lattice.SPAWN_AGENT: frozenset(("path",)),
     }
 )
 
@@ -86,8 +71,8 @@ class Call:
 
     def __post_init__(self) -> None:
         try:
-            arguments.check(self.args)
-            arguments.check(self.tool)
+            jcs.check(self.args)
+            jcs.check(self.tool)
         except (ValueError, RecursionError) as error:
             raise CallerError("call.malformed", f"The call is not I-JSON: {error}.") from error
 
@@ -99,7 +84,7 @@ class Call:
     @cached_property
     def args_digest(self) -> bytes:
         """SHA-256 of the arguments in RFC 8785 form, computed from what was parsed."""
-        return arguments.digest(self.args)
+        return jcs.digest(self.args)
 
     @cached_property
     def digest(self) -> bytes:

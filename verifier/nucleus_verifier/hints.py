@@ -14,10 +14,74 @@ from typing import Final
 from nucleus_tokens import canonical
 from nucleus_tokens.authority import Source
 from nucleus_verifier.authenticate import VerifiedCredential
-from nucleus_verifier.decision import LAST_SILENT_STEP, STEPS, Allow, Ask, Decision, Deny
+from nucleus_verifier.decision import LAST_SILENT_STEP, Allow, Ask, Decision, Deny
 
 UNATTRIBUTED: Final = "unattributed"
+# The fourteen steps of docs/spec/decide.md.
+STEPS: Final = (
+    "",
+    "parse",
+    "audience and keys",
+    "authenticate",
+    "holder and delegations",
+    "request binding and replay",
+    "revocation",
+    "time",
+    "fold",
+    "level",
+    "scopes",
+    "budget",
+    "hard flow denials",
+    "obligations, inputs and gate",
+    "intent",
+)
 
+# code -> one sentence that says what is the case.
+_DETAIL: Final = {
+    "audience.unknown": "The token is for another audience or audience key.",
+    "budget.exhausted": "The budget of {subject} is used up.",
+    "budget.too_many": "The token tree has more live budgets than are kept.",
+    "budget.unknown": "What was spent is not known.",
+    "caveat.malformed": "A caveat is not well formed.",
+    "caveat.too_many_patterns": "The chain holds too many patterns.",
+    "caveat.unknown": "A caveat has a type this verifier does not know.",
+    "clock.stepped_back": "The clock stepped back; nothing is allowed by it.",
+    "commit.lost_race": "Other calls of this session came first.",
+    "delegate.depth": "A delegation does not lower the depth.",
+    "delegate.no_key": "A token without an Ed25519 holder is not delegated.",
+    "delegate.signature": "A delegation is not signed by its holder.",
+    "exposure.exceeded": "The session has seen more than the token allows.",
+    "flow.bad_declassification": "The declassification is not valid.",
+    "flow.secret": "A secret would leave.",
+    "flow.unknown_sink": "Where the call writes to is not known.",
+    "header.malformed": "The signed header is not well formed.",
+    "header.seal": "The seal does not open with this audience's key.",
+    "header.signature": "The issuer's signature does not hold.",
+    "holder.peer": "The connection is not the holder's.",
+    "issuer.unknown": "The issuer's key is not in the pinned bundle.",
+    "json.canonical": "A caveat is not canonical JSON.",
+    "level.never": "The token does not permit this operation.",
+    "proof.missing": "The holder did not sign this request.",
+    "proof.signature": "The proof is not the current holder's.",
+    "proof.without_request": "A proof needs a request to be bound to.",
+    "request.missing": "A carried token needs a request and a proof.",
+    "request.other_call": "The request is bound to another call.",
+    "request.other_verifier": "The request is bound to another verifier.",
+    "request.replayed": "The request was seen before.",
+    "request.stale": "The request is too old, or from the future.",
+    "revocation.stale": "The list of revocations is too old to allow anything.",
+    "scope.arguments": "The arguments are outside the scope.",
+    "scope.outside": "The {subject} is outside the scope.",
+    "scope.unknown": "Which {subject} the call touches is not known.",
+    "token.encoding": "The credential is not in its one spelling.",
+    "token.expired": "The token has expired.",
+    "token.forged": "The chain's tag does not hold.",
+    "token.malformed": "The token is not well formed.",
+    "token.not_yet_valid": "The token is not valid yet.",
+    "token.revoked": "The token, or one it was made from, was revoked.",
+    "token.too_large": "The credential is too large.",
+    "token.two_requests": "A request stands before the end.",
+}
 # code -> the smallest token, approval or deed that would let the call pass.
 _ENOUGH: Final = {
     "audience.unknown": "Ask the issuer for a token for this audience.",
@@ -43,6 +107,17 @@ _ENOUGH: Final = {
     "token.revoked": "Ask for a new token; a revoked one does not come back.",
 }
 _STRANGER: Final = "Present a valid credential for this verifier."
+
+
+def detail(deny: Deny) -> str:
+    """What is the case, in one sentence, for whoever holds the keys."""
+    text = _DETAIL.get(deny.code, "The credential was refused.")
+    return text.replace("{subject}", deny.subject or "resource")
+
+
+def public_detail(deny: Deny) -> str:
+    """What is the case, in one sentence, for the caller: a constant while it may be a stranger."""
+    return detail(deny) if deny.step > LAST_SILENT_STEP else "The credential was refused."
 
 
 def hint(decision: Decision) -> str:
@@ -96,7 +171,7 @@ def explain(decision: Decision, credential: VerifiedCredential | None) -> Explan
                 decision.step,
                 STEPS[decision.step],
                 decision.code,
-                decision.detail,
+                detail(decision),
                 caveat_text(credential, source),
                 "" if source is None else added_by(credential, source),
                 enough,

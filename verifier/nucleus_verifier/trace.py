@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nucleus_tokens import arguments, crypto
+from nucleus_tokens import arguments, crypto, jcs
 from nucleus_tokens.errors import CredentialError
 
 DOMAIN: Final = b"nucleus/trace/v1\0"
@@ -36,8 +36,8 @@ def link(seq: int, prev: str, record: bytes) -> str:
 
 def line(seq: int, prev: str, record: dict[str, Any]) -> tuple[bytes, str]:
     """One line (without its newline) and its hash. Raises CallerError `json.refused`."""
-    digest = link(seq, prev, arguments.jcs(record))
-    return arguments.jcs({"hash": digest, "prev": prev, "record": record, "seq": seq}), digest
+    digest = link(seq, prev, jcs.jcs(record))
+    return jcs.jcs({"hash": digest, "prev": prev, "record": record, "seq": seq}), digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def read(lines: Iterable[bytes]) -> tuple[list[Entry], Break | None]:
             return entries, Break(number, expected, f"record {expected} is missing or out of place")
         if value["prev"] != prev:
             return entries, Break(number, expected, "it does not follow the record before it")
-        digest = link(expected, prev, arguments.spell(value["record"]))
-        if value["hash"] != digest or arguments.spell(value) != data.rstrip(b"\n"):
+        digest = link(expected, prev, jcs.spell(value["record"]))
+        if value["hash"] != digest or jcs.spell(value) != data.rstrip(b"\n"):
             return entries, Break(number, expected, "its content does not have its hash")
         entries.append(Entry(expected, digest, value["record"]))
         prev, expected = digest, expected + 1
