@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from nucleus_proxy import resolve
 from nucleus_proxy.policy import SelectorRule, ToolBinding
-from nucleus_tokens import exposure, labelling, labels
+from nucleus_tokens import exposure, labelling, labels, projection
 from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
@@ -22,7 +22,7 @@ from nucleus_verifier.facts import RESOURCE_KINDS, Call, Selector
 
 # No operation has this number, so the kernel denies it at step 9.
 UNCLASSIFIED: Final = -1
-_RESOURCE_OF: Final = {"path": "path", "url": "host", "host": "host", "ref": "ref", "argv": "cmd"}
+RESOURCE_OF: Final = {"path": "path", "url": "host", "host": "host", "ref": "ref", "argv": "cmd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ def hints(annotations: Any, binding: ToolBinding | None) -> Hints:
     if type(annotations) is not dict or binding is None:
         return Hints()
     reads = with_level(binding.operation, 2) & (READS | NETWORK) != 0
-    changes = (
-        annotations.get("destructiveHint") is True or annotations.get("readOnlyHint") is False
-    )
+    changes = annotations.get("destructiveHint") is True or annotations.get("readOnlyHint") is False
     return Hints(reads and changes, annotations.get("openWorldHint") is True)
 
 
@@ -107,7 +105,7 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     for rule in binding.selectors:
         chosen, values = _select(rule, binding, args, cwd)
         selectors += chosen
-        kind = _RESOURCE_OF.get(rule.kind)
+        kind = RESOURCE_OF.get(rule.kind)
         if kind is not None:
             before = resources.get(kind, ())
             resources[kind] = None if values is None or before is None else before + values
@@ -121,9 +119,9 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
         sink=binding.sink,
         resources={k: v for k, v in resources.items() if k in RESOURCE_KINDS[operation]},
         selectors=tuple(selectors),
-        records=exposure.with_binding(exposure.raises(operation, False, 0), added),
-        projects=exposure.with_binding(
-            exposure.projects(operation, binding.trusted_sink, False, 0), added
+        records=projection.with_binding(projection.raises(operation, False, 0), added),
+        projects=projection.with_binding(
+            projection.projects(operation, binding.trusted_sink, False, 0), added
         ),
         costs=binding.costs,
         obliged=said.obliged,

@@ -189,9 +189,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     return PolicyFile(
         verifier=Policy(
             gate=gate,
-            obligations=names.obligation_bits(
-                _texts("obligations", value.get("obligations", []))
-            ),
+            obligations=names.obligation_bits(_texts("obligations", value.get("obligations", []))),
             quorum=quorum,
         ),
         server=_server(value.get("server", {}), base),

@@ -62,33 +62,33 @@ def _selectors(call: BoundCall) -> list[tuple[str, str, Any]]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     root = Path(os.path.realpath(tmp_path))
-    (root / "work" / "sub").mkdir(parents=True)
-    (root / "work" / "a.txt").write_text("a")
+    (root / "repo" / "sub").mkdir(parents=True)
+    (root / "repo" / "a.txt").write_text("a")
     (root / "secret").write_text("s")
-    (root / "work" / "out").symlink_to(root / "secret")
-    (root / "work" / "up").symlink_to(root)
-    (root / "work" / "alias").symlink_to(root / "work" / "sub")
-    (root / "work" / "loop").symlink_to(root / "work" / "loop")
+    (root / "repo" / "out").symlink_to(root / "secret")
+    (root / "repo" / "up").symlink_to(root)
+    (root / "repo" / "alias").symlink_to(root / "repo" / "sub")
+    (root / "repo" / "loop").symlink_to(root / "repo" / "loop")
     return root
 
 
 def test_a_path_is_where_opening_it_leads(tree: Path) -> None:
-    work = str(tree / "work")
+    repo = str(tree / "repo")
     for given, found in {
-        "a.txt": f"{work}/a.txt",
-        "./sub/../a.txt": f"{work}/a.txt",
-        f"{work}/a.txt": f"{work}/a.txt",
+        "a.txt": f"{repo}/a.txt",
+        "./sub/../a.txt": f"{repo}/a.txt",
+        f"{repo}/a.txt": f"{repo}/a.txt",
         "out": f"{tree}/secret",
         "up/secret": f"{tree}/secret",
-        "alias/new": f"{work}/sub/new",
-        "alias/../a.txt": f"{work}/a.txt",
-        "not/yet/there": f"{work}/not/yet/there",
+        "alias/new": f"{repo}/sub/new",
+        "alias/../a.txt": f"{repo}/a.txt",
+        "not/yet/there": f"{repo}/not/yet/there",
         "../secret": f"{tree}/secret",
         "..": str(tree),
         "/": "/",
         "//etc": "/etc",
     }.items():
-        assert resolve.path(given, work) == found, given
+        assert resolve.path(given, repo) == found, given
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_a_path_is_where_opening_it_leads(tree: Path) -> None:
      "a\\b", "a\0b", "a\nb", "", "e\u0301", None, 7, {"p": 1}, "a/" * 3000],
 )  # fmt: skip
 def test_a_path_that_could_be_read_in_two_ways_is_not_known(tree: Path, given: Any) -> None:
-    assert resolve.path(given, str(tree / "work")) is None
+    assert resolve.path(given, str(tree / "repo")) is None
 
 
 def test_an_unknown_path_is_an_unknown_resource_and_has_no_evidence(tree: Path) -> None:
-    call = _bind("read", {"path": "up/../a.txt"}, str(tree / "work"))
+    call = _bind("read", {"path": "up/../a.txt"}, str(tree / "repo"))
     assert call.resources == {"path": None}
     assert _selectors(call) == [("/path", "path", None)]
 
@@ -115,14 +115,14 @@ def test_a_selector_left_out_is_unknown_unless_the_binding_says_optional() -> No
 
 
 def test_a_list_of_paths_is_every_one_of_them_from_its_base(tree: Path) -> None:
-    call = _bind("add", {"repo": str(tree / "work"), "files": ["a.txt", "out"], "message": "m"})
+    call = _bind("add", {"repo": str(tree / "repo"), "files": ["a.txt", "out"], "message": "m"})
     assert call.resources["path"] == (
-        f"{tree}/work", f"{tree}/work/a.txt", f"{tree}/secret",
+        f"{tree}/repo", f"{tree}/repo/a.txt", f"{tree}/secret",
     )  # fmt: skip
     assert [s.pointer for s in call.selectors] == ["/repo", "/files/0", "/files/1"]
-    call = _bind("add", {"repo": str(tree / "work"), "files": ["a.txt", 5]})
+    call = _bind("add", {"repo": str(tree / "repo"), "files": ["a.txt", 5]})
     assert call.resources["path"] is None
-    call = _bind("add", {"repo": "loop/x/", "files": ["a.txt"]}, str(tree / "work"))
+    call = _bind("add", {"repo": "loop/x/", "files": ["a.txt"]}, str(tree / "repo"))
     assert call.resources["path"] is None
     call = _bind("add", {"repo": str(tree), "files": []})
     assert _selectors(call)[1] == ("/files", "path", None)

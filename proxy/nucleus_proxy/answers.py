@@ -1,0 +1,109 @@
+"""Law: a refusal is an answer the agent can act on, and tells a stranger nothing.
+
+Denials are results of the tool with `isError`, so that a model reads them; a client that looks for
+a machine-readable form finds the same in `_meta["nucleus/refusal"]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from nucleus_tokens.errors import NucleusError
+from nucleus_verifier.commit import Permit
+from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Deny
+from nucleus_verifier.facts import Call
+from nucleus_verifier.hints import STEPS, hint, public_detail
+
+REFUSAL: Final = "nucleus/refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call did not run. `step` is the kernel's, or 0 where the kernel did not decide."""
+
+    code: str
+    step: int
+    sentence: str
+    hint: str
+
+    @classmethod
+    def denied(cls, deny: Deny) -> Refusal:
+        """What the caller may know of a Deny."""
+        if deny.step <= LAST_SILENT_STEP:
+            return cls(REFUSED, 0, public_detail(deny), hint(deny))
+        return cls(deny.public_code, deny.step, public_detail(deny), hint(deny))
+
+    @classmethod
+    def failed(cls, error: NucleusError) -> Refusal:
+        """The world failed: nothing was recorded, so nothing ran."""
+        return cls(error.code, 0, error.message, error.hint)
+
+    def fields(self) -> dict[str, Any]:
+        """The machine-readable form."""
+        made: dict[str, Any] = {"code": self.code, "sentence": self.sentence}
+        if self.step:
+            made["step"] = self.step
+        if self.hint:
+            made["hint"] = self.hint
+        return made
+
+    def text(self) -> str:
+        """The form a model reads."""
+        lines = [f"Refused by nucleus: {self.sentence}", f"code: {self.code}"]
+        if self.step:
+            lines.append(f"step: {self.step} ({STEPS[self.step]})")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    def result(self, *, new_era: bool) -> dict[str, Any]:
+        """The result of a tools/call."""
+        made: dict[str, Any] = {
+            "content": [{"type": "text", "text": self.text()}],
+            "isError": True,
+            "_meta": {REFUSAL: self.fields()},
+        }
+        return {**made, "resultType": "complete"} if new_era else made
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A call that may run now, once."""
+
+    permit: Permit
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The caller no longer waits: nothing ran, nothing is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A credential as it came in, and by what road."""
+
+    text: str
+    channel: Literal["held", "carried"]
+    peer: str | None = None
+
+
+UNCLASSIFIED: Final = Refusal(
+    "tool.unclassified",
+    9,
+    "The operator's policy does not say what this tool is.",
+    "Name the tool in the policy file.",
+)
+INPUT_CLOSED: Final = Refusal(
+    "input.closed",
+    0,
+    "The server asked the client for something that policy does not open.",
+    "The call may have run in part; the operator can open the method in the policy file.",
+)
+UNRECORDED: Final = Refusal(
+    "outcome.unrecorded",
+    0,
+    "The call ran, but its outcome could not be recorded, so its result is withheld.",
+    "Tell the operator; the call counts as having run.",
+)

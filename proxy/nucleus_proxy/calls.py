@@ -1,0 +1,232 @@
+"""Law: the answer to a call is released after its outcome is on record, and to nobody else.
+
+The mediated half of a relay: tools/call and tools/list. Each call is one task with one end: a
+refusal, a result, or silence after the client cancelled it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable
+from typing import Any
+
+from nucleus_proxy import binding, effects, methods, toolcall, wire
+from nucleus_proxy.answers import (
+    INPUT_CLOSED,
+    UNRECORDED,
+    Granted,
+    Presented,
+    Refusal,
+    Withdrawn,
+)
+from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.catalogue import Catalogue
+from nucleus_proxy.link import Line, ServerLink
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.toolcall import ToolCall
+from nucleus_proxy.waiting import Caller
+from nucleus_proxy.wire import Frame, Key
+from nucleus_tokens.errors import CredentialError, NucleusError
+
+GONE = "The server ended before it answered; the call may have run."
+
+
+class Calls:
+    """What one client's calls and lists need."""
+
+    def __init__(
+        self,
+        *,
+        client: Line,
+        link: ServerLink,
+        mediator: Mediator,
+        held: str | None,
+        cwd: str,
+    ) -> None:
+        self._client = client
+        self._link = link
+        self._mediator = mediator
+        self._opened = mediator.policy.opened
+        self._held = held
+        self._cwd = cwd
+        self._callers: dict[Key, Caller] = {}
+        self._progress: dict[Key, str | int] = {}
+        self.catalogue = Catalogue(mediator.policy.tools)
+
+    def cancel(self, key: Key) -> None:
+        """The client no longer waits for a call that has not run."""
+        if key in self._callers:
+            self._callers[key].cancelled.set()
+
+    def nobody_waits(self, *, server_gone: bool) -> None:
+        """One side is gone: what waits for a person is withdrawn. Where the server is gone
+        nothing that has not run shall run."""
+        for caller in self._callers.values():
+            caller.gone = True
+            if server_gone:
+                caller.cancelled.set()
+
+    def knows_progress(self, token: Any) -> bool:
+        """Whether a running call asked to hear of progress under this token."""
+        return any(type(t) is type(token) and t == token for t in self._progress.values())
+
+    def _presented(self, params: dict[str, Any]) -> Presented:
+        if self._held is not None:
+            return Presented(self._held, "held")
+        return Presented(toolcall.credential_of(params), "carried")
+
+    # tools/call -------------------------------------------------------------------------------
+
+    async def call(self, frame: Frame) -> None:
+        """Mediate one tools/call from its frame to its answer."""
+        caller = self._callers[frame.key] = Caller()
+        try:
+            made = toolcall.read(frame, self._opened)
+            done = await self._decide(frame, made, caller)
+        except CredentialError as error:
+            await self._client.send(wire.error(frame.id, wire.INVALID_PARAMS, error.message))
+            return
+        finally:
+            del self._callers[frame.key]
+        match done:
+            case Withdrawn():
+                return
+            case Refusal():
+                await self._refuse(frame, made, done)
+            case Granted():
+                await self._run(frame, made, done)
+
+    async def _decide(
+        self, frame: Frame, made: ToolCall, caller: Caller
+    ) -> Granted | Refusal | Withdrawn:
+        bound = self._mediator.policy.tools.get(made.tool)
+        said = binding.Hints()
+        if bound is not None:
+            asking = self.catalogue.said(made.tool, self._list_page, _list_params(made))
+            heard = await _or_cancelled(asking, caller.cancelled)
+            if heard is None:
+                return Withdrawn()
+            said = heard
+
+        def build() -> BoundCall:
+            return binding.bind(made.tool, made.args, bound, said, self._cwd)
+
+        rising = itertools.count(1)
+
+        async def progress(message: str) -> None:
+            if made.progress_token is not None:
+                # Progress must rise, also over what the server will say later, so we stay small.
+                params = {
+                    "progressToken": made.progress_token,
+                    "progress": next(rising) / 1_000_000,
+                    "message": message,
+                }
+                await self._client.send(wire.notification("notifications/progress", params))
+
+        presented = self._presented(frame.params)
+        return await self._mediator.call(presented, build, progress=progress, caller=caller)
+
+    async def _list_page(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        return await self._link.ask(methods.TOOLS_LIST, params)
+
+    async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
+        answer = self._link.expect(frame.key)
+        if made.progress_token is not None:
+            self._progress[frame.key] = made.progress_token
+        try:
+            await effects.forward(
+                granted.permit, granted.call, self._mediator.wall, made.frame, self._link.writer
+            )
+        except ConnectionError:
+            self._link.answered(frame.key, None)
+        got = await answer
+        self._progress.pop(frame.key, None)
+        if got is None:
+            if not self._link.was_given_up(frame.key):
+                await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, GONE))
+            return
+        result = got.value.get("result")
+        ok = type(result) is dict and result.get("isError") is not True
+        closed = asks_for_closed(result, self._opened)
+        try:
+            await self._mediator.outcome(granted.permit, ok=ok and not closed, result=got.raw)
+        except NucleusError:
+            await self._refuse(frame, made, UNRECORDED)
+            return
+        if closed:
+            await self._refuse(frame, made, INPUT_CLOSED)
+        else:
+            await self._client.send(got.raw)
+
+    async def _refuse(self, frame: Frame, made: ToolCall, refusal: Refusal) -> None:
+        if frame.id is not None:
+            await self._client.send(wire.result(frame.id, refusal.result(new_era=made.new_era)))
+
+    # tools/list -------------------------------------------------------------------------------
+
+    async def list(self, frame: Frame) -> None:
+        """Answer one tools/list with what its credential may see."""
+        params = frame.params
+        shown = await self._mediator.list_tools(
+            self._presented(params), toolcall.without_meta(params)
+        )
+        if isinstance(shown, Refusal):
+            message = f"{shown.sentence} [{shown.code}] {shown.hint}".strip()
+            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
+            return
+        answer = self._link.expect(frame.key)
+        await self._link.pass_on(toolcall.cleaned(frame, self._opened))
+        got = await answer
+        if got is None:
+            if not self._link.was_given_up(frame.key):
+                await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, GONE))
+            return
+        result = got.value.get("result")
+        if type(result) is dict:
+            got = got.altered("result", self._filtered(result, shown))
+        await self._client.send(got.raw)
+
+    def _filtered(self, result: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
+        tools = result.get("tools")
+        self.catalogue.learn(tools)
+        kept = [
+            tool
+            for tool in (tools if type(tools) is list else ())
+            if type(tool) is dict and type(tool.get("name")) is str and tool["name"] in shown
+        ]
+        filtered = {**result, "tools": kept}
+        if "cacheScope" in result or "resultType" in result:
+            # It depends on who asked: no cache may give it to somebody else.
+            filtered["cacheScope"] = "private"
+        return filtered
+
+
+def asks_for_closed(result: Any, opened: frozenset[str]) -> bool:
+    """Whether a result asks the client for something (new era) that policy does not open."""
+    if type(result) is not dict or result.get("resultType", "complete") == "complete":
+        return False
+    wanted = result.get("inputRequests", {})
+    if result["resultType"] != "input_required" or type(wanted) is not dict:
+        return True
+    return not all(type(item) is dict and item.get("method") in opened for item in wanted.values())
+
+
+def _list_params(made: ToolCall) -> dict[str, Any]:
+    """For a list of our own: the client's envelope, without what belongs to its call."""
+    meta = made.frame.params.get("_meta") or {}
+    kept = {key: value for key, value in meta.items() if key != "progressToken"}
+    return {"_meta": kept} if kept else {}
+
+
+async def _or_cancelled(
+    work: Awaitable[binding.Hints], cancelled: asyncio.Event
+) -> binding.Hints | None:
+    task = asyncio.ensure_future(work)
+    stop = asyncio.ensure_future(cancelled.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        stop.cancel()
+        task.cancel()

@@ -1,0 +1,48 @@
+"""Law: where the mediator holds the token, the private pipe to it is the proof.
+
+`nucleus mcp -- SERVER`: one client on our stdin and stdout, one server behind us, one token that
+the client never sees. Whoever can write to that pipe acts with the token: that is what held means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.relay import Log, Relay
+from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.wire import Reader, Writer
+from nucleus_tokens import holding
+
+
+async def run_held(
+    token: str,
+    *,
+    reader: Reader,
+    writer: Writer,
+    mediator: Mediator,
+    draw: Callable[[int], bytes],
+    log: Log,
+    command: Sequence[str] = (),
+    stderr: Callable[[bytes], None] | None = None,
+) -> None:
+    """Serve one client until it or the server ends. `command` overrides the policy file's.
+
+    Raises CredentialError or CallerError for a token that cannot be read (its text is read once,
+    here), WorldError when the server does not start or the state cannot be written.
+    """
+    holding.read_token(token)
+    spec = mediator.policy.server
+    mediator.open()
+    server = await ServerProcess.start(spec, command, stderr=stderr)
+    relay = Relay(
+        reader=reader,
+        writer=writer,
+        server=server,
+        mediator=mediator,
+        held=token.strip(),
+        cwd=spec.cwd,
+        draw=draw,
+        log=log,
+    )
+    await relay.run()

@@ -1,0 +1,136 @@
+"""Law: an answer is believed only by whoever asked, once; an id is used once.
+
+The books of one relay: what the client asked and the server has not answered, what the server asked
+and the client has not answered, and our own questions in between. Answers to anything else are
+dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any, Final
+
+from nucleus_proxy import wire
+from nucleus_proxy.methods import TOOLS_CALL
+from nucleus_proxy.wire import Frame, Key, Writer
+from nucleus_tokens.errors import CallerError
+
+# Ids remembered after their answer; what is still open is never forgotten.
+_REMEMBERED: Final = 65_536
+MOST_OPEN: Final = 256
+
+
+class Line:
+    """The writing end of a stream: whole lines, one after the other."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self._lock = asyncio.Lock()
+
+    async def send(self, raw: bytes) -> None:
+        """Write one line; a peer that is gone is noticed by whoever reads from it."""
+        async with self._lock:
+            try:
+                self.writer.write(raw + b"\n")
+                await self.writer.drain()
+            except (ConnectionError, RuntimeError):
+                pass
+
+
+class ClientIds:
+    """The ids a client has used."""
+
+    def __init__(self) -> None:
+        self._used: OrderedDict[Key, None] = OrderedDict()
+
+    def fresh(self, key: Key) -> bool:
+        """Note an id; False if it was used before."""
+        if key in self._used:
+            return False
+        self._used[key] = None
+        if len(self._used) > _REMEMBERED:
+            self._used.popitem(last=False)
+        return True
+
+
+class ServerLink:
+    """The road to one server for everything but calls (those go through `effects.forward`)."""
+
+    def __init__(self, writer: Writer, prefix: str) -> None:
+        """`prefix` starts the ids of our own questions; a client cannot guess it."""
+        self._line = Line(writer)
+        self._prefix = prefix
+        self._asked = 0
+        self._open: dict[Key, asyncio.Future[Frame | None]] = {}
+        self._given_up: set[Key] = set()
+        self._closed = False
+
+    @property
+    def writer(self) -> Writer:
+        return self._line.writer
+
+    def is_ours(self, key: Key) -> bool:
+        """Whether an id lies in the space of our own questions."""
+        return type(key[1]) is str and key[1].startswith(self._prefix)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._open
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def expect(self, key: Key) -> asyncio.Future[Frame | None]:
+        """The answer to come: None when the server ended or the client gave up."""
+        future: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.set_result(None)
+        else:
+            self._open[key] = future
+        return future
+
+    def answered(self, key: Key, frame: Frame | None) -> bool:
+        """Deliver an answer; False if nobody asked."""
+        future = self._open.pop(key, None)
+        if future is None:
+            return False
+        if not future.done():
+            future.set_result(frame)
+        return True
+
+    def give_up(self, key: Key) -> None:
+        """The client must not be answered any more, so nobody waits for this answer."""
+        self._given_up.add(key)
+        self.answered(key, None)
+
+    def was_given_up(self, key: Key) -> bool:
+        """Whether an answer that did not come is one that nobody waits for. Asked once."""
+        was = key in self._given_up
+        self._given_up.discard(key)
+        return was
+
+    def close(self) -> None:
+        """The server ended: nothing will be answered any more."""
+        self._closed = True
+        for key in list(self._open):
+            self.answered(key, None)
+
+    async def pass_on(self, frame: Frame) -> None:
+        """Forward anything but a call."""
+        if frame.method == TOOLS_CALL:
+            raise CallerError("effect.no_permit", "A call needs a permit.")
+        await self._line.send(frame.raw)
+
+    async def refuse(self, frame: Frame, message: str) -> None:
+        """Answer the server's own request with an error."""
+        await self._line.send(wire.error(frame.id, wire.METHOD_NOT_FOUND, message))
+
+    async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """A question of our own: its result, or None for an error."""
+        self._asked += 1
+        frame_id = f"{self._prefix}{self._asked}"
+        future = self.expect((str, frame_id))
+        await self._line.send(wire.request(frame_id, method, params))
+        frame = await future
+        result = None if frame is None else frame.value.get("result")
+        return result if type(result) is dict else None

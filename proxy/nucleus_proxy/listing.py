@@ -1,0 +1,82 @@
+"""Law: a tool is shown iff no refusal of it is certain; the same token answers for list and call.
+
+A list is not authority: what is shown may still be asked about or denied for its arguments. What is
+hidden would be denied with any arguments, now and later, as cells and counters only grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nucleus_proxy.binding import RESOURCE_OF, payload_label
+from nucleus_proxy.methods import TOOLS_LIST
+from nucleus_proxy.policy import ToolBinding
+from nucleus_tokens.authority import scope_admits
+from nucleus_tokens.exposure import leq
+from nucleus_tokens.flow import default_sink
+from nucleus_tokens.lattice import READ_FILES, level_of
+from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.clear import account_counter
+from nucleus_verifier.facts import RESOURCE_KINDS, Call
+from nucleus_verifier.ports import Snapshot
+from nucleus_verifier.verdict import budget_suffices
+
+
+def would_ever(
+    credential: VerifiedCredential, binding: ToolBinding | None, snapshot: Snapshot
+) -> bool:
+    """Whether some call of this tool could still be allowed or asked about."""
+    if binding is None:
+        return False
+    authority = credential.prefix.authority
+    if level_of(authority.levels, binding.operation) == 0:
+        return False
+    if not leq(snapshot.wall.bits | snapshot.tree.bits, authority.exposure):
+        return False
+    known = {RESOURCE_OF[rule.kind] for rule in binding.selectors if rule.kind in RESOURCE_OF}
+    unknown = RESOURCE_KINDS[binding.operation] - known
+    for _, scope in authority.scopes:
+        if scope.kind == "tool":
+            if not scope_admits(scope, (binding.tool,)):
+                return False
+        elif scope.kind in unknown:
+            return False
+    limits = [(c.id, c.unit, c.limit) for c in authority.counters]
+    account = credential.prefix.opened.header.account
+    if account is not None:
+        limits += [(account_counter(account[0], unit), unit, limit) for unit, limit in account[1]]
+    return all(
+        counter in snapshot.spent
+        and budget_suffices(snapshot.spent[counter], _cost(binding, unit), limit)
+        for counter, unit, limit in limits
+    )
+
+
+def _cost(binding: ToolBinding, unit: str) -> int:
+    return 1 if unit == "calls" else binding.costs.get(unit, 0)
+
+
+def visible(
+    credential: VerifiedCredential, tools: Mapping[str, ToolBinding], snapshot: Snapshot
+) -> frozenset[str]:
+    """The tools that this credential may see."""
+    return frozenset(n for n, tool in tools.items() if would_ever(credential, tool, snapshot))
+
+
+def as_call(params: Any) -> Call:
+    """A list as a call that touches nothing: only who came, how and when can refuse it."""
+    sink = default_sink(READ_FILES)
+    return Call(TOOLS_LIST, READ_FILES, params, sink, {}, (), 0, 0, payload_label(0))
+
+
+def record(credential: VerifiedCredential, shown: frozenset[str], now: int) -> dict[str, object]:
+    """The trace record of a list."""
+    prefix = credential.prefix
+    return {
+        "at": now,
+        "rid": prefix.rids[-1],
+        "shown": sorted(shown),
+        "tid": prefix.opened.header.tid,
+        "type": "list",
+    }

@@ -1,0 +1,291 @@
+"""Law: no effect without a permit, no permit without a durable record, no record without a token.
+
+The loop around the kernel: authenticate, look at the world once, decide, and make the decision
+durable. An Allow becomes a permit in the ledger's one transaction; a lost race is decided again
+with fresh facts. An Ask waits at the desk and holds nothing meanwhile; approved, it is decided
+again and goes through once. Where the ledger fails nothing runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from nucleus_proxy import listing, waiting
+from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Withdrawn
+from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.policy import NO_WALL, PolicyFile
+from nucleus_tokens import crypto, exposure
+from nucleus_tokens.errors import CallerError, NucleusError
+from nucleus_verifier import gather
+from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.caching import CachingVerifier
+from nucleus_verifier.clear import NONCE_SECONDS, clear, reconsider
+from nucleus_verifier.commit import Permit, commit
+from nucleus_verifier.decision import Allow, Ask, Deny
+from nucleus_verifier.facts import Call, Facts
+from nucleus_verifier.ports import Clock, Desk, Ledger, PendingRequest, Snapshot
+from nucleus_verifier.record import decision_record, refusal_record
+
+Reveals = Callable[[Mapping[str, object]], None]
+
+TRIES: Final = 16  # races lost in a row before the caller is told to come again
+ROUNDS: Final = 8  # times a call may be asked about anew while it waits
+RESULT_DOMAIN: Final = b"nucleus/result/v1\0"
+# The first step that judges more than who came and when: below it a list is refused.
+_AUTHORITY_STEP: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    credential: VerifiedCredential
+    presented: Presented
+    at: int
+    replayed: bool
+
+
+class Mediator:
+    """The decisions of one verifier instance. Used from one event loop; it blocks in threads."""
+
+    def __init__(
+        self,
+        *,
+        verifier: CachingVerifier,
+        ledger: Ledger,
+        desk: Desk,
+        policy: PolicyFile,
+        instance: str,
+        run: str,
+        clock: Clock,
+        draw: Callable[[int], bytes],
+        reveals: Reveals,
+        ask_seconds: int = waiting.ASK_SECONDS,
+        poll_seconds: float = waiting.POLL_SECONDS,
+    ) -> None:
+        """`instance` is this verifier's name for itself, `run` the name of what a person started;
+        without a wall the run has the cell. `draw(n)` gives n random bytes. `ledger` and `desk`
+        are called from several threads. `reveals` keeps what the trace only digests.
+        """
+        self._verifier = verifier
+        self._ledger = ledger
+        self._desk = desk
+        self.policy = policy
+        self.instance = instance
+        wall = policy.wall
+        self.wall = f"run:{run}" if wall is None else f"wall:{wall.id}"
+        self._starts_at = NO_WALL if wall is None else wall.shows
+        self._clock = clock
+        self._draw = draw
+        self._reveals = reveals
+        self._ask_seconds = ask_seconds
+        self._poll_seconds = poll_seconds
+        self._raised_for: set[str] = set()
+        self._nonces: dict[tuple[str, str], int] = {}
+
+    @property
+    def audience(self) -> str:
+        return self._verifier.keys.audience
+
+    def open(self) -> None:
+        """Open the wall's cell. Call once before anything is mediated; raises WorldError."""
+        self._ledger.open_cell(self.wall, self._starts_at)
+
+    async def raise_wall(self, method: str) -> None:
+        """Before content passes by a road that policy opened: nobody knows what it is."""
+
+        if method in self._raised_for:
+            return
+
+        def work() -> None:
+            self._ledger.open_cell(self.wall, exposure.PRIVATE_DATA | exposure.UNTRUSTED_CONTENT)
+            self._ledger.append({"cell": self.wall, "method": method, "type": "opened"})
+
+        await asyncio.to_thread(work)
+        self._raised_for.add(method)  # a cell never falls
+
+    # One call ---------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        presented: Presented,
+        build: Callable[[], BoundCall],
+        *,
+        progress: waiting.Progress,
+        caller: waiting.Caller,
+    ) -> Granted | Refusal | Withdrawn:
+        """Mediate one call. `build` resolves its arguments; it is called for every decision, in
+        a thread, because what a path leads to may change while a call waits."""
+        try:
+            arrival = await self._arrive(presented)
+            if isinstance(arrival, Refusal):
+                return arrival
+            return await self._mediate(arrival, build, progress, caller)
+        except NucleusError as error:
+            return Refusal.failed(error)
+
+    async def _arrive(self, presented: Presented) -> _Arrival | Refusal:
+        at = self._clock()
+        credential = self._verifier.authenticate(presented.text)
+        if isinstance(credential, Deny):
+            record = refusal_record(credential, at=at, channel=presented.channel)
+            await asyncio.to_thread(self._ledger.append, record)
+            return Refusal.denied(credential)
+        return _Arrival(credential, presented, at, self._seen(credential, at))
+
+    def _seen(self, credential: VerifiedCredential, at: int) -> bool:
+        """Whether this request came before. The ledger knows those that were committed; we know
+        those that wait, and those of lists, which commit nothing."""
+        if credential.req is None:
+            return False
+        while self._nonces and next(iter(self._nonces.values())) < at:
+            del self._nonces[next(iter(self._nonces))]
+        key = (credential.prefix.rids[-1], credential.req.nonce)
+        if key in self._nonces:
+            return True
+        self._nonces[key] = at + NONCE_SECONDS
+        return False
+
+    async def _mediate(
+        self,
+        arrival: _Arrival,
+        build: Callable[[], BoundCall],
+        progress: waiting.Progress,
+        caller: waiting.Caller,
+    ) -> Granted | Refusal | Withdrawn:
+        waited = False
+        for _ in range(ROUNDS):
+            done = await asyncio.to_thread(self._attempt, arrival, build, waited)
+            if caller.cancelled.is_set():
+                # A permit that came too late is never used; its decision counts as having run.
+                return Withdrawn()
+            match done:
+                case Granted():
+                    return done
+                case Refusal():
+                    return done
+                case PendingRequest():
+                    answer = await waiting.wait(
+                        self._desk, done, progress, caller, self._poll_seconds
+                    )
+                    if answer is not None:
+                        return answer
+                    waited = True
+        return waiting.not_approved("expired", "It was asked about too often.")
+
+    def _attempt(
+        self, arrival: _Arrival, build: Callable[[], BoundCall], waited: bool
+    ) -> Granted | Refusal | PendingRequest:
+        """Look, decide, and make it durable. In a thread."""
+        for _ in range(TRIES):
+            bound = build()
+            snapshot = self._look(arrival)
+            call = bound.at(snapshot.wall.bits | snapshot.tree.bits)
+            facts = self._facts(arrival, snapshot, bound)
+            decision = (reconsider if waited else clear)(arrival.credential, call, facts)
+            record = self._record(arrival, call, facts, decision, waited)
+            match decision:
+                case Allow():
+                    permit = commit(decision.intent, self._ledger, record)
+                    if isinstance(permit, Permit):
+                        return Granted(permit, call)
+                    if permit.code == "commit.lost_race":
+                        continue
+                    return self._refused_late(permit, arrival)
+                case Ask():
+                    self._ledger.append(record)
+                    asked = waiting.request(
+                        self._draw(8).hex(),
+                        arrival.credential,
+                        call,
+                        facts,
+                        decision,
+                        self._ask_seconds,
+                    )
+                    self._desk.ask(asked)
+                    return asked
+                case Deny():
+                    self._ledger.append(record)
+                    known = bound.classified or decision.code != "level.never"
+                    return Refusal.denied(decision) if known else UNCLASSIFIED
+        return self._refused_late(Deny(14, "commit.lost_race"), arrival)
+
+    def _look(self, arrival: _Arrival) -> Snapshot:
+        snapshot = self._ledger.read(gather.wanted(arrival.credential, self.wall))
+        return replace(snapshot, nonce_seen=True) if arrival.replayed else snapshot
+
+    def _facts(self, arrival: _Arrival, snapshot: Snapshot, bound: BoundCall | None) -> Facts:
+        policy = self.policy.verifier
+        if bound is not None and bound.obliged:
+            policy = replace(policy, tool_obligations=policy.tool_obligations | {bound.tool})
+        return gather.facts(
+            self._verifier.keys,
+            snapshot,
+            arrived=arrival.at,
+            instance=self.instance,
+            channel=arrival.presented.channel,
+            peer=arrival.presented.peer,
+            policy=policy,
+        )
+
+    def _record(
+        self,
+        arrival: _Arrival,
+        call: Call,
+        facts: Facts,
+        decision: Allow | Ask | Deny,
+        waited: bool,
+    ) -> Mapping[str, object]:
+        try:
+            record, reveal = decision_record(
+                arrival.credential, call, facts, decision, salt=self._draw(16), waited=waited
+            )
+        except ValueError as error:
+            raise CallerError(
+                "call.unrecordable", "The call has no one spelling, so it cannot be recorded."
+            ) from error
+        self._reveals(reveal)
+        return record
+
+    def _refused_late(self, deny: Deny, arrival: _Arrival) -> Refusal:
+        """What was allowed by facts that had changed when it was to become durable."""
+        self._ledger.append(refusal_record(deny, at=arrival.at, channel=arrival.presented.channel))
+        return Refusal.denied(deny)
+
+    # Lists and outcomes -----------------------------------------------------------------------
+
+    async def list_tools(self, presented: Presented, params: Any) -> frozenset[str] | Refusal:
+        """The tools this credential may see; `params` are those of tools/list, without `_meta`."""
+        try:
+            arrival = await self._arrive(presented)
+            if isinstance(arrival, Refusal):
+                return arrival
+            return await asyncio.to_thread(self._list, arrival, params)
+        except NucleusError as error:
+            return Refusal.failed(error)
+
+    def _list(self, arrival: _Arrival, params: Any) -> frozenset[str] | Refusal:
+        snapshot = self._look(arrival)
+        facts = self._facts(arrival, snapshot, None)
+        call = listing.as_call(params)
+        decision = clear(arrival.credential, call, facts)
+        if isinstance(decision, Deny) and decision.step < _AUTHORITY_STEP:
+            self._ledger.append(self._record(arrival, call, facts, decision, False))
+            return Refusal.denied(decision)
+        shown = listing.visible(arrival.credential, self.policy.tools, snapshot)
+        self._ledger.append(listing.record(arrival.credential, shown, facts.now))
+        return shown
+
+    async def outcome(self, permit: Permit, *, ok: bool, result: bytes) -> None:
+        """Record what came of an effect; call it before the first byte of it is released."""
+        salt = self._draw(16)
+        digest = crypto.sha256(RESULT_DOMAIN + salt + result).hex()
+
+        def work() -> None:
+            self._ledger.append(
+                {"decision": permit.seq, "ok": ok, "result": digest, "type": "outcome"}
+            )
+            self._reveals({"decision": permit.seq, "result": digest, "salt": salt.hex()})
+
+        await asyncio.to_thread(work)

@@ -1,0 +1,162 @@
+"""Law: each connection gets a server of its own and the one wall that stands; exposure is durable.
+
+`nucleus mcp serve`: a unix socket that only its owner opens (or whoever the owner bind-mounts it
+to). The first line to a client names this verifier, so that its requests can be bound to it. Every
+call carries its credential; nothing is believed of a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nucleus_proxy import wire
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.methods import HELLO
+from nucleus_proxy.relay import Log, Relay
+from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.wire import FRAME_BYTES
+from nucleus_tokens.errors import CallerError, NucleusError, WorldError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MOST_CONNECTIONS: Final = 64
+
+
+class Service:
+    """The connections of one socket."""
+
+    def __init__(
+        self,
+        mediator: Mediator,
+        *,
+        draw: Callable[[int], bytes],
+        log: Log,
+        command: Sequence[str] = (),
+        stderr: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._mediator = mediator
+        self._draw = draw
+        self._log = log
+        self._command = command
+        self._stderr = stderr
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one connection; for asyncio.start_unix_server."""
+        if len(self._tasks) >= MOST_CONNECTIONS:
+            self._log(f"refused a connection: {MOST_CONNECTIONS} are open")
+            writer.close()
+            return
+        task = asyncio.get_running_loop().create_task(self.serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to its end."""
+        mediator = self._mediator
+        hello = {"audience": mediator.audience, "instance": mediator.instance}
+        try:
+            writer.write(wire.notification(HELLO, hello) + b"\n")
+            await writer.drain()
+            spec = mediator.policy.server
+            server = await ServerProcess.start(spec, self._command, stderr=self._stderr)
+            relay = Relay(
+                reader=reader,
+                writer=writer,
+                server=server,
+                mediator=mediator,
+                held=None,
+                cwd=spec.cwd,
+                draw=self._draw,
+                log=self._log,
+            )
+            await relay.run()
+        except (NucleusError, ConnectionError) as error:
+            self._log(f"a connection ended: {error}")
+        finally:
+            writer.close()
+
+    async def close(self) -> None:
+        """End every connection and its server."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def listening(path: Path, service: Service) -> AsyncIterator[None]:
+    """A socket at `path` that takes connections while the block runs.
+
+    Raises CallerError `serve.directory` when others could enter its directory, `serve.in_use` when
+    somebody listens there, WorldError `serve.socket` when it cannot be made.
+    """
+    _prepare(path)
+    before = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(service.connected, path, limit=FRAME_BYTES + 1)
+        os.chmod(path, 0o600)
+    except OSError as error:
+        raise WorldError("serve.socket", f"The socket {path} cannot be made: {error}.") from error
+    finally:
+        os.umask(before)
+    try:
+        async with server:
+            try:
+                yield
+            finally:
+                server.close()
+                await service.close()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def run_serve(
+    path: Path,
+    mediator: Mediator,
+    *,
+    draw: Callable[[int], bytes],
+    log: Log,
+    command: Sequence[str] = (),
+    stderr: Callable[[bytes], None] | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until cancelled. `ready` is called once connections are taken."""
+    mediator.open()
+    service = Service(mediator, draw=draw, log=log, command=command, stderr=stderr)
+    async with listening(path, service):
+        ready()
+        await asyncio.get_running_loop().create_future()
+
+
+def _prepare(path: Path) -> None:
+    folder = path.parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            raise CallerError(
+                "serve.directory",
+                f"The directory {folder} must be yours alone.",
+                hint="Make it with mode 0700.",
+            )
+        if not path.exists():
+            return
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise CallerError("serve.in_use", f"{path} is something else than a socket.")
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()  # left by a process that was killed
+                return
+        raise CallerError("serve.in_use", f"Somebody listens at {path} already.")
+    except OSError as error:
+        raise WorldError("serve.socket", f"The socket {path} cannot be made: {error}.") from error

@@ -1,0 +1,107 @@
+"""Law: a server gets exactly the environment it was given, and does not outlive its relay.
+
+It runs as a process group of its own with pipes to us and nothing else of ours. (Where a wall is
+asked for, the command is that of a runner which builds it; this file knows nothing of walls.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from nucleus_proxy.policy import ServerSpec
+from nucleus_proxy.wire import FRAME_BYTES
+from nucleus_tokens.errors import CallerError, WorldError
+
+# An MCP server ends when its input does; then it is asked, then it is made to.
+GRACE_SECONDS: Final = 2.0
+_LOG_LINE: Final = 64 * 1024
+
+
+class ServerProcess:
+    """One running server."""
+
+    def __init__(self, process: Process, log: asyncio.Task[None] | None) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise CallerError("server.pipes", "A server needs pipes.")
+        self._process = process
+        self._log = log
+        self.writer = process.stdin
+        self.reader = process.stdout
+
+    @classmethod
+    async def start(
+        cls,
+        spec: ServerSpec,
+        command: Sequence[str] = (),
+        *,
+        stderr: Callable[[bytes], None] | None = None,
+    ) -> ServerProcess:
+        """Start `command`, or the policy file's. `stderr` gets each line the server complains
+        with; without it they are discarded. Raises WorldError `server.start`."""
+        argv = tuple(command) or spec.command
+        if not argv:
+            raise CallerError("server.command", "No server command was given.")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL if stderr is None else PIPE,
+                env=dict(spec.env),
+                cwd=spec.cwd,
+                start_new_session=True,
+                limit=FRAME_BYTES + 1,
+            )
+        except (OSError, ValueError) as error:
+            raise WorldError(
+                "server.start",
+                f"The server {argv[0]!r} could not be started: {error}.",
+                hint="Its environment is only what the policy file gives it; name the full path.",
+            ) from error
+        log = None
+        if stderr is not None and process.stderr is not None:
+            log = asyncio.create_task(_pass_on(process.stderr, stderr))
+        return cls(process, log)
+
+    async def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """Close its input, wait, then end its whole group. Safe to call again."""
+        self.writer.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), grace)
+        except TimeoutError:
+            self._signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._process.wait(), grace)
+            except TimeoutError:
+                pass
+        # Also when the leader is gone: what it started must not stay behind.
+        self._signal(signal.SIGKILL)
+        await self._process.wait()
+        if self._log is not None:
+            self._log.cancel()
+            await asyncio.gather(self._log, return_exceptions=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+async def _pass_on(stream: asyncio.StreamReader, sink: Callable[[bytes], None]) -> None:
+    """Bytes by bytes, so that a server that never ends a line cannot fill our memory."""
+    rest = b""
+    while chunk := await stream.read(_LOG_LINE):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            sink(line)
+        if len(rest) > _LOG_LINE:
+            sink(rest)
+            rest = b""
+    if rest:
+        sink(rest)

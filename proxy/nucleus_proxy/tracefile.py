@@ -1,0 +1,154 @@
+"""Law: the ledger is the trace; a file is a copy of it that others can read, line by line.
+
+`export` appends what the file does not have yet, under a lock, as often as anybody likes: the same
+file results. A last line that was torn by a crash is set aside, never completed. The reveal file
+keeps what the trace only digests, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Protocol, Self
+
+from nucleus_tokens import canonical
+from nucleus_tokens.errors import CallerError, CredentialError, WorldError
+from nucleus_verifier import trace
+
+_BATCH: Final = 500
+_TAIL: Final = 64 * 1024
+
+
+class TraceSource(Protocol):
+    """Where the trace is kept."""
+
+    def trace_lines(self, after_seq: int = 0, limit: int = 1000) -> Sequence[tuple[int, bytes]]:
+        """(sequence number, line without its newline), in order."""
+        ...
+
+
+def export(source: TraceSource, path: Path) -> int:
+    """Bring the file at `path` up to date; returns the last sequence number in it.
+
+    Raises CallerError `trace.other_history` when the file is not a copy of this trace, WorldError
+    `trace.file` when it cannot be written; what was written before stays valid.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            last = _last_line(file, path)
+            return _append(source, file, last)
+    except OSError as error:
+        raise WorldError("trace.file", f"The trace file {path} cannot be written: {error}.") from (
+            error
+        )
+
+
+def _last_line(file: IO[bytes], path: Path) -> bytes:
+    """The last whole line, after setting a torn one aside; empty for an empty file."""
+    end = file.seek(0, os.SEEK_END)
+    size = _TAIL
+    while True:
+        start = max(0, end - size)
+        file.seek(start)
+        data = file.read(end - start)
+        if start == 0 or data.count(b"\n") >= 2:
+            break
+        size *= 2
+    whole, newline, torn = data.rpartition(b"\n")
+    if torn:
+        with open(f"{path}.torn", "ab", opener=_private) as aside:
+            aside.write(torn + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())
+        file.truncate(end - len(torn))
+    file.seek(0, os.SEEK_END)
+    return whole.rpartition(b"\n")[2] if newline else b""
+
+
+def _append(source: TraceSource, file: IO[bytes], last: bytes) -> int:
+    seq, digest = 0, trace.GENESIS
+    if last:
+        try:
+            value = canonical.decode(last)
+            seq, digest = value["seq"], value["hash"]
+            known = source.trace_lines(seq - 1, 1)
+        except (CredentialError, KeyError, TypeError) as error:
+            raise CallerError("trace.other_history", "The file does not end like a trace.") from (
+                error
+            )
+        if not known or known[0][1] != last:
+            raise CallerError(
+                "trace.other_history", "The file is a copy of another trace.", hint="Use a new one."
+            )
+    while lines := source.trace_lines(seq, _BATCH):
+        for number, line in lines:
+            if number != seq + 1 or canonical.decode(line)["prev"] != digest:
+                raise CallerError("trace.other_history", f"Record {seq + 1} is missing.")
+            seq, digest = number, canonical.decode(line)["hash"]
+        file.write(b"".join(line + b"\n" for _, line in lines))
+        file.flush()
+        os.fsync(file.fileno())
+    return seq
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+class RevealFile:
+    """Appends reveals, one canonical line each, to a file that only its owner reads.
+
+    A reveal belongs to the record that names its digest. It is written before the record, so a
+    record never lacks its reveal; a reveal without a record tells of a race that was lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises WorldError `reveal.file` when it cannot be opened, CallerError
+        `reveal.readable` when others could read it."""
+        try:
+            self._file = open(path, "ab", buffering=0, opener=_private)  # noqa: SIM115  # kept open
+            mode = os.fstat(self._file.fileno()).st_mode
+        except OSError as error:
+            raise WorldError("reveal.file", f"The reveal file {path} cannot be opened.") from error
+        if mode & 0o077:
+            self._file.close()
+            raise CallerError(
+                "reveal.readable", f"Others may read {path}.", hint="Give it mode 0600."
+            )
+        self._lock = threading.Lock()
+
+    def __call__(self, reveal: Mapping[str, object]) -> None:
+        """Append one reveal. Raises WorldError `reveal.file`: then nothing may be recorded."""
+        line = canonical.encode(dict(reveal)) + b"\n"
+        try:
+            with self._lock:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+                try:
+                    size = os.fstat(self._file.fileno()).st_size
+                    if self._file.write(line) != len(line):
+                        self._file.truncate(size)
+                        raise OSError("it took only part of a line")
+                finally:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+        except OSError as error:
+            raise WorldError("reveal.file", f"A reveal could not be kept: {error}.") from error
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()

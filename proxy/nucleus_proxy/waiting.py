@@ -1,0 +1,119 @@
+"""Law: a call that waits for a person holds nothing, and its place ends with its caller.
+
+What is put on the desk shows a person what was asked, by whom and in which session. The answer is
+read from the desk alone: nothing the agent's side says is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from nucleus_proxy.answers import Refusal, Withdrawn
+from nucleus_tokens import canonical, names
+from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.decision import Ask
+from nucleus_verifier.facts import Call, Facts
+from nucleus_verifier.ports import Desk, PendingRequest
+
+Progress = Callable[[str], Awaitable[None]]
+
+ASK_SECONDS: Final = 600
+POLL_SECONDS: Final = 0.08
+KEEP_ALIVE_SECONDS: Final = 5.0
+SHOWN_CHARS: Final = 16 * 1024  # of the arguments, to a person
+
+
+class Caller:
+    """Whoever waits for one call."""
+
+    __slots__ = ("cancelled", "gone")
+
+    def __init__(self) -> None:
+        self.cancelled = asyncio.Event()  # the caller said so: nothing shall run for it
+        self.gone = False  # the caller left: nobody is asked on its behalf
+
+
+def request(
+    request_id: str,
+    credential: VerifiedCredential,
+    call: Call,
+    facts: Facts,
+    ask: Ask,
+    seconds: int,
+) -> PendingRequest:
+    """What is put on the desk for an Ask; it waits for `seconds`, never beyond the token."""
+    prefix = credential.prefix
+    header = prefix.opened.header
+    # ASCII: text in any normal form can be shown.
+    spelled = json.dumps(call.args, sort_keys=True, separators=(",", ":"))
+    shown = {
+        "args": spelled[:SHOWN_CHARS],
+        "args_whole": len(spelled) <= SHOWN_CHARS,
+        "chain": [header.sub, *(hop.to for hop in prefix.hops)],
+        "exposure": list(names.exposure_names(facts.wall.bits | facts.tree.bits)),
+        "operation": names.OPERATIONS[call.operation],
+        "resources": {
+            kind: None if values is None else [str(value) for value in values]
+            for kind, values in call.resources.items()
+        },
+        "sub": header.sub,
+    }
+    return PendingRequest(
+        id=request_id,
+        created=facts.now,
+        expires=min(facts.now + seconds, prefix.authority.exp),
+        tid=ask.tid,
+        rid=ask.rid,
+        cell=ask.cell,
+        operation=ask.operation,
+        tool=call.tool,
+        call_digest=ask.call_digest.hex(),
+        obligations=tuple((o.id, o.why) for o in ask.obligations),
+        shown=canonical.encode(shown).decode(),
+    )
+
+
+async def wait(
+    desk: Desk,
+    asked: PendingRequest,
+    progress: Progress,
+    caller: Caller,
+    poll_seconds: float,
+) -> Refusal | Withdrawn | None:
+    """Until it is answered, expires or is cancelled; None once it is approved."""
+    owed = ", ".join(name for name, _ in asked.obligations)
+    loop = asyncio.get_running_loop()
+    spoken = float("-inf")
+    try:
+        while True:
+            now = await asyncio.to_thread(desk.status, asked.id)
+            if now.status == "approved":
+                return None
+            if now.status != "pending":
+                return not_approved(now.status, now.reason)
+            if loop.time() - spoken >= KEEP_ALIVE_SECONDS:
+                spoken = loop.time()
+                await progress(f"waiting for approval {asked.id} of {owed}")
+            if not caller.gone:
+                try:
+                    await asyncio.wait_for(caller.cancelled.wait(), poll_seconds)
+                except TimeoutError:
+                    continue
+            await asyncio.to_thread(desk.withdraw, asked.id)
+            return Withdrawn()
+    except asyncio.CancelledError:
+        desk.withdraw(asked.id)
+        raise
+
+
+def not_approved(status: str, reason: str) -> Refusal:
+    """The answer to a call whose request ended otherwise."""
+    sentence = {
+        "denied": "A person denied this call.",
+        "expired": "Nobody approved this call in time.",
+        "withdrawn": "The request was withdrawn.",
+    }.get(status, "This call was not approved.")
+    return Refusal(f"approval.{status}", 13, sentence, reason)
