@@ -20,7 +20,7 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 from bench import harness, peers, world
 from bench.harness import Operation, Row, Samples
 from bench.world import PEER, World
-from nucleus_tokens import chain, crypto, holding
+from nucleus_tokens import chain, crypto, holding, writing
 from nucleus_tokens.header import Holder
 
 BASE: Final = "pymacaroons on the same bytes"
@@ -58,9 +58,9 @@ def operations() -> list[Operation]:
     keyed = World(Holder(None, crypto.public_of(agent)))
     peered = World(Holder(PEER, None))
     plain = keyed.tokens()
-    texts = [chain.write_credential(token) for token in plain]
+    texts = [writing.write_credential(token) for token in plain]
     hops = [
-        chain.write_credential(
+        writing.write_credential(
             holding.delegate(
                 token, agent, to="sub", key=crypto.public_of(sub), purpose="bench", depth=1
             )
@@ -73,7 +73,7 @@ def operations() -> list[Operation]:
 
     knows_prefix, knows_peered, knows_all = keyed.warm(), peered.warm(), keyed.warm()
     knows_prefix.authenticate(texts[0])
-    knows_peered.authenticate(chain.write_credential(prefix))
+    knows_peered.authenticate(writing.write_credential(prefix))
     knows_all.authenticate(texts[0])
     judge = keyed.judge
 
@@ -128,7 +128,7 @@ def rows(samples: Samples) -> list[Row]:
 def tail() -> list[Row]:
     """Single decisions on a token of twenty caveats, in microseconds: at most 1,000 at p99."""
     here = World(Holder(None, None))
-    texts = [chain.write_credential(token) for token in here.tokens(world.twenty)]
+    texts = [writing.write_credential(token) for token in here.tokens(world.twenty)]
     made = []
     for name, run in (
         (NOTHING_CACHED, here.judge_cold),
@@ -173,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=101)
     parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
     options = parser.parse_args(argv)
 

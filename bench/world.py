@@ -15,7 +15,17 @@ from typing import Any, Final
 from pymacaroons import Macaroon, Verifier
 
 from nucleus_issuer.mint import Audience, Signer, mint
-from nucleus_tokens import arguments, caveats, chain, crypto, exposure, flow, holding, names
+from nucleus_tokens import (
+    caveats,
+    chain,
+    crypto,
+    flow,
+    holding,
+    jcs,
+    names,
+    projection,
+    writing,
+)
 from nucleus_tokens.authority import scope_admits
 from nucleus_tokens.caveats import Exp, Req, Scope
 from nucleus_tokens.chain import UnverifiedToken
@@ -68,8 +78,8 @@ def call() -> Call:
         sink=flow.default_sink(read),
         resources={"path": (PATH,)},
         selectors=(Selector("/path", "path", PATH),),
-        records=exposure.records(read),
-        projects=exposure.projects(read, False, False, 0),
+        records=projection.records(read),
+        projects=projection.projects(read, False, False, 0),
         label=0,
     )
 
@@ -126,7 +136,7 @@ class World:
     def warm(self) -> CachingVerifier:
         """A verifier that has seen the header, and of its chains only the bare one."""
         verifier = CachingVerifier(self.keys)
-        found = verifier.authenticate(chain.write_credential(self.minted))
+        found = verifier.authenticate(writing.write_credential(self.minted))
         assert type(found) is VerifiedCredential
         return verifier
 
@@ -160,14 +170,14 @@ def requests(token: UnverifiedToken, private: bytes | None) -> list[str]:
             )
             continue
         body = {
-            "args": arguments.args_digest(ARGS).hex(),
+            "args": jcs.args_digest(ARGS).hex(),
             "instance": INSTANCE,
             "nonce": nonce,
             "time": NOW,
             "tool": TOOL,
         }
-        bound = chain.append(token, caveats.spell(["req", body]))
-        made.append(chain.write_credential(bound))
+        bound = writing.append(token, writing.caveat(["req", body]))
+        made.append(writing.write_credential(bound))
     return made
 
 
@@ -223,4 +233,4 @@ def pymacaroons_attenuates(text: str) -> str:
 def nucleus_attenuates(text: str) -> str:
     """Text to text by Nucleus."""
     token = holding.attenuate(holding.read_token(text), ["path", "in", ["/data/team/x"]])
-    return chain.write_credential(token)
+    return writing.write_credential(token)
