@@ -167,14 +167,14 @@ def random_facts(r: Random, ladder: Ladder, call: Call) -> Facts:
 def random_spent(r: Random, ladder: Ladder) -> dict[str, int]:
     """What was spent, the same on every rung for the same budget."""
     spent: dict[str, int] = {}
-    used = [r.choice((0, 0, 0, 0, 0, 0, 1, 1, 4, 49, -1)) for _ in range(64)]
+    used = [r.choice((0, 0, 0, 0, 0, 0, 1, 1, 4, 49, -1)) for _ in range(16)]
     for rung in ladder.rungs:
         header = rung.said.header
         parts = [(rung.said.rids[0], c) for c in header["ceil"]] + list(header["narrowed"])
         parts += zip(rung.said.rids[1:], rung.said.caveats, strict=True)
         for number, (rid, caveat) in enumerate(parts):
             if caveat[0] == "budget":
-                spent.setdefault(f"{rid}/{caveat[1]}", used[number])
+                spent.setdefault(f"{rid}/{caveat[1]}", used[number % 16])
         if header["account"] is not None:
             spent |= dict.fromkeys((f"account:team/{u}" for u in header["account"][1]), used[-1])
     heads = {rung.said.rids[0] for rung in ladder.rungs}

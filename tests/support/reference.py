@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 
 from nucleus_verifier.facts import Call, Facts
@@ -59,6 +59,11 @@ class Said:
     holders: tuple[bytes, ...]  # the keys of everybody who held it
     caveats: tuple[list[Any], ...]
     rids: tuple[str, ...]  # the header's first
+
+    @cached_property
+    def nu(self) -> set[str]:
+        """What the nucleus operator demands of the ceiling; nothing appended changes it."""
+        return issuers_nu(self.header["ceil"])
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def conclude(
     if steps:
         return Verdict("deny", step=min(steps))
 
-    owed = owes(header, any(o.asks for o in heard), level, call, facts)
+    owed = owes(said, any(o.asks for o in heard), level, call, facts)
     if not owed:
         return Verdict("allow")
     left = owed - discharged(said, call, facts, list(approvals)[:16])
@@ -127,19 +132,24 @@ def _label_words() -> dict[int, algebra.Label]:
 
 def broken_rules(call: Call, facts: Facts) -> list[int]:
     stale = call.ttl != 0 and facts.now > call.observed + call.ttl
-    return algebra.failing_rules(_label_words()[call.label], algebra.SINKS[call.sink], stale)
+    return _broken(call.label, call.sink, stale)
 
 
-def owes(header: dict[str, Any], asks: bool, level: int, call: Call, facts: Facts) -> set[str]:
+@cache
+def _broken(label: int, sink: int, stale: bool) -> list[int]:
+    return algebra.failing_rules(_label_words()[label], algebra.SINKS[sink], stale)
+
+
+def owes(said: Said, asks: bool, level: int, call: Call, facts: Facts) -> set[str]:
     """Every obligation of this call under this header."""
-    operation = operation_of(call)
+    header, operation = said.header, operation_of(call)
     without = unvouched(header["ceil"], call, facts)
     trusted = facts.policy.gate == "evidence" and not without
     owed = set()
     if (
         asks
         or operation in header["obligations"]
-        or operation in issuers_nu(header["ceil"])
+        or operation in said.nu
         or any(c[0] == "approve" and operation in c[1] for _, c in header["narrowed"])
         or facts.policy.obligations >> call.operation & 1
         or call.tool in facts.policy.tool_obligations
