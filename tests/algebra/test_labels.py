@@ -63,6 +63,16 @@ def test_ends_and_default() -> None:
     assert default.pack() == B.DEFAULT
 
 
+def test_the_masks_of_the_axes_partition_the_label() -> None:
+    masks = (B.CONF_MASK, B.INTEG_MASK, B.AUTH_MASK, B.PROV_MASK, B.DERIV_MASK)
+    assert sum(masks) == B.TOP
+    for axis, mask in zip(("conf", "integ", "auth", "prov", "deriv"), masks, strict=True):
+        union = 0
+        for label in _axes()[axis]:
+            union |= label.pack()
+        assert union == mask
+
+
 def test_a_level_that_does_not_exist_is_the_worst() -> None:
     for wrong in (-1, 5, 99):
         assert K.conf_bits(wrong) == B.CONF_MASK

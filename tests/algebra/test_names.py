@@ -1,15 +1,18 @@
 """Names to numbers and back; whatever is not a name is refused."""
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import cast
 
 import pytest
 from hypothesis import given
 
+from nucleus_tokens import exposure as E
 from nucleus_tokens import label_names as LN
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
 from nucleus_tokens import names as N
+from nucleus_verifier import verdict as V
 from tests.algebra import reference as R
 from tests.algebra.reference import CAPS, LAW, Caps, pack
 
@@ -20,6 +23,28 @@ def test_every_constant_of_an_operation_is_its_position() -> None:
     for i, name in enumerate(N.OPERATIONS):
         assert getattr(L, name.upper()) == i == N.operation(name)
     assert [getattr(L, name.upper()) for name in N.LEVELS] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (B, LN.CONFIDENTIALITY),
+        (B, LN.INTEGRITY),
+        (B, ("no_authority", *LN.AUTHORITY[1:])),
+        (B, LN.DERIVATION),
+        (E, LN.RISKS),
+        (V, LN.VERDICTS),
+    ],
+)
+def test_every_constant_of_a_scale_is_its_position(
+    module: ModuleType, names: tuple[str, ...]
+) -> None:
+    assert [getattr(module, name.upper()) for name in names] == list(range(len(names)))
+
+
+@pytest.mark.parametrize(("module", "names"), [(B, LN.PROVENANCE), (E, N.EXPOSURES)])
+def test_every_constant_of_a_set_is_its_bit(module: ModuleType, names: tuple[str, ...]) -> None:
+    assert [getattr(module, name.upper()) for name in names] == [1 << i for i in range(len(names))]
 
 
 @LAW
