@@ -26,12 +26,7 @@ IMPURE_CALLS = {
 IMPURE_NAMES = {"environ", "urandom", "__builtins__", "__globals__", "__subclasses__", "__code__"}
 
 # Each exception with its reason; one that is no longer used must go.
-EXCEPTIONS = {
-    (
-        "nucleus_tokens.crypto",
-        "__import__",
-    ): "CPython's own SHA-256 changed its name in 3.12",
-}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 # Where randomness hides inside an otherwise pure library.
 RANDOM = {"encrypt", "generate", "randombytes", "random"}

@@ -20,7 +20,16 @@ def _refuse_float(_: str) -> Any:
     raise ValueError("floats have no canonical spelling here")
 
 
-_scan: Any = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float).scan_once  # type: ignore[attr-defined]  # the C scanner, absent from the stubs
+def _bounded_int(digits: str) -> int:
+    value = int(digits) if len(digits) < 18 else INTEGER + 1
+    if not -INTEGER <= value <= INTEGER:
+        raise ValueError("an integer is beyond 2**53 - 1")
+    return value
+
+
+_scan: Any = json.JSONDecoder(
+    parse_float=_refuse_float, parse_constant=_refuse_float, parse_int=_bounded_int
+).scan_once  # type: ignore[attr-defined]  # the C scanner, absent from the stubs
 
 
 def _make_encoder() -> Any:

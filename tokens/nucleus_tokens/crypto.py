@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -28,37 +27,17 @@ _OUTER = bytes(x ^ 0x5C for x in range(256))
 _PAD = bytes(32)
 
 
-def _fast_sha256() -> Callable[[bytes], hashlib._Hash]:
-    """CPython's own SHA-256 costs half of OpenSSL's per call on the short inputs of a chain."""
-    for name in ("_sha256", "_sha2"):
-        try:
-            function = __import__(name).sha256
-        except (ImportError, AttributeError):
-            continue
-        if function(b"abc").digest() == hashlib.sha256(b"abc").digest():
-            return function  # type: ignore[no-any-return]  # a private module has no stubs
-    return hashlib.sha256
-
-
-_sha256 = _fast_sha256()
-
-
 def sha256(data: bytes) -> bytes:
     """SHA-256 of `data`, 32 bytes."""
-    return _sha256(data).digest()
+    return hashlib.sha256(data).digest()
 
 
 def mac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA-256 under a 32-byte key (RFC 2104), written out because it runs per caveat."""
     block = key + _PAD
-    return _sha256(
-        block.translate(_OUTER) + _sha256(block.translate(_INNER) + message).digest()
+    return hashlib.sha256(
+        block.translate(_OUTER) + hashlib.sha256(block.translate(_INNER) + message).digest()
     ).digest()
-
-
-# Self-test at import: a private module that changed under us must not weaken the chain.
-if mac(b"k" * 32, b"m") != hmac.digest(b"k" * 32, b"m", "sha256"):  # pragma: no cover
-    raise RuntimeError("HMAC self-test failed")
 
 
 def same(a: bytes, b: bytes) -> bool:

@@ -27,8 +27,9 @@ def check(value: Any, depth: int = 0) -> None:
         if not -INTEGER <= value <= INTEGER:
             raise ValueError("an integer is beyond 2**53 - 1")
     elif kind is float:
-        if not math.isfinite(value):
-            raise ValueError("a number is not finite")
+        # Below 1e21 a whole float is spelled like an integer, and must be one that is exact.
+        if not math.isfinite(value) or (INTEGER < abs(value) < 1e21 and value == int(value)):
+            raise ValueError("a number is not finite, or beyond 2**53 - 1 and whole")
     elif kind is list:
         for item in value:
             check(item, depth + 1)
