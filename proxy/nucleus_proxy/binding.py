@@ -18,7 +18,7 @@ from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
-from nucleus_verifier.facts import RESOURCE_KINDS, Call, Selector
+from nucleus_verifier.facts import Call, Selector
 
 # No operation has this number, so the kernel denies it at step 9.
 UNCLASSIFIED: Final = -1
@@ -117,7 +117,7 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
         args=args,
         operation=operation,
         sink=binding.sink,
-        resources={k: v for k, v in resources.items() if k in RESOURCE_KINDS[operation]},
+        resources=resources,
         selectors=tuple(selectors),
         records=projection.with_binding(projection.raises(operation, False, 0), added),
         projects=projection.with_binding(

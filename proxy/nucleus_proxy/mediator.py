@@ -18,7 +18,7 @@ from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Wit
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
-from nucleus_tokens.errors import CallerError, NucleusError
+from nucleus_tokens.errors import NucleusError
 from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.caching import CachingVerifier
@@ -237,14 +237,9 @@ class Mediator:
         decision: Allow | Ask | Deny,
         waited: bool,
     ) -> Mapping[str, object]:
-        try:
-            record, reveal = decision_record(
-                arrival.credential, call, facts, decision, salt=self._draw(16), waited=waited
-            )
-        except ValueError as error:
-            raise CallerError(
-                "call.unrecordable", "The call has no one spelling, so it cannot be recorded."
-            ) from error
+        record, reveal = decision_record(
+            arrival.credential, call, facts, decision, salt=self._draw(16), waited=waited
+        )
         self._reveals(reveal)
         return record
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
-from nucleus_tokens import canonical
+from nucleus_tokens import canonical, jcs
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
 from nucleus_verifier import trace
 
@@ -102,7 +102,7 @@ def _private(path: str, flags: int) -> int:
 
 
 class RevealFile:
-    """Appends reveals, one canonical line each, to a file that only its owner reads.
+    """Appends reveals, one line of RFC 8785 JSON each, to a file that only its owner reads.
 
     A reveal belongs to the record that names its digest. It is written before the record, so a
     record never lacks its reveal; a reveal without a record tells of a race that was lost.
@@ -125,7 +125,7 @@ class RevealFile:
 
     def __call__(self, reveal: Mapping[str, object]) -> None:
         """Append one reveal. Raises WorldError `reveal.file`: then nothing may be recorded."""
-        line = canonical.encode(dict(reveal)) + b"\n"
+        line = jcs.jcs(dict(reveal)) + b"\n"
         try:
             with self._lock:
                 fcntl.flock(self._file, fcntl.LOCK_EX)
