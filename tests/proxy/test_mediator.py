@@ -276,19 +276,22 @@ async def test_a_race_that_is_always_lost_ends() -> None:
 async def test_two_calls_that_together_complete_the_three_legs_do_not_both_run() -> None:
     """Each alone is allowed; the one that commits second sees what the first one raised."""
     stage = Stage()
-    token = stage.token(seen=UNTRUSTED_CONTENT)
+    token = stage.token()
+    fetch = {"url": "https://example.org/"}
+    alone = Stage()
+    granted(await alone.call(alone.token(), "fetch", fetch))
     first = iter([True])
 
     def race() -> None:
-        if next(first, False):  # a read, decided at the same moment, commits before the push
+        if next(first, False):  # a read, decided at the same moment, commits before the fetch
             stage.ledger.open_cell("wall:test", PRIVATE_DATA)
 
     stage.ledger.before_commit = race
-    push = asyncio.create_task(stage.call(token, "push", PUSH))
+    call = asyncio.create_task(stage.call(token, "fetch", fetch))
     request = await stage.asked()
-    assert "gate:exposure" in [name for name, _ in request.obligations]
+    assert [name for name, _ in request.obligations] == ["gate:exposure"]
     stage.ledger.withdraw(request.id)
-    await within(push)
+    await within(call)
     stage.verified()
 
 
