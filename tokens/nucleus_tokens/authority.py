@@ -222,7 +222,7 @@ def args_admit(arg: Arg, tool: str, args: Any, resolved: Mapping[str, Any]) -> b
     that, since the argument itself may be relative, or lead through a link.
 
     The world is closed by each caveat on its own: were it closed by all of them together, adding
-    a caveat could admit an argument (docs/adr/0003).
+    a caveat could admit an argument (docs/adr/0004).
     """
     if arg.tool not in ("*", tool):
         return True
