@@ -57,8 +57,7 @@ _FIRST: Final = (
     # AUTOINCREMENT: a sequence number is never given twice, also after old entries are pruned.
     """CREATE TABLE revocations (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, rid TEXT NOT NULL UNIQUE, tid TEXT NOT NULL,
-        at INTEGER NOT NULL, by_whom TEXT NOT NULL, reason TEXT NOT NULL, keep_until INTEGER,
-        covered_by INTEGER REFERENCES revocations (seq) ON DELETE SET NULL
+        at INTEGER NOT NULL, by_whom TEXT NOT NULL, reason TEXT NOT NULL, keep_until INTEGER
     ) STRICT""",
     "CREATE INDEX revocations_tid ON revocations (tid)",
     """CREATE TABLE requests (

@@ -7,7 +7,7 @@ The issuer writes the header; the macaroon library of record computes the chain 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nucleus_tokens import chain, crypto, writing
@@ -23,7 +23,7 @@ class Signer:
 
     iss: str
     kid: str
-    private: bytes
+    private: bytes = field(repr=False)
     exchange: bytes
 
 

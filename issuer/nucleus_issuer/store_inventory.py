@@ -19,27 +19,13 @@ from nucleus_issuer.database import Connection, Database, marks, one, rows
 from nucleus_issuer.ports import Issued, Link, Revocation
 from nucleus_issuer.store_clock import HighWater
 from nucleus_issuer.store_ledger import revocation_seq
+from nucleus_issuer.store_revoking import MARGIN, REVOCATION, revoke, revoke_exchanged
 from nucleus_tokens.errors import CallerError, WorldError
-from nucleus_tokens.limits import REVOCATIONS_PER_TREE, TOKEN_LIFETIME
+from nucleus_tokens.limits import TOKEN_LIFETIME
 
-# A revocation outlives its token by more than any clock of ours may be wrong.
-_MARGIN: Final = 30 * 24 * 3600
 _BATCH: Final = 500  # values in one query
 
 _ISSUED: Final = "tid, rid0, sub, aud, iat, exp, holder, header, memo, idempotency"
-_REVOCATION: Final = "seq, rid, tid, at, by_whom, reason"
-# The prefix itself and what it extends, nearest first.
-_UP: Final = (
-    "WITH RECURSIVE up (rid, parent, who, n) AS ("
-    " SELECT rid, parent, who, 0 FROM links WHERE rid = ?"
-    " UNION ALL SELECT l.rid, l.parent, l.who, n + 1 FROM links l JOIN up ON l.rid = up.parent"
-    " WHERE n < 100) SELECT rid, who FROM up ORDER BY n"
-)
-_BELOW: Final = (
-    "WITH RECURSIVE below (rid) AS ("
-    " SELECT rid FROM links WHERE parent = ?"
-    " UNION SELECT l.rid FROM links l JOIN below ON l.parent = below.rid)"
-)
 
 
 class SqliteInventory:
@@ -86,6 +72,10 @@ class SqliteInventory:
                 "INSERT OR IGNORE INTO links VALUES (?, ?, NULL, ?)",
                 (issued.rid0, issued.tid, issued.sub),
             )
+            if not issued.ancestors:
+                # A tree that begins here has seen nothing, and only the issuer can know that.
+                # What was exchanged goes on in the cell it had.
+                c.execute("INSERT OR IGNORE INTO cells VALUES ('tree:' || ?, 1, 0)", (issued.rid0,))
 
         self._database.write(job)
 
@@ -146,8 +136,8 @@ class SqliteInventory:
 
         def job(c: Connection) -> tuple[Revocation, int]:
             now = self._time.note(c)
-            entry = _revoke(c, rid, now, by, reason)
-            _revoke_exchanged(c, entry.rid, now, by, reason)
+            entry = revoke(c, rid, now, by, reason)
+            revoke_exchanged(c, entry.rid, now, by, reason)
             return entry, revocation_seq(c)
 
         entry, latest = self._database.write(job)
@@ -162,7 +152,7 @@ class SqliteInventory:
             found: dict[str, Revocation] = {}
             for start in range(0, len(wanted), _BATCH):
                 part = wanted[start : start + _BATCH]
-                sql = f"SELECT {_REVOCATION} FROM revocations WHERE rid IN ({marks(len(part))})"  # noqa: S608
+                sql = f"SELECT {REVOCATION} FROM revocations WHERE rid IN ({marks(len(part))})"  # noqa: S608
                 found.update((row[1], Revocation(*row)) for row in rows(c, sql, part))
             return found
 
@@ -170,7 +160,7 @@ class SqliteInventory:
 
     def revocations(self, after_seq: int = 0, limit: int = 1000) -> list[Revocation]:
         """Entries after a sequence number, in order."""
-        sql = f"SELECT {_REVOCATION} FROM revocations WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+        sql = f"SELECT {REVOCATION} FROM revocations WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
         found = self._database.read(lambda c: rows(c, sql, (after_seq, limit)))
         return [Revocation(*row) for row in found]
 
@@ -189,7 +179,7 @@ class SqliteInventory:
             # An account survives re-issuance, so it has no age.
             c.execute(
                 "DELETE FROM counters WHERE used < ? AND id NOT LIKE 'account:%'",
-                (now - TOKEN_LIFETIME - _MARGIN,),
+                (now - TOKEN_LIFETIME - MARGIN,),
             )
 
         self._database.write(job)
@@ -241,59 +231,3 @@ class SqliteInventory:
                 "The revocation is recorded, but its anchor could not be written: check the disk "
                 "and revoke again.",
             ) from error
-
-
-def _revoke(c: Connection, rid: str, now: int, by: str, reason: str) -> Revocation:
-    up = rows(c, _UP, (rid,))
-    row = one(c, "SELECT tid FROM links WHERE rid = ?", (rid,))
-    if row is None:
-        raise CallerError(
-            "revoke.unknown",
-            "No prefix of this revocation id is known here: give the token or a trace record.",
-        )
-    tid = row[0]
-    for above, _ in up:
-        if (entry := _entry(c, above)) is not None:
-            return entry
-    (live,) = one(
-        c,
-        "SELECT COUNT(*) FROM revocations WHERE tid = ? AND covered_by IS NULL"
-        " AND (keep_until IS NULL OR keep_until > ?)",
-        (tid, now),
-    ) or (0,)
-    if live >= REVOCATIONS_PER_TREE and len(up) > 1:
-        # Whoever makes prefixes to revoke them loses the one they were made under.
-        rid = next((above for above, who in up[1:] if who), up[-1][0])
-    seq = c.execute(
-        "INSERT INTO revocations (rid, tid, at, by_whom, reason, keep_until)"
-        " VALUES (?, ?, ?, ?, ?, (SELECT exp + ? FROM inventory WHERE tid = ?))",
-        (rid, tid, now, by, reason, _MARGIN, tid),
-    ).lastrowid
-    assert seq is not None  # noqa: S101 - an INSERT that did not raise has one
-    c.execute(
-        f"UPDATE revocations SET covered_by = ? WHERE tid = ? AND rid IN ({_BELOW}"  # noqa: S608
-        " SELECT rid FROM below) AND covered_by IS NULL",
-        (seq, tid, rid),
-    )
-    return Revocation(seq, rid, tid, now, by, reason)
-
-
-def _revoke_exchanged(c: Connection, rid: str, now: int, by: str, reason: str) -> None:
-    """Tokens that were exchanged from what extends `rid`, and those exchanged from these."""
-    todo, done = [rid], set()
-    while todo:
-        each = todo.pop()
-        for (child,) in rows(
-            c,
-            "SELECT i.rid0 FROM ancestors a JOIN inventory i ON i.tid = a.tid WHERE a.rid = ?",
-            (each,),
-        ):
-            if child not in done:
-                done.add(child)
-                _revoke(c, child, now, by, reason)
-                todo.append(child)
-
-
-def _entry(c: Connection, rid: str) -> Revocation | None:
-    row = one(c, f"SELECT {_REVOCATION} FROM revocations WHERE rid = ?", (rid,))  # noqa: S608
-    return None if row is None else Revocation(*row)

@@ -30,7 +30,7 @@ _PRUNE_EVERY: Final = 512  # commits
 LINKS_PER_TREE: Final = 1024
 _SEEN: Final = 4096
 
-_LOST_RACE: Final = Deny(14, "commit.lost_race", "The session moved on meanwhile: decide again.")
+_LOST_RACE: Final = Deny(14, "commit.lost_race")
 
 
 def always_fresh() -> bool:
@@ -106,13 +106,13 @@ class SqliteLedger:
     ) -> Deny | int:
         now, _, _ = self._time.look(c)
         if not lease_ok:
-            return Deny(6, "revocation.stale", "The list of revocations is too old.")
+            return Deny(6, "revocation.stale")
         if _revoked(c, (*intent.rids, *intent.ancestors)):
-            return Deny(6, "token.revoked", "The token, or one it was made from, was revoked.")
+            return Deny(6, "token.revoked")
         if intent.nonce is not None and one(
             c, "SELECT 1 FROM nonces WHERE rid = ? AND nonce = ?", (intent.rid, intent.nonce[0])
         ):
-            return Deny(5, "request.replayed", "The request was seen before.")
+            return Deny(5, "request.replayed")
         spent = self._spend(c, intent, now)
         if isinstance(spent, Deny):
             return spent
@@ -139,7 +139,7 @@ class SqliteLedger:
             _raise(c, cell, intent.raised)
         if intent.rid not in self._seen:
             _note_links(c, intent)
-        seq = _append(c, record)
+        seq = append_record(c, record)
         if seq % _PRUNE_EVERY == 0:
             _prune_nonces(c, now)
         return seq
@@ -155,7 +155,7 @@ class SqliteLedger:
                 raise CallerError("store.bad_spend", "An amount to spend is a whole number from 0.")
             total = after.get(spend.counter, before.get(spend.counter, 0)) + spend.amount
             if total > spend.limit:
-                return Deny(11, "budget.exhausted", "The budget was used up meanwhile.")
+                return Deny(11, "budget.exhausted", None, spend.counter.rpartition("/")[2])
             if spend.amount:
                 after[spend.counter] = total
         new = [k for k in after if k not in before and not k.startswith(("account:", "approval:"))]
@@ -166,11 +166,7 @@ class SqliteLedger:
                 (intent.tid, now),
             )
             if row is not None and row[0] + len(new) > COUNTERS_PER_TREE:
-                return Deny(
-                    11,
-                    "budget.too_many",
-                    f"The token tree has {COUNTERS_PER_TREE} live budgets; no more are kept.",
-                )
+                return Deny(11, "budget.too_many")
         return after
 
     def append(self, record: Mapping[str, object]) -> int:
@@ -178,7 +174,7 @@ class SqliteLedger:
 
         def job(c: Connection) -> int:
             self._time.note(c)
-            return _append(c, record)
+            return append_record(c, record)
 
         return self._database.write(job)
 
@@ -259,14 +255,13 @@ def _head(c: Connection) -> tuple[int, str]:
     return (0, trace.GENESIS) if row is None else (row[0], row[1])
 
 
-def _append(c: Connection, record: Mapping[str, object]) -> int:
+def append_record(c: Connection, record: Mapping[str, object]) -> int:
+    """One line at the end of the trace; its place. Raises CallerError `trace.record`."""
     last, prev = _head(c)
     try:
-        line, digest = trace.line(last + 1, prev, record)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise CallerError(
-            "trace.record", f"This record has no canonical spelling: {error}."
-        ) from error
+        line, digest = trace.line(last + 1, prev, dict(record))
+    except (CallerError, ValueError, TypeError, RecursionError) as error:
+        raise CallerError("trace.record", "This record has no one spelling in JSON.") from error
     c.execute("INSERT INTO trace VALUES (?, ?, ?, ?)", (last + 1, prev, digest, line))
     return last + 1
 

@@ -10,6 +10,8 @@ from nucleus_tokens.errors import CallerError
 from nucleus_tokens.limits import (
     REVOCATIONS_PER_TREE,
 )
+from nucleus_verifier import trace
+from nucleus_verifier.facts import Cell
 from tests.issuer.contract import CALLS, Contract, Stores, code_of, opened
 from tests.issuer.making import (
     NOW,
@@ -82,6 +84,46 @@ class InventoryContract(Contract):
         below = "52" * 16
         store.note_links([Link(below, TID, sibling, "")])
         assert store.revoke(below, by="sibling", reason="").rid == below
+
+    def test_a_flood_that_makes_hops_of_its_own_is_bounded_too(self, store: Store) -> None:
+        """rid0 → flooder → hops to itself, each flooded in turn: the flooder goes, not the list."""
+        flooder = "f0" * 16
+        store.record(issued())
+        store.note_links([Link(flooder, TID, RID0, "flooder")])
+        for hop in range(1, 200):
+            rid = f"{hop:030x}ff"
+            store.note_links([Link(rid, TID, flooder, f"hop {hop}")])
+            leaves = [Link(f"{hop:030x}{n:02x}", TID, rid, "") for n in range(3)]
+            store.note_links(leaves)
+            for leaf in leaves:
+                store.revoke(leaf.rid, by="flooder", reason="")
+            assert len(store.revocations()) <= 2 * REVOCATIONS_PER_TREE
+            if store.revoked([flooder]):
+                break
+        assert [entry.rid for entry in store.revocations()] == [flooder]
+
+    def test_a_revocation_stands_in_the_trace(self, store: Store) -> None:
+        store.record(issued())
+        entry = store.revoke(RID0, by="alice", reason="lost laptop")
+        ((_, line),) = store.trace_lines()
+        entries, broken = trace.read([line])
+        assert broken is None
+        assert entries[0].record == {
+            "at": NOW,
+            "by": "alice",
+            "reason": "lost laptop",
+            "revocation": entry.seq,
+            "rid": RID0,
+            "tid": TID,
+            "type": "revocation",
+        }
+
+    def test_a_tree_that_begins_here_has_seen_nothing(self, store: Store) -> None:
+        """And one that was exchanged goes on in the cell it had."""
+        store.record(issued())
+        assert store.read(wanted(tree=f"tree:{RID0}")).tree == Cell(f"tree:{RID0}", 1, 0)
+        store.record(issued("bb" * 16, "b0" * 16, ancestors=(RID0,)))
+        assert store.read(wanted(tree="tree:" + "b0" * 16)).tree.version == 0
 
     def test_without_a_delegation_above_a_flood_costs_the_token(self, store: Store) -> None:
         store.record(issued())

@@ -80,7 +80,7 @@ class LedgerContract(Contract):
 
     def test_a_record_without_spelling_is_refused_whole(self, store: Store) -> None:
         before = everything(store)
-        for bad in (0.5, "\ud800", {1: 2}, 2**60):
+        for bad in ("\ud800", {1: 2}, 2**60, float("nan"), b"bytes"):
             with pytest.raises(CallerError) as caught:
                 store.commit(intent(spends=(spend(1, 10),), raised=7), {"bad": bad})
             assert caught.value.code == "trace.record"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from nucleus_issuer.ports import Issued
-from nucleus_tokens import approvals
+from nucleus_tokens import writing
 from nucleus_verifier.decision import Intent, Spend
 from nucleus_verifier.facts import Call, Cell
 from nucleus_verifier.ports import PendingRequest, Wanted
@@ -112,7 +112,7 @@ def approval(n: int = 1, **changes: Any) -> bytes:
         "tid": TID,
         "v": 1,
     }
-    return approvals.write({**body, **changes}, APPROVER)
+    return writing.approval({**body, **changes}, APPROVER)
 
 
 def issued(tid: str = TID, rid0: str = RID0, **changes: Any) -> Issued:

@@ -183,7 +183,7 @@ def test_a_changed_record_is_found_by_the_check(path: Path) -> None:
         for _ in range(3):
             store.append({"key": "value"})
     changed = "CAST(replace(CAST(line AS TEXT), 'value', 'VALUE') AS BLOB)"
-    raw(path, f"UPDATE trace SET line = {changed} WHERE seq = 2")
+    raw(path, f"UPDATE trace SET line = {changed} WHERE seq = 2")  # noqa: S608
     with Store.open(path, clock=Clock()) as store, pytest.raises(WorldError) as caught:
         store.check()
     assert caught.value.code == "store.corrupt"

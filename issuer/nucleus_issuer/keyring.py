@@ -1,0 +1,164 @@
+"""Law: one directory holds one host's keys; each file has one name, one kind and one purpose.
+
+    issuer-<kid>.key  exchange-<kid>.key  approver-<id>.key     sealed by a passphrase
+    audience-<akid>.key  trace.key                              plain, for services
+    bundle.json                                                 public
+
+Agents' holder keys stand elsewhere, with the agents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nucleus_issuer import bundle, files, keys
+from nucleus_issuer.bundle import Bundle, TrustedApprover, TrustedIssuer
+from nucleus_issuer.keys import Key, Passphrase, PublicKey, Random, Strength
+from nucleus_issuer.mint import Audience, Signer
+from nucleus_issuer.opening import IssuerOpener
+from nucleus_tokens import crypto, names
+from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_verifier.facts import Keys
+
+BUNDLE: Final = "bundle.json"
+TRACE: Final = "trace.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An issuer whose keys were opened: who signs, and the private half of its own seal."""
+
+    signer: Signer
+    exchange: Key
+
+    def opener(self) -> IssuerOpener:
+        """Opens the tokens that this key signed, of whatever audience."""
+        who = (self.signer.iss, self.signer.kid)
+        public = crypto.public_of(self.signer.private)
+        return IssuerOpener({who: public}, {who: self.exchange.private})
+
+
+class KeyRing:
+    """The keys in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @classmethod
+    def initialise(
+        cls,
+        directory: Path,
+        *,
+        iss: str,
+        kid: str,
+        audience: str,
+        akid: str,
+        approver: str,
+        random: Random,
+        issuer_passphrase: Passphrase,
+        approver_passphrase: Passphrase,
+        operations: tuple[str, ...] = names.OPERATIONS,
+        strength: Strength = "moderate",
+    ) -> KeyRing:
+        """Make every key of a host and its bundle. Raises CallerError `file.exists` if there is
+        one of them already: nothing is overwritten."""
+        files.private_directory(directory)
+        ring = cls(directory)
+        made = {
+            ring.issuer_path(kid): (keys.generate("issuer", kid, random), issuer_passphrase),
+            ring.exchange_path(kid): (keys.generate("exchange", kid, random), issuer_passphrase),
+            ring.approver_path(approver): (
+                keys.generate("approver", approver, random),
+                approver_passphrase,
+            ),
+            ring.audience_path(akid): (keys.generate("audience", akid, random), None),
+            directory / TRACE: (keys.generate("trace", "trace", random), None),
+        }
+        for path in (*made, directory / BUNDLE):
+            if path.exists():
+                raise CallerError("file.exists", f"{path} exists and is not overwritten.")
+        for path, (key, passphrase) in made.items():
+            keys.write(path, key, random=random, passphrase=passphrase, strength=strength)
+        public = {key.kind: key.public for key, _ in made.values()}
+        files.create(
+            directory / BUNDLE,
+            Bundle(
+                audience,
+                (TrustedIssuer(iss, kid, public["issuer"]),),
+                (TrustedApprover(approver, public["approver"], tuple(sorted(operations))),),
+                (Audience(audience, akid, public["audience"]),),
+            ).encode(),
+            0o644,
+        )
+        return ring
+
+    # Where things stand -----------------------------------------------------------------------
+
+    def issuer_path(self, kid: str) -> Path:
+        return self.directory / f"issuer-{keys.check_name(kid)}.key"
+
+    def exchange_path(self, kid: str) -> Path:
+        return self.directory / f"exchange-{keys.check_name(kid)}.key"
+
+    def approver_path(self, approver: str) -> Path:
+        return self.directory / f"approver-{keys.check_name(approver)}.key"
+
+    def audience_path(self, akid: str) -> Path:
+        return self.directory / f"audience-{keys.check_name(akid)}.key"
+
+    # Opening ----------------------------------------------------------------------------------
+
+    def bundle(self) -> Bundle:
+        """Whom this host believes. Raises WorldError."""
+        return bundle.load(self.directory / BUNDLE)
+
+    def save_bundle(self, new: Bundle) -> None:
+        """Believe somebody else from now on."""
+        bundle.save(self.directory / BUNDLE, new)
+
+    def verifier_keys(self) -> Keys:
+        """What a verifier on this host is started with: needs no passphrase. Raises WorldError."""
+        trusted = self.bundle()
+        private = {
+            a.akid: keys.read(self.audience_path(a.akid), "audience").private
+            for a in trusted.audiences
+            if a.name == trusted.audience and self.audience_path(a.akid).exists()
+        }
+        if not private:
+            raise WorldError(
+                "keys.no_audience",
+                f"No key of the audience {trusted.audience} is here: restore it, or make one.",
+            )
+        return trusted.keys(private)
+
+    def issuer(self, kid: str, passphrase: Passphrase) -> Opened:
+        """Open the issuer's keys. Raises WorldError `keys.not_in_bundle` for a kid that no
+        verifier of this host would believe."""
+        issuer = keys.read(self.issuer_path(kid), "issuer", passphrase)
+        exchange = keys.read(self.exchange_path(kid), "exchange", passphrase)
+        for trusted in self.bundle().issuers:
+            if trusted.kid == kid and trusted.public == issuer.public:
+                return Opened(Signer(trusted.iss, kid, issuer.private, exchange.public), exchange)
+        raise WorldError("keys.not_in_bundle", f"The bundle does not list the issuer key {kid}.")
+
+    def approver(self, approver: str, passphrase: Passphrase) -> Key:
+        """Open an approver's key. Raises WorldError or CallerError."""
+        return keys.read(self.approver_path(approver), "approver", passphrase)
+
+    def trace(self) -> Key:
+        """The key that signs checkpoints. Raises WorldError."""
+        return keys.read(self.directory / TRACE, "trace")
+
+
+def make_holder(path: Path, holder: str, random: Random) -> PublicKey:
+    """A new Ed25519 key for an agent, in a plain file (0600) on its side."""
+    key = keys.generate("holder", holder, random)
+    keys.write(path, key, random=random)
+    return PublicKey(key.kind, key.id, key.public)
+
+
+def read_holder(path: Path) -> Key:
+    """An agent's key. Raises WorldError."""
+    return keys.read(path, "holder")
