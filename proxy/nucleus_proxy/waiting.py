@@ -89,14 +89,14 @@ async def wait(
     spoken = float("-inf")
     try:
         while True:
+            if loop.time() - spoken >= KEEP_ALIVE_SECONDS:
+                spoken = loop.time()
+                await progress(f"waiting for approval {asked.id} of {owed}")
             now = await asyncio.to_thread(desk.status, asked.id)
             if now.status == "approved":
                 return None
             if now.status != "pending":
                 return not_approved(now.status, now.reason)
-            if loop.time() - spoken >= KEEP_ALIVE_SECONDS:
-                spoken = loop.time()
-                await progress(f"waiting for approval {asked.id} of {owed}")
             if not caller.gone:
                 try:
                     await asyncio.wait_for(caller.cancelled.wait(), poll_seconds)

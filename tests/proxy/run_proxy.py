@@ -1,0 +1,75 @@
+"""The three ways to run the proxy, as processes, with the test world's keys.
+
+    run_proxy.py held CONFIG | serve CONFIG | connect CONFIG
+
+CONFIG is a JSON file: state, reveals, policy, socket, token, holder, instance, as each needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from nucleus_issuer.store import Store
+from nucleus_proxy import policy
+from nucleus_proxy.connect import run_connect
+from nucleus_proxy.held import run_held
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.serve import run_serve
+from nucleus_proxy.streams import stdio
+from nucleus_proxy.tracefile import RevealFile
+from nucleus_tokens import holding
+from nucleus_verifier.caching import CachingVerifier
+from tests.support import world
+
+
+def clock() -> int:
+    return int(time.time())
+
+
+def log(sentence: str) -> None:
+    print(f"nucleus: {sentence}", file=sys.stderr, flush=True)
+
+
+def mediator(config: dict[str, Any], store: Store) -> Mediator:
+    return Mediator(
+        verifier=CachingVerifier(world.KEYS),
+        ledger=store,
+        desk=store,
+        policy=policy.load(Path(config["policy"])),
+        instance=config["instance"],
+        run=os.urandom(8).hex(),
+        clock=clock,
+        draw=os.urandom,
+        reveals=RevealFile(Path(config["reveals"])),
+    )
+
+
+async def main(mode: str, config: dict[str, Any]) -> None:
+    if mode == "connect":
+        reader, writer = await stdio()
+        await run_connect(
+            Path(config["socket"]), holding.read_token(config["token"]),
+            world.secret(config["holder"]),
+            reader=reader, writer=writer, clock=clock, draw=os.urandom,
+        )  # fmt: skip
+        return
+    with Store.open(Path(config["state"])) as store:
+        made = mediator(config, store)
+        if mode == "serve":
+            await run_serve(Path(config["socket"]), made, draw=os.urandom, log=log)
+        else:
+            reader, writer = await stdio()
+            await run_held(
+                config["token"], reader=reader, writer=writer, mediator=made,
+                draw=os.urandom, log=log,
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text())))
