@@ -160,18 +160,18 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def table(rows: Sequence[Row], what: str, against: str, unit: str = "µs") -> str:
+def table(rows: Sequence[Row], what: str, value: str, against: str | None = None) -> str:
     """A Markdown table. A target is on the ratio where there is one, else on the time."""
-    lines = [f"| {what} | {unit} (median) | {against} | to reach | |", "|---|---:|---:|---:|---|"]
+    heads = [what, value, *([against] if against else []), "to reach", ""]
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 2) + "---|"]
     for row in rows:
-        met = {None: "", True: "reached", False: "**missed**"}[row.met]
-        target = "" if row.target is None else f"≤ {row.target:g}"
-        if row.target is not None and row.ratio is None:
-            target += f" {unit}"
-        lines.append(
-            f"| {row.name} | {_number(row.microseconds, 1)} | {_number(row.ratio, 3)} "
-            f"| {target} | {met} |"
-        )
+        cells = [row.name, _number(row.microseconds, 1)]
+        if against:
+            cells.append(_number(row.ratio, 3))
+        unit = "" if row.ratio is not None else " µs"
+        cells.append("" if row.target is None else f"≤ {row.target:g}{unit}")
+        cells.append({None: "", True: "reached", False: "**missed**"}[row.met])
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,102 +7,40 @@ moved, is left out and named. None of them is asked for more than its documentat
 from __future__ import annotations
 
 import datetime
-import importlib
 import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from bench.harness import Operation, constantly
-
-TOOL: Final = "fs.read"
-PATH: Final = "/data/team/x/report.txt"
-FOREVER: Final = datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC)
-KEY: Final = os.urandom(32)
-IDENTIFIER: Final = "tok-0123456789abcdef"
-PREDICATES: Final = (
-    f"exp < {int(FOREVER.timestamp())}",
-    "path ^ /data/",
-    "tool in fs.list,fs.read",
-    "path ^ /data/team/",
-    "tool in fs.read",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """One library's two operations; not every library can narrow."""
-
-    authorize: Operation
-    attenuate: Operation | None = None
-
-    @property
-    def operations(self) -> list[Operation]:
-        return [self.authorize] if self.attenuate is None else [self.authorize, self.attenuate]
-
-
-def _module(name: str) -> Any:
-    """A peer's module: none of them is a dependency, and few of them are typed."""
-    return importlib.import_module(name)
-
-
-def holds(predicate: str) -> bool:
-    """The constraints as strings, for libraries that leave their meaning to the caller."""
-    kind, _, operand = predicate.partition(" ")
-    operand = operand.partition(" ")[2]
-    if kind == "exp":
-        return time.time() < int(operand)
-    if kind == "path":
-        return PATH.startswith(operand)
-    return kind == "tool" and TOOL in operand.split(",")
-
-
-def _peer(
-    name: str,
-    decide: Callable[[Any], bool],
-    inputs: Callable[[int], Sequence[Any]],
-    narrow: Callable[[Any], object] | None = None,
-    text: str | None = None,
-) -> Peer:
-    """A peer, once it was seen to allow the call."""
-    (one,) = inputs(1)
-    if not decide(one):
-        raise AssertionError(f"{name} does not allow the call")
-    if narrow is None:
-        return Peer(Operation(name, decide, inputs))
-    narrow(text)
-    return Peer(
-        Operation(name, decide, inputs),
-        Operation(f"{name}, attenuate", narrow, constantly(text)),
-    )
+from bench.harness import constantly
+from bench.peer import FOREVER, IDENTIFIER, KEY, PATH, PREDICATES, TOOL, Peer, holds, module, peer
 
 
 def _macaroons(package: str) -> list[Peer]:
-    module = _module(package)
-    token = module.Macaroon(location="https://issuer.example", identifier=IDENTIFIER, key=KEY)
+    library = module(package)
+    token = library.Macaroon(location="https://issuer.example", identifier=IDENTIFIER, key=KEY)
     for predicate in PREDICATES:
         token.add_first_party_caveat(predicate)
     text = token.serialize()
 
     def decide(shown: str) -> bool:
-        verifier = module.Verifier()
+        verifier = library.Verifier()
         verifier.satisfy_general(holds)
-        return bool(verifier.verify(module.Macaroon.deserialize(shown), KEY))
+        return bool(verifier.verify(library.Macaroon.deserialize(shown), KEY))
 
     def narrow(shown: str) -> object:
-        held = module.Macaroon.deserialize(shown)
+        held = library.Macaroon.deserialize(shown)
         held.add_first_party_caveat(PREDICATES[3])
         return held.serialize()
 
     name = f"{package} {version(package)}, short identifier, string caveats"
-    return [_peer(name, decide, constantly(text), narrow, text)]
+    return [peer(name, decide, constantly(text), narrow, text)]
 
 
 def _bakery() -> list[Peer]:
-    bakery, checkers = _module("macaroonbakery.bakery"), _module("macaroonbakery.checkers")
+    bakery, checkers = module("macaroonbakery.bakery"), module("macaroonbakery.checkers")
 
     class Nowhere:
         def third_party_info(self, loc: str) -> Any:
@@ -145,11 +83,11 @@ def _bakery() -> list[Peer]:
         return held.serialize_json()
 
     name = f"macaroonbakery {version('macaroonbakery')}"
-    return [_peer(name, decide, constantly(text), narrow, text)]
+    return [peer(name, decide, constantly(text), narrow, text)]
 
 
 def _biscuit() -> list[Peer]:
-    biscuit = _module("biscuit_auth")
+    biscuit = module("biscuit_auth")
 
     root = biscuit.KeyPair()
     last = 'check if resource($r), $r.starts_with("/data/team/")'
@@ -180,12 +118,12 @@ def _biscuit() -> list[Peer]:
         return token.append(biscuit.BlockBuilder(last + ";")).to_base64()
 
     name = f"biscuit-python {version('biscuit-python')}"
-    return [_peer(name, decide, constantly(text), narrow, text)]
+    return [peer(name, decide, constantly(text), narrow, text)]
 
 
 def _jwt() -> list[Peer]:
-    jwt = _module("jwt")
-    ed25519 = _module("cryptography.hazmat.primitives.asymmetric.ed25519")
+    jwt = module("jwt")
+    ed25519 = module("cryptography.hazmat.primitives.asymmetric.ed25519")
     private = ed25519.Ed25519PrivateKey.generate()
     keys: list[tuple[str, Any, Any]] = [
         ("HS256", KEY, KEY),
@@ -205,12 +143,12 @@ def _jwt() -> list[Peer]:
 
         text = jwt.encode(claims, signing, algorithm=algorithm)
         name = f"PyJWT {version('PyJWT')}, {algorithm} (cannot be attenuated)"
-        found.append(_peer(name, decide, constantly(text)))
+        found.append(peer(name, decide, constantly(text)))
     return found
 
 
 def _cedar() -> list[Peer]:
-    cedarpy = _module("cedarpy")
+    cedarpy = module("cedarpy")
 
     policy = """permit(principal, action, resource) when {
         context.now < 4102444800 && context.path like "/data/*" &&
@@ -227,11 +165,11 @@ def _cedar() -> list[Peer]:
         return bool(cedarpy.is_authorized(request, shown, []).decision == cedarpy.Decision.Allow)
 
     name = f"cedarpy {version('cedarpy')}, policy text (no token, no signature)"
-    return [_peer(name, decide, constantly(policy))]
+    return [peer(name, decide, constantly(policy))]
 
 
 def _tenuo() -> list[Peer]:
-    tenuo = _module("tenuo_core")
+    tenuo = module("tenuo_core")
 
     root, holder, third = (tenuo.SigningKey.generate() for _ in range(3))
     rules = {
@@ -260,11 +198,11 @@ def _tenuo() -> list[Peer]:
         return held.attenuate({TOOL: rules}, holder, 60, third.public_key).to_base64()
 
     name = f"tenuo {version('tenuo')}, holder proof included"
-    return [_peer(name, decide, inputs, narrow, text)]
+    return [peer(name, decide, inputs, narrow, text)]
 
 
 def _capnagent() -> list[Peer]:
-    capnagent = _module("capnagent")
+    capnagent = module("capnagent")
 
     judge, auditor = capnagent.Verifier(KEY), capnagent.Auditor(os.urandom(32))
     # Its caveats address no string arguments, so the path stands in `caller`.
@@ -291,7 +229,7 @@ def _capnagent() -> list[Peer]:
         return capnagent.Capability.parse(shown).attenuate(rules[3]).serialize()
 
     name = f"capnagent {version('capnagent')}, signed receipt included"
-    return [_peer(name, decide, constantly(text), narrow, text)]
+    return [peer(name, decide, constantly(text), narrow, text)]
 
 
 PEERS: Final[dict[str, Callable[[], list[Peer]]]] = {

@@ -156,14 +156,14 @@ def report(main: list[Row], single: list[Row], beside: list[Row], notes: Sequenc
         "lists, two path prefixes), each call new. The baseline verifies the same bytes and "
         "evaluates the same typed caveats with the same code, given the root key; it knows no "
         "signed header, no seal, no revocation, no levels, no flow and no gate.",
-        harness.table(main, "operation", "× pymacaroons"),
+        harness.table(main, "operation", "µs (median)", "× pymacaroons"),
         "Single decisions, the garbage collector at work:",
-        harness.table(single, "operation", "× pymacaroons"),
+        harness.table(single, "one decision", "µs"),
         "### Peers, on tokens of equal content",
         "The five constraints in each library's own language, from text to decision, then one "
         "narrowing from text to text. What each of them checks differs: a peer with a signature "
         "pays for one, and a peer that proves the holder pays for two.",
-        harness.table(beside, "operation", "× pymacaroons"),
+        harness.table(beside, "operation", "µs (median)", "× pymacaroons"),
         *(f"Not measured: {note}." for note in notes),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -1,0 +1,251 @@
+"""Law: what a call costs through the proxy beyond what it costs direct, the disk's part apart.
+
+    mcp.py [--json] [--rounds N] [--write [FILE]] [--disk DIRECTORY]
+
+Three roads run side by side to three copies of one server: direct; through the proxy with its
+state in memory (no flush to wait for); through the proxy with its state on disk. Each round makes
+one call on each, in a new order. Times are wall time, as the client sees it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+if not __package__:  # run as a file: its own directory would shadow other packages
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from bench import harness, held_proxy
+from bench.echo_server import TOOL
+from bench.harness import Row
+from nucleus_issuer.mint import Audience, Signer, mint
+from nucleus_tokens import crypto, writing
+from nucleus_tokens.header import Holder
+
+HERE: Final = Path(__file__).resolve().parent
+SERVER: Final = (sys.executable, str(HERE / "echo_server.py"))
+MEMORY: Final = Path("/dev/shm")  # a tmpfs on every Linux
+ARGUMENTS: Final = {"n": 3, "path": "/data/team/x/report.txt"}
+DIRECT: Final = "direct"
+IN_MEMORY: Final = "through the proxy, state in memory"
+ON_DISK: Final = "through the proxy, state on disk"
+WARM_UP: Final = 50
+# Added to p50, in microseconds, with no flush to wait for.
+MOST_ADDED: Final = 1000.0
+POLICY: Final = f"""version = 1
+[wall]
+id = "bench"
+shows = []
+[server]
+command = {json.dumps(list(SERVER))}
+[tools.{TOOL}]
+operation = "read_files"
+selectors = {{ "/path" = "path" }}
+"""
+
+
+class Road:
+    """A process that speaks MCP on its pipes."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        self._id = 0
+        self._ask(
+            "initialize",
+            {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {},
+                "clientInfo": {"name": "bench", "version": "1"},
+            },
+        )
+        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        self._ask("tools/list", {})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        self._id += 1
+        self._send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        while line := self._process.stdout.readline():
+            reply: dict[str, Any] = json.loads(line)
+            if reply.get("id") == self._id:
+                return reply
+        raise RuntimeError(f"no answer to {method}")
+
+    def call(self) -> float:
+        """Microseconds of one tools/call."""
+        began = time.perf_counter_ns()
+        reply = self._ask("tools/call", {"name": TOOL, "arguments": ARGUMENTS})
+        taken = (time.perf_counter_ns() - began) / 1000
+        content = reply.get("result", {}).get("content", [{}])
+        if json.loads(content[0].get("text", "null")) != ARGUMENTS:
+            raise RuntimeError(f"the call did not go through: {reply}")
+        return taken
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def prepare(directory: Path) -> None:
+    """Keys, one token and the policy, for `held_proxy.py` to find."""
+    issuer, audience, exchange = (os.urandom(32) for _ in range(3))
+    now = int(time.time())
+    token = mint(
+        Signer(*held_proxy.ISSUER, issuer, crypto.exchange_public_of(exchange)),
+        Audience(*held_proxy.AUDIENCE, crypto.exchange_public_of(audience)),
+        tid=os.urandom(16).hex(),
+        root_key=os.urandom(32),
+        sub="agent",
+        holder=Holder(None, crypto.public_of(os.urandom(32))),
+        ceil=[["only", {"read_files": "always"}], ["path", "in", ["/data"]]],
+        iat=now,
+        exp=now + 3600,
+    )
+    secrets = json.dumps({"audience": audience.hex(), "issuer": issuer.hex()})
+    for name, text in (
+        ("keys.json", secrets),
+        ("token", writing.write_credential(token)),
+        ("policy.toml", POLICY),
+    ):
+        (directory / name).write_text(text, encoding="ascii")
+        (directory / name).chmod(0o600)
+
+
+def proxied(directory: Path) -> Road:
+    """A proxy with its state in `directory`."""
+    prepare(directory)
+    rooms = [entry for entry in sys.path if entry]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(rooms)}
+    return Road((sys.executable, str(HERE / "held_proxy.py"), str(directory)), environment)
+
+
+def flushes(directory: Path, count: int) -> list[float]:
+    """Microseconds of one durable SQLite commit of one small row, sorted."""
+    connection = sqlite3.connect(directory / "flush.db", isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE t (line BLOB)")
+        taken = []
+        for _ in range(count):
+            began = time.perf_counter_ns()
+            connection.execute("INSERT INTO t VALUES (?)", (os.urandom(500),))
+            taken.append((time.perf_counter_ns() - began) / 1000)
+    finally:
+        connection.close()
+    return sorted(taken)
+
+
+def measure(roads: dict[str, Road], rounds: int) -> dict[str, list[float]]:
+    """The times of each road, sorted."""
+    taken: dict[str, list[float]] = {name: [] for name in roads}
+    order = list(roads)
+    for turn in range(rounds + WARM_UP):
+        random.shuffle(order)
+        for name in order:
+            spent = roads[name].call()
+            if turn >= WARM_UP:
+                taken[name].append(spent)
+    return {name: sorted(times) for name, times in taken.items()}
+
+
+def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] | None) -> list[Row]:
+    """p50 and p99 of each road, what the proxy adds, and a commit beside it."""
+    made = []
+    parts = (("p50", 0.5), ("p99", 0.99))
+    for name, times in taken.items():
+        made += [Row(f"{name}, {label}", harness.percentile(times, part)) for label, part in parts]
+    for name in (IN_MEMORY, ON_DISK):
+        if name not in taken:
+            continue
+        for label, part in parts:
+            added = harness.percentile(taken[name], part) - harness.percentile(taken[DIRECT], part)
+            promised = MOST_ADDED if name == IN_MEMORY and label == "p50" else None
+            made.append(Row(f"added {name}, {label}", added, None, promised))
+    for where, commits in (("disk", disk), ("memory", memory)):
+        if commits is not None:
+            made += [
+                Row(f"one durable commit, {where}, {label}", harness.percentile(commits, part))
+                for label, part in parts
+            ]
+    return made
+
+
+def report(made: list[Row]) -> str:
+    """The section of docs/benchmarks.md."""
+    about = harness.machine()
+    parts = (
+        "## A call through the proxy",
+        f"{about['python']} on {about['system']}, {about['architecture']}, {about['cpus']} CPUs. "
+        "Microseconds of wall time of one `tools/call` over stdio, as a client sees it, to a "
+        "server that only echoes; held token; the three roads side by side. The proxy parses, "
+        "authenticates, decides, commits the decision before the effect, forwards, and records "
+        "the outcome before it answers. With its state in memory it does all of this without "
+        "waiting for a disk; what a commit costs on this disk stands below.",
+        harness.table(made, "tools/call", "µs").strip(),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
+    parser.add_argument("--disk", type=Path, help="where the state on disk goes")
+    options = parser.parse_args(argv)
+    with ExitStack() as open_:
+        disk = Path(open_.enter_context(tempfile.TemporaryDirectory(dir=options.disk)))
+        roads = {DIRECT: open_.enter_context(Road(SERVER))}
+        commits = None
+        if MEMORY.is_dir():
+            memory = Path(open_.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
+            roads[IN_MEMORY] = open_.enter_context(proxied(memory))
+            commits = flushes(memory, options.rounds)
+        roads[ON_DISK] = open_.enter_context(proxied(disk))
+        made = rows(measure(roads, options.rounds), flushes(disk, options.rounds), commits)
+    data = {
+        "machine": harness.machine(),
+        "rounds": options.rounds,
+        "rows": harness.as_json(made),
+    }
+    harness.publish("mcp", report(made), data, options.json, options.write)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
