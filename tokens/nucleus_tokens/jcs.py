@@ -35,6 +35,8 @@ def check(value: Any, depth: int = 0) -> None:
             check(item, depth + 1)
     elif kind is dict:
         for key, item in value.items():
+            if type(key) is not str:
+                raise ValueError("an object key is not a string")
             check(key)
             check(item, depth + 1)
     elif value is not None and kind is not bool:

@@ -197,6 +197,8 @@ def added_by(credential: VerifiedCredential | None, source: Source) -> str:
     if credential is None:
         return UNATTRIBUTED
     fields = credential.prefix.opened.header
+    if source.where == "narrowed":
+        return "whoever held the token this one was exchanged for"
     if source.where != "caveat":
         return f"issuer {fields.iss}"
     holder = fields.sub

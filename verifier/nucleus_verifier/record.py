@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from nucleus_tokens import canonical, caveats, chain, crypto, header, jcs
 from nucleus_tokens.caveats import Req
-from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_verifier.authenticate import (
     Refused,
     VerifiedCredential,
@@ -164,7 +164,7 @@ def recompute(
             raise CredentialError("trace.reveal", "The reveal is not the one the record names.")
         credential = _credential(record["token"], reveal, keys)
         call, facts = _call(record["call"], reveal), _facts(record["facts"], reveal, keys)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, CallerError) as error:
         raise CredentialError("trace.unreadable", "The record cannot be read back.") from error
     except Refused as refused:
         return spell_decision(refused.deny)
