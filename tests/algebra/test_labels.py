@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from nucleus_tokens import exposure as E
 from nucleus_tokens import label_names as LN
-from nucleus_tokens import labelling
 from nucleus_tokens import labelling as K
 from nucleus_tokens import labels as B
 from tests.algebra import reference as R
@@ -121,8 +120,8 @@ def test_join_is_a_semilattice_and_flows_to_its_order(a: Label, b: Label, c: Lab
     assert B.join(x, B.join(y, z)) == B.join(B.join(x, y), z)
     # monotone: worse in, worse out
     assert B.flows_to(B.join(x, y), B.join(B.join(x, z), y))
-    assert labelling.propagate(x, (y, z)) == a.join(b).join(c).pack()
-    assert labelling.propagate(x, ()) == x
+    assert K.propagate(x, (y, z)) == a.join(b).join(c).pack()
+    assert K.propagate(x, ()) == x
 
 
 def test_absorbing_elements() -> None:
@@ -155,12 +154,10 @@ def test_the_bridge_to_exposure_preserves_joins() -> None:
     for label in few:
         private = {R.Leg.P} if label.conf >= Conf.INTERNAL else set[R.Leg]()
         untrusted = {R.Leg.U} if label.integ <= Integ.UNTRUSTED else set[R.Leg]()
-        assert labelling.to_exposure(label.pack()) == R.legs(private | untrusted)
+        assert K.to_exposure(label.pack()) == R.legs(private | untrusted)
     for a, b in product(few, repeat=2):
         x, y = a.pack(), b.pack()
-        assert labelling.to_exposure(B.join(x, y)) == E.join(
-            labelling.to_exposure(x), labelling.to_exposure(y)
-        )
+        assert K.to_exposure(B.join(x, y)) == E.join(K.to_exposure(x), K.to_exposure(y))
 
 
 TIMES = st.integers(0, 10**6)
@@ -169,14 +166,12 @@ TIMES = st.integers(0, 10**6)
 @LAW
 @given(TIMES, TIMES, TIMES, TIMES, TIMES, TIMES, TIMES)
 def test_freshness(o1: int, o2: int, o3: int, t1: int, t2: int, t3: int, now: int) -> None:
-    assert labelling.join_observed(o1, o2) == min(o1, o2)
-    assert labelling.join_ttl(t1, t2) == (min(t for t in (t1, t2) if t) if t1 or t2 else 0)
-    assert labelling.join_ttl(t1, labelling.join_ttl(t2, t3)) == labelling.join_ttl(
-        labelling.join_ttl(t1, t2), t3
-    )
-    assert labelling.join_ttl(0, t1) == t1 == labelling.join_ttl(t1, 0)
+    assert K.join_observed(o1, o2) == min(o1, o2)
+    assert K.join_ttl(t1, t2) == (min(t for t in (t1, t2) if t) if t1 or t2 else 0)
+    assert K.join_ttl(t1, K.join_ttl(t2, t3)) == K.join_ttl(K.join_ttl(t1, t2), t3)
+    assert K.join_ttl(0, t1) == t1 == K.join_ttl(t1, 0)
     # a mixture is stale as soon as either part is
-    mixed = B.expired(labelling.join_observed(o1, o2), labelling.join_ttl(t1, t2), now)
+    mixed = B.expired(K.join_observed(o1, o2), K.join_ttl(t1, t2), now)
     if B.expired(o1, t1, now) or B.expired(o2, t2, now):
         assert mixed
     assert B.expired(o1, t1, now) == (t1 > 0 and now > o1 + t1)

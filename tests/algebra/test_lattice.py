@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleus_tokens import heyting
 from nucleus_tokens import heyting as H
 from nucleus_tokens import label_names as LN
 from nucleus_tokens import lattice as L
@@ -248,7 +247,7 @@ def test_nu_is_the_reference_and_is_idempotent_and_deflationary(a: Caps, o: set[
     assert once == ops_set(R.nu(a, o))
     assert L.nu_fires(x) == (L.nu(x, 0) != 0)
     assert L.nu(x, once) == once
-    assert heyting.perm_leq(x, once, x, y)
+    assert H.perm_leq(x, once, x, y)
 
 
 def test_nu_on_every_combination_of_its_legs() -> None:
@@ -269,10 +268,10 @@ def test_nu_is_not_monotone() -> None:
     """The exact counterexample: a way out, added above, brings an obligation that is not below."""
     x = N.pack_levels({"read_files": "low_risk", "web_fetch": "low_risk"})
     y = N.pack_levels({"read_files": "low_risk", "web_fetch": "low_risk", "git_push": "low_risk"})
-    assert heyting.perm_leq(x, 0, y, 0)
+    assert H.perm_leq(x, 0, y, 0)
     assert L.nu(x, 0) == 0
     assert L.nu(y, 0) == ops_set({"git_push"})
-    assert not heyting.perm_leq(x, L.nu(x, 0), y, L.nu(y, 0))
+    assert not H.perm_leq(x, L.nu(x, 0), y, L.nu(y, 0))
 
 
 @LAW
@@ -282,7 +281,7 @@ def test_nu_is_monotone_where_the_legs_agree(a: Caps, b: Caps, o: int, p: int) -
     # same ways out above and below, and both fire or neither does
     big = L.join(small, pack(a) & ~L.NU_DIMS)
     if L.nu_fires(small) == L.nu_fires(big):
-        assert heyting.perm_leq(small, L.nu(small, o | p), big, L.nu(big, o))
+        assert H.perm_leq(small, L.nu(small, o | p), big, L.nu(big, o))
 
 
 def test_recomputing_nu_from_a_meet_would_let_a_child_do_what_its_parent_must_ask_for() -> None:
@@ -291,7 +290,7 @@ def test_recomputing_nu_from_a_meet_would_let_a_child_do_what_its_parent_must_as
     assert L.obliged(L.nu(ceiling, 0), L.GIT_PUSH)
     assert not L.obliged(L.nu(child, 0), L.GIT_PUSH)
     # computed once, it is kept
-    assert L.obliged(heyting.chain_obligations(L.nu(ceiling, 0), (0, 0)), L.GIT_PUSH)
+    assert L.obliged(H.chain_obligations(L.nu(ceiling, 0), (0, 0)), L.GIT_PUSH)
 
 
 @LAW
@@ -306,8 +305,8 @@ def test_obligations_from_the_ceiling_cover_those_of_everything_below(
 @given(CAPS, CAPS, OP_SETS, OP_SETS)
 def test_order_of_permissions(a: Caps, b: Caps, o: set[str], p: set[str]) -> None:
     x, y, s, t = pack(a), pack(b), ops_set(o), ops_set(p)
-    assert heyting.perm_leq(x, s, y, t) == (R.leq(a, b) and o >= p)
-    assert heyting.perm_leq(x & y, s | t, y, t)
+    assert H.perm_leq(x, s, y, t) == (R.leq(a, b) and o >= p)
+    assert H.perm_leq(x & y, s | t, y, t)
 
 
 PROFILES = {
@@ -358,15 +357,15 @@ def test_galois_connection(a: int, b: int, k: int) -> None:
 @LAW
 @given(PACKED, st.lists(PACKED, max_size=8), st.lists(OBLIGATIONS, max_size=8))
 def test_delegation_ceiling(root: int, caveats: list[int], added: list[int]) -> None:
-    leaf = heyting.chain_caps(root, tuple(caveats))
+    leaf = H.chain_caps(root, tuple(caveats))
     assert L.valid(leaf)
     assert all(L.leq(leaf, bound) for bound in (root, *caveats))
     # and it is the greatest such
     for dim in range(13):
         least = min(L.level_of(bound, dim) for bound in (root, *caveats))
         assert L.level_of(leaf, dim) == least
-    assert leaf == heyting.chain_caps(root, tuple(reversed(caveats)))
-    obligations = heyting.chain_obligations(0x10, tuple(added))
+    assert leaf == H.chain_caps(root, tuple(reversed(caveats)))
+    obligations = H.chain_obligations(0x10, tuple(added))
     assert all(bound & ~obligations == 0 for bound in (0x10, *added))
     union = 0x10
     for bits in added:
@@ -375,5 +374,5 @@ def test_delegation_ceiling(root: int, caveats: list[int], added: list[int]) -> 
 
 
 def test_an_empty_chain_is_its_root() -> None:
-    assert heyting.chain_caps(L.LO, ()) == L.LO
-    assert heyting.chain_obligations(5, ()) == 5
+    assert H.chain_caps(L.LO, ()) == L.LO
+    assert H.chain_obligations(5, ()) == 5

@@ -12,6 +12,7 @@ from nucleus_tokens import label_names as LN
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
 from nucleus_tokens import names as N
+from nucleus_tokens import projection as P
 from nucleus_verifier import verdict as V
 from tests.algebra import reference as R
 from tests.algebra.reference import CAPS, LAW, Caps, pack
@@ -32,7 +33,7 @@ def test_every_constant_of_an_operation_is_its_position() -> None:
         (B, LN.INTEGRITY),
         (B, ("no_authority", *LN.AUTHORITY[1:])),
         (B, LN.DERIVATION),
-        (E, LN.RISKS),
+        (P, LN.RISKS),
         (V, LN.VERDICTS),
     ],
 )

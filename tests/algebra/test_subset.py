@@ -1,4 +1,4 @@
-"""The nine modules of the algebra stay inside the provable subset, and the checker means it."""
+"""The ten modules of the algebra stay inside the provable subset, and the checker means it."""
 
 import importlib.util
 from pathlib import Path

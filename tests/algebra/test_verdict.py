@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_tokens import exposure as E
-from nucleus_tokens import heyting, labelling
+from nucleus_tokens import heyting as H
 from nucleus_tokens import label_names as LN
+from nucleus_tokens import labelling as K
 from nucleus_tokens import labels as B
 from nucleus_tokens import lattice as L
 from nucleus_tokens import projection as P
@@ -90,6 +91,11 @@ def test_evidence_never_answers_for_a_secret_or_a_static_obligation() -> None:
             assert asked(c) & V.ASK_STATIC
         if c.to_exfil:
             assert V.verdict(denied(c), 0, 15) == V.DENY
+
+
+def test_each_reason_is_a_bit_of_its_own() -> None:
+    assert [V.DENY_LEVEL, V.DENY_SECRET, V.DENY_DECLASSIFY, W.DENY_SINK] == [1, 2, 4, 8]
+    assert [V.ASK_STATIC, V.ASK_INPUTS, V.ASK_PAYLOAD, V.ASK_GATE] == [1, 2, 4, 8]
 
 
 # Which way each input moves: +1 if yes can only help, -1 if yes can only hurt.
@@ -223,8 +229,8 @@ def test_nothing_that_narrows_or_taints_moves_the_verdict_upward(
         seen[1] | seen[3],
         B.join(p, q),
         sink,
-        labelling.join_observed(o1, o2),
-        labelling.join_ttl(t1, t2),
+        K.join_observed(o1, o2),
+        K.join_ttl(t1, t2),
         max(now, later),
         bad,
         evidence,
@@ -283,8 +289,12 @@ def test_budget_at_its_edges() -> None:
     assert V.budget_suffices(5, 0, 5)
     assert not V.budget_suffices(0, -1, 5)
     assert not V.budget_suffices(-10, 12, 5)
-    assert V.remaining(-10, 5) == 0
-    assert V.remaining(7, 5) == 0
+    for spent, limit in product(range(-3, 8), range(-3, 6)):
+        assert V.remaining(spent, limit) == (max(0, limit - spent) if spent >= 0 else 0)
+        for cost in range(-3, 8):
+            fits = cost >= 0 and spent >= 0 and spent + cost <= limit
+            assert V.budget_suffices(spent, cost, limit) == fits
+            assert W.step_spent(spent, cost, limit) == (spent + cost if fits else spent)
 
 
 @LAW
@@ -330,10 +340,10 @@ def test_ratchets(
     steps: list[int],
 ) -> None:
     end = W.session_caps(caps, tuple(caveats))
-    assert end == heyting.chain_caps(caps, tuple(caveats))
+    assert end == H.chain_caps(caps, tuple(caveats))
     assert L.leq(end, caps)
     owed = W.session_obligations(obligations, tuple(added))
-    assert owed == heyting.chain_obligations(obligations, tuple(added))
+    assert owed == H.chain_obligations(obligations, tuple(added))
     assert obligations & ~owed == 0
     seen = W.session_exposure(exposure, tuple(steps))
     assert seen == P.session(exposure, tuple(steps))

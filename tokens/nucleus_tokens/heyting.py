@@ -131,7 +131,7 @@ def perm_leq(caps_a: int, obl_a: int, caps_b: int, obl_b: int) -> bool:
     return caps_a & ~caps_b == 0 and obl_b & ~obl_a == 0
 
 
-# 8. Chains of any length: the delegation ceiling is the fold of meet.
+# 6. Chains of any length: the delegation ceiling is the fold of meet.
 def chain_caps(root: int, caveats: tuple[int, ...]) -> int:
     """The root met with every caveat: below the root and below each of them."""
     acc = root
