@@ -1,0 +1,184 @@
+"""`nucleus approvals list`, `approve` and `deny`: answering what agents ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nucleus.cli.options import Json, PassphraseFd, PassphraseFile, Reason, examples, home
+
+if TYPE_CHECKING:
+    from nucleus_issuer.store import Store
+    from nucleus_verifier.ports import PendingRequest
+
+LIST = examples("nucleus approvals list", "nucleus approvals list --all --json")
+APPROVE = examples(
+    "nucleus approvals approve 3f9c",
+    "nucleus approvals approve 3f9c --for 2m --approver alice",
+    'nucleus approvals approve 3f9c --pattern \'["tool","in",["git_commit"]]\' --count 5 --for 1h',
+)
+DENY = examples('nucleus approvals deny 3f9c --reason "not on a Friday"')
+
+Request = Annotated[
+    str, typer.Argument(metavar="ID", help="The request's id, or enough of its start.")
+]
+
+
+def waiting(
+    ctx: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those that were answered or ran out as well.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """List what waits for an answer: who asks, what for exactly, and why a person is needed."""
+    from nucleus.cli.console import OK, document, say
+
+    place = home(ctx)
+    with place.store() as store:
+        found = store.requests(pending_only=not everything)
+    if as_json:
+        document([_request(each) for each in found])
+    elif not found:
+        say("Nothing waits for an answer.")
+    else:
+        now = place.clock()
+        for each in found:
+            say(*_shown(each, now), "")
+        say("Answer with: nucleus approvals approve ID, or: nucleus approvals deny ID")
+    return OK
+
+
+def approve(
+    ctx: typer.Context,
+    request: Request,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pattern", metavar="JSON", help="Approve calls that satisfy this caveat. Repeatable."
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", metavar="N", help="With --pattern: so many calls.")
+    ] = 1,
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="The approval lasts so long.")
+    ] = "10m",
+    approver: Annotated[
+        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: Json = False,
+) -> int:
+    """Approve one waiting call, exactly as it was shown; or, with --pattern, calls like it.
+
+    It is signed with the approver's key, serves this token and session only, and cannot make an
+    operation possible that the token does not have.
+    """
+    from nucleus.cli import inputs
+    from nucleus.cli.console import OK, answer, say
+
+    place = home(ctx)
+    patterns = [inputs.json_caveat(text, "--pattern") for text in pattern or ()]
+    ttl = inputs.duration(lasts, "--for")
+    with place.store() as store:
+        found = _find(store, request)
+        if not as_json:
+            say(*_shown(found, place.clock()), "")
+        key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
+        made = place.desk(store).approve(
+            found.id, key, pattern=patterns or None, count=count, ttl=ttl
+        )
+    what = f"up to {count} calls that satisfy the pattern" if patterns else "this one call, once"
+    answer(
+        as_json,
+        {"approval": made, "approver": key.id, "request": found.id},
+        f"Approved by {key.id}: {what}, for {lasts}.",
+    )
+    return OK
+
+
+def deny(ctx: typer.Context, request: Request, reason: Reason = "", as_json: Json = False) -> int:
+    """Deny a waiting call; it is told the reason. No passphrase is needed to say no."""
+    from nucleus.cli.console import OK, answer
+
+    place = home(ctx)
+    with place.store() as store:
+        found = _find(store, request)
+        place.desk(store).deny(found.id, reason)
+    answer(as_json, {"denied": True, "request": found.id}, f"Denied {found.id}.")
+    return OK
+
+
+def _find(store: Store, start: str) -> PendingRequest:
+    """The one request that was meant. Raises CallerError."""
+    from nucleus_tokens.errors import CallerError
+
+    every = store.requests(pending_only=False)
+    found = [each for each in every if each.id == start]
+    # A short id means one that still waits.
+    found = found or [e for e in every if e.id.startswith(start) and e.status == "pending"]
+    if len(found) == 1 and start:
+        return found[0]
+    why = "Several requests" if found else "No request that waits"
+    raise CallerError(
+        "desk.unknown",
+        f"{why} can be meant by {start!r}.",
+        hint="See: nucleus approvals list",
+    )
+
+
+def _request(request: PendingRequest) -> dict[str, Any]:
+    import json
+
+    from nucleus_tokens.names import OPERATIONS
+
+    shown = json.loads(request.shown)
+    return {
+        "args": shown.get("args"),
+        "args_whole": shown.get("args_whole"),
+        "cell": request.cell,
+        "chain": shown.get("chain"),
+        "created": request.created,
+        "digest": request.call_digest,
+        "expires": request.expires,
+        "exposure": shown.get("exposure"),
+        "id": request.id,
+        "obligations": [{"id": id_, "why": why} for id_, why in request.obligations],
+        "operation": OPERATIONS[request.operation],
+        "reason": request.reason,
+        "resources": shown.get("resources"),
+        "rid": request.rid,
+        "status": request.status,
+        "tid": request.tid,
+        "tool": request.tool,
+    }
+
+
+def _shown(request: PendingRequest, now: int) -> list[str]:
+    """A request for a person: who, what in words and exactly, why."""
+    from nucleus.cli.console import safe, span
+
+    value = _request(request)
+    chain = " → ".join(safe(str(name)) for name in value["chain"] or ())
+    touched = [
+        f"{kind} {', '.join(safe(str(item)) for item in items)}" if items else f"{kind} not known"
+        for kind, items in (value["resources"] or {}).items()
+        if items is None or items
+    ]
+    left = f"{span(max(0, request.expires - now))} left"
+    state = left if request.status == "pending" else request.status
+    lines = [
+        f"{request.id}  ({state})",
+        f"  who     {chain or 'not known'}, token {request.tid}",
+        f"  what    {value['operation']} by the tool {safe(request.tool)}"
+        + (f" on {'; '.join(touched)}" if touched else ""),
+        f"  exactly {safe(str(value['args']))}" + ("" if value["args_whole"] else " … (cut)"),
+    ]
+    lines += [f"  why     {safe(id_)}: {safe(why)}" for id_, why in request.obligations]
+    lines.append(f"  session has seen {', '.join(value['exposure'] or ()) or 'nothing'}")
+    if request.reason:
+        lines.append(f"  answer  {safe(request.reason)}")
+    return lines

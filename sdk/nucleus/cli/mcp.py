@@ -1,0 +1,245 @@
+"""`nucleus mcp -- SERVER`, `mcp serve`, `mcp connect`: the proxy in front of an MCP server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nucleus.cli import options
+from nucleus.cli.options import Policy, TokenFd, examples, group
+
+if TYPE_CHECKING:
+    from nucleus_proxy.policy import PolicyFile
+
+RUN = examples(
+    "nucleus mcp --token agent.token -- mcp-server-git --repository .",
+    "nucleus mcp --token agent.token --policy git.toml --run monday -- mcp-server-git",
+    "nucleus mcp run --token-fd 3 --policy git.toml 3< agent.token",
+)
+SERVE = examples("nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git")
+CONNECT = examples(
+    "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key"
+)
+
+
+class _Shorthand(TyperGroup):
+    """`nucleus mcp … -- SERVER` is `nucleus mcp run … -- SERVER`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+def build() -> typer.Typer:
+    """The group."""
+    app = group(
+        "Put an MCP server behind the proxy: `nucleus mcp --token FILE -- SERVER …`.",
+        "nucleus mcp --token agent.token -- mcp-server-git --repository .",
+        "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
+        "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key",
+        cls=_Shorthand,
+    )
+    app.command("run", epilog=RUN)(run)
+    app.command("serve", epilog=SERVE)(serve)
+    app.command("connect", epilog=CONNECT)(connect)
+    return app
+
+
+Server = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[-- SERVER ARGS…]", help="The server; the policy file's if left out."),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token", metavar="FILE", help="File with the token; the client never sees it."),
+]
+Run = Annotated[
+    str | None,
+    typer.Option(
+        "--run", metavar="NAME", help="Go on with this session: what it has seen stays seen."
+    ),
+]
+AskFor = Annotated[
+    str,
+    typer.Option("--ask-for", metavar="TIME", help="How long a call waits for an approval."),
+]
+Socket = Annotated[
+    Path, typer.Option("--socket", metavar="PATH", help="Unix socket, in a directory of yours.")
+]
+NO_WALL = (
+    "nucleus: no wall stands here: only what goes through this proxy is mediated. A process of "
+    "this user can go around it."
+)
+
+
+def run(
+    ctx: typer.Context,
+    server: Server = None,
+    token: TokenFile = None,
+    token_fd: TokenFd = None,
+    policy: Policy = None,
+    run_name: Run = None,
+    ask_for: AskFor = "10m",
+) -> int:
+    """Serve one MCP client on standard input and output; the proxy holds the token.
+
+    Whoever can write to these streams acts with the token.
+    """
+    from nucleus.cli import inputs
+    from nucleus_proxy.held import run_held
+    from nucleus_proxy.streams import stdio
+    from nucleus_tokens.errors import CallerError
+
+    if token == inputs.STDIN:
+        raise CallerError(
+            "token.where", "Standard input is the client's: give a file, or --token-fd N."
+        )
+    text = inputs.token(token, token_fd)
+    place = options.home(ctx)
+    rules = _policy(policy or place.policy_path)
+    seconds = inputs.duration(ask_for, "--ask-for")
+    with place.store() as store, place.reveals() as reveals:
+        mediator = place.mediator(store, rules, reveals, run=run_name, ask_seconds=seconds)
+
+        async def work() -> None:
+            reader, writer = await stdio()
+            await run_held(
+                text,
+                reader=reader,
+                writer=writer,
+                mediator=mediator,
+                draw=place.random,
+                log=_log,
+                command=server or (),
+                stderr=_server_says,
+            )
+
+        try:
+            _until_stopped(work())
+        finally:
+            place.checkpoint(store)
+    return 0
+
+
+def serve(
+    ctx: typer.Context,
+    socket: Socket,
+    server: Server = None,
+    policy: Policy = None,
+    run_name: Run = None,
+    ask_for: AskFor = "10m",
+) -> int:
+    """Serve MCP on a socket. Each call carries a credential of its own; each connection gets a
+    server of its own. Agents come in through `nucleus mcp connect`."""
+    from nucleus.cli import inputs
+    from nucleus.cli.console import note
+    from nucleus_proxy.serve import run_serve
+
+    place = options.home(ctx)
+    rules = _policy(policy or place.policy_path)
+    seconds = inputs.duration(ask_for, "--ask-for")
+    with place.store() as store, place.reveals() as reveals:
+        mediator = place.mediator(store, rules, reveals, run=run_name, ask_seconds=seconds)
+        work = run_serve(
+            socket,
+            mediator,
+            draw=place.random,
+            log=_log,
+            command=server or (),
+            stderr=_server_says,
+            ready=lambda: note(f"nucleus: listening at {socket}"),
+        )
+        try:
+            _until_stopped(work)
+        finally:
+            place.checkpoint(store)
+    return 0
+
+
+def connect(
+    socket: Socket,
+    holder_key: Annotated[
+        Path, typer.Option("--holder-key", metavar="FILE", help="The agent's key: signs each call.")
+    ],
+    token: TokenFile = None,
+    token_fd: TokenFd = None,
+) -> int:
+    """Connect an agent's MCP client, on standard input and output, to `nucleus mcp serve`.
+
+    It runs beside the agent: it signs each call with the agent's key, and grants nothing.
+    """
+    from nucleus.cli import inputs
+    from nucleus_issuer import keyring
+    from nucleus_issuer.store import wall_clock
+    from nucleus_proxy.connect import run_connect
+    from nucleus_proxy.streams import stdio
+    from nucleus_tokens import holding
+    from nucleus_tokens.errors import CallerError
+
+    if token == inputs.STDIN:
+        raise CallerError(
+            "token.where", "Standard input is the client's: give a file, or --token-fd N."
+        )
+    held = holding.read_token(inputs.token(token, token_fd))
+    key = keyring.read_holder(holder_key)
+
+    async def work() -> None:
+        reader, writer = await stdio()
+        await run_connect(
+            socket,
+            held,
+            key.private,
+            reader=reader,
+            writer=writer,
+            clock=wall_clock,
+            draw=os.urandom,
+        )
+
+    _until_stopped(work())
+    return 0
+
+
+def _policy(path: Path) -> PolicyFile:
+    from nucleus.cli.console import note
+    from nucleus_proxy import policy
+
+    rules = policy.load(path)
+    if rules.wall is None:
+        note(NO_WALL)
+    return rules
+
+
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends or somebody stops it: with SIGTERM or SIGINT it is cancelled, and cleans
+    up behind itself."""
+    import asyncio
+    import signal
+    from contextlib import suppress
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        await task
+
+    with suppress(asyncio.CancelledError):
+        asyncio.run(main())
+
+
+def _log(sentence: str) -> None:
+    from nucleus.cli.console import note, safe
+
+    note(f"nucleus: {safe(sentence)}")
+
+
+def _server_says(line: bytes) -> None:
+    from nucleus.cli.console import note, safe
+
+    note(f"server: {safe(line.decode('utf-8', 'replace').rstrip())}")
