@@ -30,44 +30,48 @@ Connection = sqlite3.Connection
 _BUSY_SECONDS: Final = 10.0
 _IDLE_CONNECTIONS: Final = 8
 
-_MEANINGS: Final = {
-    sqlite3.SQLITE_FULL: ("store.full", "The disk is full: nothing was recorded; free some space."),
-    sqlite3.SQLITE_READONLY: (
+# What each of SQLite's errors means to whoever asked.
+_MEANINGS: Final[dict[int, Callable[[], WorldError]]] = {
+    sqlite3.SQLITE_FULL: lambda: WorldError(
+        "store.full", "The disk is full: nothing was recorded; free some space."
+    ),
+    sqlite3.SQLITE_READONLY: lambda: WorldError(
         "store.readonly",
         "The state cannot be written: nothing was recorded; make its directory writable.",
     ),
-    sqlite3.SQLITE_BUSY: (
+    sqlite3.SQLITE_BUSY: lambda: WorldError(
         "store.busy",
         "Another process holds the state for too long: nothing was recorded; try again.",
     ),
-    sqlite3.SQLITE_CORRUPT: (
-        "store.corrupt",
-        "The state file is damaged: stop, and restore it from a copy.",
+    sqlite3.SQLITE_CORRUPT: lambda: WorldError(
+        "store.corrupt", "The state file is damaged: stop, and restore it from a copy."
     ),
-    sqlite3.SQLITE_IOERR: (
+    sqlite3.SQLITE_IOERR: lambda: WorldError(
         "store.io",
         "The disk failed under the state file: nothing was recorded; check the disk.",
     ),
-    sqlite3.SQLITE_CANTOPEN: (
+    sqlite3.SQLITE_CANTOPEN: lambda: WorldError(
         "store.unreachable",
         "The state file cannot be opened: check that it exists and who may open it.",
     ),
 }
-_MEANINGS[sqlite3.SQLITE_NOTADB] = _MEANINGS[sqlite3.SQLITE_CORRUPT]
-_MEANINGS[sqlite3.SQLITE_LOCKED] = _MEANINGS[sqlite3.SQLITE_BUSY]
-_MEANINGS[sqlite3.SQLITE_PERM] = _MEANINGS[sqlite3.SQLITE_CANTOPEN]
+_SAME: Final = {
+    sqlite3.SQLITE_NOTADB: sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_LOCKED: sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_PERM: sqlite3.SQLITE_CANTOPEN,
+}
 
 
 def meaning(error: sqlite3.Error | UnicodeError | OverflowError) -> NucleusError:
     """The error of ours that says what this one means."""
     if not isinstance(error, sqlite3.Error):
         return CallerError("store.value", "A text is not valid Unicode, or a number is too large.")
-    number = getattr(error, "sqlite_errorcode", None)
-    code, message = _MEANINGS.get(
-        -1 if number is None else number & 0xFF,
-        ("store.failed", f"The state file could not be used: {error}."),
-    )
-    return WorldError(code, message)
+    # The low byte is the kind; the rest says where in SQLite it arose.
+    kind = getattr(error, "sqlite_errorcode", -1) & 0xFF
+    make = _MEANINGS.get(_SAME.get(kind, kind))
+    if make is not None:
+        return make()
+    return WorldError("store.failed", f"The state file could not be used: {error}.")
 
 
 class _Job:
@@ -104,7 +108,7 @@ class Database:
         except OSError as error:
             raise WorldError("store.missing", f"There is no state file {path}.") from error
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-            raise WorldError(*_MEANINGS[sqlite3.SQLITE_READONLY])
+            raise _MEANINGS[sqlite3.SQLITE_READONLY]()
         database = cls(path, busy_seconds=busy_seconds)
         try:
             database._writer = database._connect()

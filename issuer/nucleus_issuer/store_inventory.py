@@ -227,7 +227,7 @@ class SqliteInventory:
                 files.sync_directory(self._anchor.parent)
         except OSError as error:
             raise WorldError(
-                "store.io",
+                "store.anchor",
                 "The revocation is recorded, but its anchor could not be written: check the disk "
                 "and revoke again.",
             ) from error

@@ -60,11 +60,12 @@ class InventoryContract(Contract):
         assert caught.value.code == "revoke.unknown"
         assert store.revocations() == []
 
-    def test_presented_prefixes_become_known(self, store: Store) -> None:
+    def test_presented_prefixes_become_known(self, stores: Stores) -> None:
+        store = opened(stores())
         store.commit(intent(), RECORD)
         assert store.links(TID) == [Link(RID0, TID, None, ""), Link(RID, TID, RID0, "")]
         store.note_links([Link(RID, TID, RID0, "sub")])
-        store.commit(intent(), RECORD)
+        stores().commit(intent(), RECORD)
         assert store.link(RID) == Link(RID, TID, RID0, "sub")
 
     def test_a_flood_of_revocations_costs_the_hop_that_makes_it(self, store: Store) -> None:

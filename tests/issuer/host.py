@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,7 @@ class Host:
 
     store: Store
     clock: Clock
-    random: Drawing = field(default_factory=Drawing)
+    random: Callable[[int], bytes] = field(default_factory=Drawing)
 
     @property
     def issuer(self) -> Issuer:

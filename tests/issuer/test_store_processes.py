@@ -98,6 +98,36 @@ def test_processes_win_each_budget_nonce_and_raise_once(path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_issuers_on_one_file_lose_and_repeat_nothing(path: Path) -> None:
+    rounds = 10 * SCALE
+    start = SPAWN.Barrier(2)
+    pipes = [SPAWN.Pipe(duplex=False) for _ in range(2)]
+    processes = [
+        SPAWN.Process(target=workers.mint_many, args=(path, start, there, rounds))
+        for _, there in pipes
+    ]
+    for process in processes:
+        process.start()
+    made: set[str] = set()
+    refused = 0
+    for here, there in pipes:
+        there.close()
+        assert here.poll(TIMEOUT)
+        rids, times = here.recv()
+        made.update(rids)
+        refused += times
+    for process in processes:
+        process.join(TIMEOUT)
+        assert process.exitcode == 0
+    # Each makes `rounds` of its own; of each shared order one issuer carries out exactly one.
+    assert (len(made), refused) == (3 * rounds, rounds)
+    with Store.open(path, clock=Clock()) as store:
+        assert {issued.rid0 for issued in store.inventory()} == made
+        assert [entry.seq for entry in store.revocations()] == list(range(1, 2 * rounds + 1))
+        store.check()
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_in_a_transaction_leaves_nothing(path: Path) -> None:
     here, there = SPAWN.Pipe()
     process = SPAWN.Process(target=workers.die_holding_the_lock, args=(path, there))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 from nucleus_issuer.store import Store
+from nucleus_tokens.errors import CallerError
 from nucleus_verifier.decision import Deny
 from tests.issuer.making import NOW, RECORD, TREE, WALL, Clock, intent, issued, spend, wanted
 
@@ -62,3 +64,23 @@ def die_holding_the_lock(path: Path, told: Connection) -> None:
         told.recv()
 
     store._database.write(job)
+
+
+def mint_many(path: Path, start: Barrier, told: Connection, rounds: int) -> None:
+    """Issue and revoke beside another issuer; orders have the same keys in both."""
+    from tests.issuer.host import Host  # what the killed workers need not wait for
+    from tests.support import world
+
+    with Store.open(path, clock=Clock(world.NOW)) as store:
+        host = Host(store, Clock(world.NOW), os.urandom)
+        start.wait()
+        made, refused = [], 0
+        for n in range(rounds):
+            minted, _ = host.issue()
+            made.append(minted.rid)
+            host.revoker.revoke(minted.text, by="worker")
+            try:
+                made.append(host.issue(idempotency=f"order-{n}")[0].rid)
+            except CallerError as error:
+                refused += error.code == "token.already_issued"
+        told.send((made, refused))
