@@ -8,16 +8,18 @@ that breaks a law is written to `crash-*` in the current directory.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 NEEDED = "atheris is not installed: pip install atheris"
 
 
 def main(argv: list[str]) -> int:
     try:
-        import atheris  # type: ignore[import-not-found,unused-ignore]  # optional
+        atheris: Any = importlib.import_module("atheris")  # optional, and without types
     except ImportError:
         print(NEEDED, file=sys.stderr)
         return 2
@@ -43,7 +45,13 @@ def main(argv: list[str]) -> int:
         for number, name in enumerate(order):
             for i, seed in enumerate(seeds(name)[:60]):
                 (Path(corpus) / f"{name}-{i}").write_bytes(bytes((number,)) + seed)
-        options = [f"-max_total_time={seconds}", "-max_len=8000", "-timeout=20", *rest]
+        options = [
+            f"-max_total_time={seconds}",
+            "-max_len=8000",
+            "-len_control=0",
+            "-timeout=20",
+            *rest,
+        ]
         atheris.Setup([sys.argv[0], *options, corpus], one)
         atheris.Fuzz()
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.vectors import cases_scopes
 from tests.vectors.cases_scopes import OUT, SUBPATH, fetch, levels, push, write
-from tests.vectors.frozen import CARRIED, allow, ask, case, deny, holder, parts, token
+from tests.vectors.frozen import CARRIED, allow, ask, case, deny, holder, parts, patterns, token
 from tests.vectors.writer import NOW, Chain, name16
 
 
@@ -258,6 +258,20 @@ def _at_the_limits(add: Any) -> None:
     add(
         "caveats-64", token(*(["link", name16(f"{i}")] for i in range(64))), allow(),
         "Exactly as many caveats as fit.",
+    )  # fmt: skip
+    add(
+        "patterns-64", token(*patterns(32, 32)), allow(), "Exactly as many patterns as fit.",
+    )  # fmt: skip
+    add(
+        "path-floating", token(["path", "in", ["/**/srv/data/*/*/**"]]), allow(),
+        "Four segments between two `**`, the last of them the file.",
+        call={"resources": {"path": ["/x/srv/data/y/a.txt"]}},
+    )  # fmt: skip
+    deep = "/" + "/".join("a" * 65)
+    add(
+        "path-65-segments", token(["path", "in", ["/"]]), deny(10, "scope.outside", ("caveat", 1)),
+        "A path deeper than 64 segments is refused, not matched.",
+        call={"resources": {"path": [deep]}},
     )  # fmt: skip
     add(
         "longest", longest(7168), allow(), "A credential of exactly 7,168 characters.",

@@ -127,6 +127,14 @@ def token(*caveats: list[Any] | bytes, **change: Any) -> Chain:
     return writer.begin(identifier(body(**change)), ROOT).add(*caveats)
 
 
+def patterns(*counts: int) -> list[list[Any]]:
+    """So many caveats with so many patterns, each of which admits the file's own call."""
+    return [
+        ["tool", "in", sorted(["fs.read", *(f"t{i}-{j}" for j in range(count - 1))])]
+        for i, count in enumerate(counts)
+    ]
+
+
 # What a case expects ----------------------------------------------------------------------------
 
 

@@ -1,0 +1,195 @@
+"""Bad input costs little and ends in an answer. Work is counted, not timed: `bench/worst.py` has
+the clock. The dear operations are signatures, seals and MACs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from nucleus_tokens import approvals, canonical, caveats, chain, crypto, header, limits
+from nucleus_tokens.chain import UnverifiedToken
+from nucleus_tokens.errors import CredentialError
+from nucleus_verifier.caching import CachingVerifier
+from nucleus_verifier.decide import decide
+from nucleus_verifier.decision import Allow, Ask, Deny
+from nucleus_verifier.hints import public_detail
+from tests.support import world
+from tests.vectors import reading
+from tests.wire.tools import counted
+
+DEAR = ((crypto, "verify"), (crypto, "unseal"), (crypto, "mac"), (caveats, "parse"))
+ODD: list[Any] = [
+    "", "nuc1_", "nuc1_.", "nuc1_A", "nuc1_.AAAA", "nuc1_" + "A" * 7163, "nuc1_" + "." * 7163,
+    "nuc1_" + "=" * 7163, "nuc1_" + "\u20ac" * 7163, "nuc1_" + "\ud800", "nuc1_" + "\0" * 99,
+    "x" * 10**6, None, 5, b"nuc1_AAAA", ["nuc1_"], object(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_what_is_no_text_of_a_token(text: Any) -> None:
+    """Also what is no string at all: a missing header field is None somewhere."""
+    for judged in (
+        decide(text, world.read(), world.facts()),
+        CachingVerifier(world.KEYS).authenticate(text),
+    ):
+        assert isinstance(judged, Deny)
+        assert judged.step == 1
+
+
+@pytest.mark.parametrize("read", [chain.parse, header.parse, caveats.parse, approvals.parse,
+                                  canonical.decode])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0", b"\xff" * 5000, b"[" * 5000, b'{"":' * 2000, b"9" * 5000, b'"' * 300,
+     bytes(64) + b"[" * 4000, bytes(range(256)) * 16],
+    ids=range(9),
+)  # fmt: skip
+def test_every_reader_refuses_by_name(read: Any, data: bytes) -> None:
+    with pytest.raises(CredentialError) as refused:
+        read(data)
+    assert "." in refused.value.code
+    assert refused.value.message
+
+
+def test_a_refusal_before_step_six_tells_a_stranger_nothing() -> None:
+    """One answer for all of them: whoever probes learns no more than that it was refused."""
+    told = set()
+    for name in ("invalid", "malleable"):
+        for case in reading.document(name)["cases"]:
+            judged = decide(*reading.judged(reading.document(name), case))
+            assert isinstance(judged, Deny)
+            if judged.step <= 5:
+                told.add((judged.public_code, public_detail(judged)))
+    assert len(told) == 1
+
+
+# Work -------------------------------------------------------------------------------------------
+
+
+def test_a_stranger_pays_nothing_but_a_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No signature is checked for a token of another issuer, audience or key; none for nonsense."""
+    body = canonical.decode(world.mint().identifier[64:-161])
+    for change in ({"aud": "x"}, {"iss": "x"}, {"kid": "x"}, {"akid": "x"}, {"v": 2}):
+        spelled = canonical.encode({**body, **change})
+        name = bytes(64) + spelled + bytes(161)
+        text = world.text(UnverifiedToken(name, (b'["exp",1]',) * 64, bytes(32)))
+        with counted(monkeypatch, *DEAR) as calls:
+            assert isinstance(decide(text, world.read(), world.facts()), Deny)
+        assert calls == {"verify": 0, "unseal": 0, "mac": 0, "parse": 0}
+
+
+def test_an_unsigned_header_costs_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = world.narrow(world.mint(), ["exp", world.NOW + 9])
+    text = world.text(token._replace(identifier=bytes(64) + token.identifier[64:]))
+    with counted(monkeypatch, *DEAR) as calls:
+        assert isinstance(decide(text, world.read(), world.facts()), Deny)
+    assert calls == {"verify": 1, "unseal": 0, "mac": 0, "parse": 0}
+
+
+def test_a_forged_chain_costs_its_macs_and_no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = world.forge(world.mint(), *[b'["exp",1800000001]'] * 64)._replace(tag=bytes(32))
+    with counted(monkeypatch, *DEAR) as calls:
+        assert isinstance(decide(world.text(token), world.read(), world.facts()), Deny)
+    assert (calls["verify"], calls["unseal"], calls["parse"]) == (1, 1, 0)
+    # Two for the root key, one for each caveat, one for the header's revocation id.
+    assert calls["mac"] <= 3 + limits.CAVEATS
+
+
+def test_the_most_signatures_a_credential_can_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header, eight hops, the proof, sixteen approvals; and no more, whatever is appended."""
+    token = world.mint(depth=8)
+    names = ["agent", *(f"hop {i}" for i in range(8))]
+    for i in range(8):
+        token = world.hand(token, names[i], names[i + 1], depth=7 - i)
+    token = world.narrow(token, ["approve", ["read_files"]])
+    call = world.read()
+    credential = world.request(token, call, names[-1])
+    one = world.approve(credential, call, ["op:read_files"])
+    bad = bytes((one[0] ^ 1, *one[1:]))
+    facts = world.facts(credential, channel="carried", approvals=(bad,) * 40)
+    with counted(monkeypatch, *DEAR) as calls:
+        assert isinstance(decide(credential, call, facts), Ask)
+    assert calls["verify"] == 1 + limits.DEPTH + 1 + limits.APPROVALS_PER_CALL
+
+
+def test_hops_that_are_not_worth_a_signature_cost_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A depth that does not fall ends it: else 64 delegations were 64 signatures."""
+    hop = (
+        b'["delegate",{"depth":3,"key":"' + b"ab" * 32 + b'","purpose":"","to":"x"},"'
+        + b"cd" * 64 + b'"]'
+    )  # fmt: skip
+    token = world.forge(world.mint(depth=3), *[hop] * 12)
+    with counted(monkeypatch, *DEAR) as calls:
+        denied = decide(world.text(token), world.read(), world.facts())
+    assert isinstance(denied, Deny)
+    assert denied.code == "delegate.depth"
+    assert calls["verify"] == 1
+    bad = hop.replace(b'"depth":3', b'"depth":2')
+    with counted(monkeypatch, *DEAR) as calls:
+        decide(
+            world.text(world.forge(world.mint(depth=3), *[bad] * 12)), world.read(), world.facts()
+        )
+    assert calls["verify"] == 2, "the first bad signature ends it"
+
+
+def test_unsigned_approvals_are_not_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature before the meaning: patterns of a stranger are no work for a matcher."""
+    token = world.narrow(world.mint(), ["approve", ["read_files"]])
+    call = world.read()
+    signed = world.approve(world.text(token), [["path", "in", ["/srv"]]], ["op:read_files"])
+    from nucleus_verifier import clear
+
+    for data, answer, matched in ((signed, Allow, 1), (bytes(64) + signed[64:], Ask, 0)):
+        facts = world.facts(token, approvals=(data,))
+        with counted(monkeypatch, (clear, "scope_admits")) as calls:
+            assert isinstance(decide(world.text(token), call, facts), answer)
+        assert calls["scope_admits"] == matched
+
+
+def test_a_valid_chain_is_macced_once_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = world.narrow(world.mint(), *(["link", world.hex16(str(i))] for i in range(64)))
+    with counted(monkeypatch, *DEAR) as calls:
+        assert isinstance(decide(world.text(token), world.read(), world.facts()), Allow)
+    # Two for the root key, one per caveat, and one per prefix for its revocation id.
+    assert calls == {"verify": 1, "unseal": 1, "mac": 2 + 64 + 65, "parse": 64}
+
+
+# Calls: the value, too, may come from a compromised agent ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("host", "a:000001" + "0" * 5000),
+        ("host", "a:" + "9" * 5000),
+        ("host", "\u0661.example"),
+        ("host", "[" + ":" * 4000),
+        ("path", "/" + "a/" * 5000),
+        ("path", 5),
+        ("path", None),
+        ("ref", "a/" * 5000),
+        ("ref", ("x",)),
+        ("cmd", ()),
+        ("cmd", ("\0" * 9, "")),
+        ("cmd", "ls"),
+        ("tool", ""),
+    ],
+)
+def test_a_resource_in_no_known_form_is_denied(kind: str, value: Any) -> None:
+    """Never an exception, and never a match."""
+    patterns: dict[str, list[Any]] = {
+        "host": ["*.example", "a"], "path": ["/", "/**"], "ref": ["**"], "cmd": [["l"], ["ls"]],
+        "tool": ["**"],
+    }  # fmt: skip
+    token = world.text(world.narrow(world.mint(), [kind, "in", patterns[kind]]))
+    known = {"path": ("/a",), "host": ("a",), "cmd": (("ls",),), "ref": ("a",)}
+    call = dataclasses.replace(
+        world.call("shell", "run_bash", resources={**known, kind: (value,)}),
+        tool=value if kind == "tool" else "shell",
+    )
+    denied = decide(token, call, world.facts())
+    assert isinstance(denied, Deny)
+    assert denied.code == "scope.outside"
