@@ -20,9 +20,9 @@ BLAME = {
 }
 HEAD = """# Error codes
 
-Generated from the source; a test compares. Codes are stable: scripts may rely on them, messages may
-improve. A decision up to step 5 is shown to its caller as `credential.refused` only. `{…}` stands for
-what depends on the case.
+Generated from the source; a test compares. Codes are stable: scripts may rely on them, messages
+may improve. A decision up to step 5 is shown to its caller as `credential.refused` only. `{…}`
+stands for what depends on the case.
 
 | code | who is to blame | what it says |
 |---|---|---|
@@ -52,11 +52,16 @@ def _sentences() -> dict[str, str]:
     raise AssertionError("hints.py has no table of sentences")
 
 
+def _worth(entry: tuple[str, str]) -> tuple[bool, int, str]:
+    blame, says = entry
+    return says not in ("", "{…}"), -list(BLAME.values()).index(blame), says
+
+
 def codes() -> dict[str, tuple[str, str]]:
     """code -> (who is to blame, what it says)."""
     found: dict[str, tuple[str, str]] = {}
     sentences = _sentences()
-    for path in repository():
+    for path in sorted(repository()):
         if path.suffix != ".py" or shown(path).split("/")[0] not in ROOMS:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -72,8 +77,8 @@ def codes() -> dict[str, tuple[str, str]]:
             says = sentences.get(code, "")
             if at == 0 and len(node.args) > 1:
                 says = _text(node.args[1])
-            if code not in found or found[code][1] in ("", "{…}"):
-                found[code] = (blame, says)
+            # Where two places raise one code, the order of files must not choose.
+            found[code] = max(found.get(code, (blame, "")), (blame, says), key=_worth)
     return found
 
 

@@ -32,17 +32,10 @@ _scan: Any = json.JSONDecoder(
 ).scan_once  # type: ignore[attr-defined]  # the C scanner, absent from the stubs
 
 
-def _make_encoder() -> Any:
-    make = json.encoder.c_make_encoder  # type: ignore[attr-defined]  # absent from the stubs
-    if make is None:  # an interpreter without the C accelerator
-        slow = json.JSONEncoder(
-            ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
-        )
-        return lambda value, _level: (slow.encode(value),)
-    return make(None, None, encode_basestring, None, ":", ",", True, False, False)
-
-
-_encode = _make_encoder()
+# CPython's own encoder, without the wrapper that builds it anew for every value.
+_encode: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]  # absent from the stubs
+    None, None, encode_basestring, None, ":", ",", True, False, False
+)
 
 
 def _check(value: Any) -> None:
