@@ -101,16 +101,17 @@ class Calls:
         self, frame: Frame, made: ToolCall, caller: Caller
     ) -> Granted | Refusal | Withdrawn:
         bound = self._mediator.policy.tools.get(made.tool)
-        said = binding.Hints()
-        if bound is not None:
+        said = self.catalogue.known(made.tool)
+        if said is None:
             asking = self.catalogue.said(made.tool, self._list_page, _list_params(made))
             heard = await _or_cancelled(asking, caller.cancelled)
             if heard is None:
                 return Withdrawn()
             said = heard
+        hints = said
 
         def build() -> BoundCall:
-            return binding.bind(made.tool, made.args, bound, said, self._cwd)
+            return binding.bind(made.tool, made.args, bound, hints, self._cwd)
 
         rising = itertools.count(1)
 

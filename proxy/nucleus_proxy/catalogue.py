@@ -45,14 +45,18 @@ class Catalogue:
         self._listed.clear()
         self._complete = False
 
+    def known(self, tool: str) -> Hints | None:
+        """What the server said of a tool, if it was asked already."""
+        if tool in self._listed or tool not in self._bindings:
+            return self._said.get(tool, Hints())
+        return UNLISTED if self._complete else None
+
     async def said(self, tool: str, ask: Ask, params: dict[str, Any]) -> Hints:
         """What the server says of a tool, asked for if it is not known yet."""
-        if tool not in self._bindings:
-            return Hints()
         async with self._lock:
-            if tool not in self._listed and not self._complete:
+            if self.known(tool) is None:
                 await self._read(ask, params)
-        return self._said[tool] if tool in self._listed else UNLISTED
+        return self.known(tool) or UNLISTED
 
     async def _read(self, ask: Ask, params: dict[str, Any]) -> None:
         for _ in range(_PAGES):

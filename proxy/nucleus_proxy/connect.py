@@ -15,7 +15,7 @@ from pathlib import Path
 from nucleus_proxy import methods, toolcall, wire
 from nucleus_proxy.link import Line
 from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame, Reader, Writer
-from nucleus_tokens import holding
+from nucleus_tokens import header, holding
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError, CredentialError, NucleusError, WorldError
 
@@ -96,7 +96,8 @@ async def run_connect(
 ) -> None:
     """Join an agent's streams to the socket at `path` until either ends.
 
-    Raises WorldError `connect.socket` or `connect.hello`, CallerError `connect.key`.
+    Raises WorldError `connect.socket` or `connect.hello`, CallerError `connect.key` or
+    `connect.audience`, CredentialError for a token that cannot be read.
     """
     if len(private) != 32:
         raise CallerError("connect.key", "A holder's key is 32 bytes.")
@@ -105,7 +106,14 @@ async def run_connect(
     except OSError as error:
         raise WorldError("connect.socket", f"Nobody listens at {path}: {error}.") from error
     try:
-        signer = Signer(token, private, await hello(far_reader), clock, draw)
+        there = await hello(far_reader)
+        if header.parse(token.identifier).aud != there.audience:
+            raise CallerError(
+                "connect.audience",
+                f"The token is for another audience than {there.audience}.",
+                hint="Exchange it at the issuer for one that this verifier accepts.",
+            )
+        signer = Signer(token, private, there, clock, draw)
         near, far = Line(writer), Line(far_writer)
         out = asyncio.ensure_future(_sign_out(reader, near, far, signer))
         back = asyncio.ensure_future(_pass_back(far_reader, near))

@@ -47,22 +47,29 @@ def path(value: Any, base: str | None) -> str | None:
         return None
     joined = os.path.join(base, value)
     try:
-        found = os.path.realpath(joined)
-        if found != os.path.realpath(os.path.normpath(joined)) or not _settled(found):
+        found = _real(joined)
+        # Only `..` behind a symlink tells the two readings apart.
+        if ".." in value and found != _real(os.path.normpath(joined)):
             return None
     except (OSError, ValueError):
         return None
     return found if is_path(found) and spellable(found) else None
 
 
-def _settled(found: str) -> bool:
-    """No part of it is a symlink: realpath gives a loop back half resolved."""
+def _real(joined: str) -> str:
+    """`realpath` of what is there, or of what would be there. Raises OSError for a loop, and for
+    a directory that we may not look into."""
+    try:
+        return os.path.realpath(joined, strict=True)
+    except FileNotFoundError:
+        found = os.path.realpath(joined)
     at = found
     while at != "/":
+        # realpath gives a loop back half resolved.
         if os.path.islink(at):
-            return False
+            raise OSError("a symlink is left")
         at = os.path.dirname(at)
-    return True
+    return found
 
 
 def url_host(value: Any) -> str | None:

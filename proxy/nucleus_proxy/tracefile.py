@@ -8,6 +8,7 @@ keeps what the trace only digests, readable by its owner alone.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
-from nucleus_tokens import canonical, jcs
+from nucleus_tokens import canonical
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
 from nucleus_verifier import trace
 
@@ -102,7 +103,7 @@ def _private(path: str, flags: int) -> int:
 
 
 class RevealFile:
-    """Appends reveals, one line of RFC 8785 JSON each, to a file that only its owner reads.
+    """Appends reveals, one line of JSON each, to a file that only its owner reads.
 
     A reveal belongs to the record that names its digest. It is written before the record, so a
     record never lacks its reveal; a reveal without a record tells of a race that was lost.
@@ -125,7 +126,8 @@ class RevealFile:
 
     def __call__(self, reveal: Mapping[str, object]) -> None:
         """Append one reveal. Raises WorldError `reveal.file`: then nothing may be recorded."""
-        line = jcs.jcs(dict(reveal)) + b"\n"
+        # ASCII, and in the order it came: what a record names is the digest of the value.
+        line = json.dumps(reveal, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
         try:
             with self._lock:
                 fcntl.flock(self._file, fcntl.LOCK_EX)

@@ -7,20 +7,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from nucleus_proxy import binding, listing
-from nucleus_proxy.answers import Presented, Refusal, Withdrawn
+from nucleus_proxy.answers import Presented, Refusal
 from nucleus_proxy.binding import Hints
-from nucleus_proxy.waiting import Caller
-from nucleus_tokens import names
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.exposure import ALL, PRIVATE_DATA, UNTRUSTED_CONTENT
-from nucleus_verifier import gather
-from nucleus_verifier.clear import clear
-from nucleus_verifier.decision import Deny
-from tests.proxy.stage import POLICY, Stage, granted, refused, until, within
+from tests.proxy.stage import POLICY, Stage, granted, refused, within
 from tests.support import world
 
 READ = {"path": "/srv/a.txt"}
@@ -107,142 +99,6 @@ async def test_a_request_is_good_once() -> None:
     granted(await stage.call(text, "read", READ))
     assert refused(await stage.call(text, "read", READ)) == "credential.refused"
     assert refused(await stage.call(text, "read", {"path": "/srv/b"})) == "credential.refused"
-
-
-async def test_a_request_is_good_once_also_while_it_waits() -> None:
-    stage = Stage()
-    text = stage.sign(stage.token(obligations=["read_files"]), "read", READ)
-    first = asyncio.create_task(stage.call(text, "read", READ))
-    request = await stage.asked()
-    assert refused(await stage.call(text, "read", READ)) == "credential.refused"
-    stage.approve(request)
-    granted(await within(first))
-    assert len(stage.ledger.desk) == 1
-
-
-async def test_an_asked_call_waits_goes_through_once_and_is_asked_about_again() -> None:
-    stage = Stage()
-    token = stage.token(obligations=["read_files"])
-    said: list[str] = []
-    first = asyncio.create_task(stage.call(token, "read", READ, progress=said))
-    request = await stage.asked()
-    shown = json.loads(request.shown)
-    assert json.loads(shown["args"]) == READ
-    assert shown["chain"] == ["agent"]
-    assert request.obligations[0][0] == "op:read_files"
-    stage.approve(request)
-    granted(await within(first))
-    assert said
-    assert request.id in said[0]
-    again = asyncio.create_task(stage.call(token, "read", READ))
-    other = await stage.asked()
-    assert other.id != request.id
-    stage.ledger.settle(other.id, approval=None, reason="not twice")
-    answer = await within(again)
-    assert refused(answer) == "approval.denied"
-    assert isinstance(answer, Refusal)
-    assert "not twice" in answer.text()
-    stage.verified()
-
-
-async def test_an_approval_for_other_arguments_does_nothing() -> None:
-    stage = Stage()
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ))
-    request = await stage.asked()
-    stage.approve(request, digest="00" * 32)
-    other = await stage.asked()
-    assert other.id != request.id
-    stage.ledger.withdraw(other.id)
-    assert refused(await within(call)) == "approval.withdrawn"
-
-
-async def test_two_approvers_where_policy_wants_two() -> None:
-    stage = Stage(POLICY.replace("[tools.read]", "[quorum]\nread_files = 2\n[tools.read]"))
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ))
-    first = await stage.asked()
-    stage.approve(first)
-    second = await stage.asked()
-    assert second.id != first.id
-    stage.approve(second, "second")
-    granted(await within(call))
-
-
-async def test_what_happened_while_a_call_waited_counts() -> None:
-    stage = Stage()
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ))
-    request = await stage.asked()
-    stage.ledger.revoked.add(request.rid)
-    stage.approve(request)
-    assert refused(await within(call)) == "token.revoked"
-    stage.verified()
-
-
-async def test_a_wait_keeps_its_arrival_time_but_not_its_token_alive() -> None:
-    stage = Stage()
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ))
-    request = await stage.asked()
-    stage.clock.now += 300  # far beyond the freshness of a request
-    stage.approve(request)
-    granted(await within(call))
-    call = asyncio.create_task(stage.call(token, "read", READ))
-    await stage.asked()
-    stage.clock.now = world.NOW + 3600
-    assert refused(await within(call)) == "approval.expired"
-
-
-async def test_a_link_that_moved_while_a_call_waited_is_seen(tmp_path: Any) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "out").mkdir()
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path / "in")
-    stage = Stage()
-    scope = ["path", "in", [str((tmp_path / "in").resolve())]]
-    token = stage.token(world.all_levels(), scope, obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", {"path": str(link)}))
-    request = await stage.asked()
-    link.unlink()
-    link.symlink_to(tmp_path / "out")
-    stage.approve(request)
-    assert refused(await within(call)) == "scope.outside"
-
-
-async def test_a_cancelled_call_is_withdrawn_and_an_answer_comes_too_late() -> None:
-    stage = Stage()
-    caller = Caller()
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ, caller=caller))
-    request = await stage.asked()
-    caller.cancelled.set()
-    assert await within(call) == Withdrawn()
-    assert stage.ledger.status(request.id).status == "withdrawn"
-    with pytest.raises(CallerError, match="withdrawn"):
-        stage.approve(request)
-
-
-async def test_a_caller_who_left_is_withdrawn() -> None:
-    stage = Stage()
-    caller = Caller()
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ, caller=caller))
-    request = await stage.asked()
-    caller.gone = True
-    assert await within(call) == Withdrawn()
-    assert stage.ledger.status(request.id).status == "withdrawn"
-
-
-async def test_a_task_that_is_cancelled_leaves_nothing_on_the_desk() -> None:
-    stage = Stage()
-    token = stage.token(obligations=["read_files"])
-    call = asyncio.create_task(stage.call(token, "read", READ))
-    request = await stage.asked()
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-    assert stage.ledger.status(request.id).status == "withdrawn"
 
 
 async def test_a_lost_race_is_decided_again_with_fresh_facts() -> None:
@@ -370,19 +226,6 @@ async def test_arguments_of_every_shape_are_recorded_and_recomputed() -> None:
     stage.verified()
 
 
-async def test_a_desk_that_is_full_refuses_and_does_not_wait() -> None:
-    stage = Stage()
-    token = stage.token(obligations=["read_files"])
-    calls = [
-        asyncio.create_task(stage.call(token, "read", {"path": f"/srv/{i}"})) for i in range(16)
-    ]
-    await until(lambda: len(stage.ledger.desk) == 16, "a full desk")
-    assert refused(await stage.call(token, "read", READ)) == "desk.full"
-    for request in list(stage.ledger.desk):
-        stage.ledger.withdraw(request)
-    await within(asyncio.gather(*calls))
-
-
 async def test_an_outcome_is_recorded_with_a_salted_digest() -> None:
     stage = Stage()
     answer = granted(await stage.call(stage.token(), "read", READ))
@@ -391,98 +234,3 @@ async def test_an_outcome_is_recorded_with_a_salted_digest() -> None:
     assert (entry["decision"], entry["ok"]) == (answer.permit.seq, True)
     assert b"result" not in json.dumps(entry).encode()[-64:]
     assert stage.reveals[-1]["result"] == entry["result"]
-
-
-# Lists ------------------------------------------------------------------------------------------
-
-
-async def _list(stage: Stage, text: str) -> frozenset[str] | Refusal:
-    return await within(stage.mediator.list_tools(Presented(text, "carried"), {}))
-
-
-async def test_a_list_shows_what_its_token_may_ever_do() -> None:
-    stage = Stage()
-    token = stage.token(world.levels(read_files="always", write_files="low_risk"))
-    assert await _list(stage, stage.sign(token, "tools/list", {})) == frozenset(("read", "write"))
-    narrow = world.narrow(token, ["tool", "in", ["re*"]])
-    assert await _list(stage, stage.sign(narrow, "tools/list", {})) == frozenset(("read",))
-    assert [r["shown"] for r in stage.ledger.records("list")] == [["read", "write"], ["read"]]
-
-
-async def test_a_list_needs_its_own_credential_and_uses_it_up() -> None:
-    stage = Stage()
-    token = stage.token()
-    assert refused(await _list(stage, stage.sign(token, "read", {}))) == "credential.refused"
-    assert refused(await _list(stage, stage.sign(token, "tools/list", {"cursor": "x"}))) == (
-        "credential.refused"
-    )
-    text = stage.sign(token, "tools/list", {})
-    assert await _list(stage, text)
-    assert refused(await _list(stage, text)) == "credential.refused"
-    stage.ledger.revoked.add(world.opened(token).prefix.rids[0])
-    text = stage.sign(token, "tools/list", {})
-    assert refused(await _list(stage, text)) == "token.revoked"
-    stage.verified()
-
-
-async def test_what_ran_out_or_was_seen_too_much_is_no_longer_shown() -> None:
-    stage = Stage()
-    token = stage.token(world.all_levels(), ["budget", "calls", 1])
-    exposed = world.narrow(token, ["exposure", []])
-    assert await _list(stage, stage.sign(exposed, "tools/list", {}))
-    granted(await stage.call(token, "read", READ))
-    assert await _list(stage, stage.sign(token, "tools/list", {})) == frozenset()
-    assert await _list(stage, stage.sign(exposed, "tools/list", {})) == frozenset()
-
-
-_CAVEATS = st.lists(
-    st.sampled_from(
-        [
-            ["tool", "in", ["push", "read"]],
-            ["tool", "not", ["read"]],
-            ["path", "in", ["/srv"]],
-            ["host", "in", ["example.org"]],
-            ["ref", "in", ["main"]],
-            ["cmd", "in", [["git"]]],
-            ["exposure", ["private_data"]],
-            ["budget", "calls", 0],
-            ["budget", "calls", 1],
-            ["only", {"read_files": "low_risk"}],
-            ["cap", {"git_push": "never"}],
-            ["arg", "read", {"/path": ["any"]}],
-        ]
-    ),
-    max_size=4,
-)
-
-
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    _CAVEATS,
-    st.integers(0, 7),
-    st.sampled_from([READ, PUSH, {"url": "https://example.org/"}, {}, {"path": "/etc"}]),
-)
-def test_what_is_hidden_is_denied_whatever_its_arguments(
-    caveats: list[list[Any]], seen: int, args: Any
-) -> None:
-    stage = Stage()
-    token = world.narrow(stage.token(seen=seen), *caveats)
-    verified = world.opened(token)
-    snapshot = stage.ledger.read(gather.wanted(verified, stage.mediator.wall))
-    facts = gather.facts(
-        world.KEYS, snapshot, arrived=world.NOW, instance=world.INSTANCE, channel="held",
-        peer=None, policy=stage.policy.verifier,
-    )  # fmt: skip
-    for name, tool in stage.policy.tools.items():
-        if not listing.would_ever(verified, tool, snapshot):
-            call = binding.bind(name, args, tool, Hints(), "/").at(seen)
-            assert isinstance(clear(verified, call, facts), Deny)
-
-
-def test_a_tool_nobody_classified_is_never_shown() -> None:
-    stage = Stage()
-    verified = world.opened(stage.token())
-    snapshot = stage.ledger.read(gather.wanted(verified, stage.mediator.wall))
-    assert not listing.would_ever(verified, None, snapshot)
-    assert set(stage.policy.tools) == listing.visible(verified, stage.policy.tools, snapshot)
-    assert len(names.OPERATIONS) == 13

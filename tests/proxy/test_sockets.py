@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,18 @@ async def test_nobody_at_the_socket_is_said_clearly(tmp_path: Path) -> None:
             clock=lambda: 0, draw=counted(),
         )  # fmt: skip
     assert caught.value.code == "connect.socket"
+
+
+async def test_a_token_for_another_audience_is_said_clearly(tmp_path: Path) -> None:
+    other = replace(world.AUDIENCE, name="proxy:other")
+    async with serving(tmp_path, Stage()) as (path, _):
+        with pytest.raises(CallerError) as caught:
+            await connect.run_connect(
+                path, world.mint(audience=other), world.secret("agent"),
+                reader=asyncio.StreamReader(), writer=None,  # type: ignore[arg-type]  # not reached
+                clock=lambda: 0, draw=counted(),
+            )  # fmt: skip
+    assert caught.value.code == "connect.audience"
 
 
 def test_a_key_is_64_hex_digits() -> None:

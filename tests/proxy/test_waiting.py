@@ -1,0 +1,167 @@
+"""A call that waits for a person: asked, approved, done once, and everything that goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from nucleus_proxy.answers import Refusal, Withdrawn
+from nucleus_proxy.waiting import Caller
+from nucleus_tokens.errors import CallerError
+from tests.proxy.stage import POLICY, Stage, granted, refused, until, within
+from tests.support import world
+
+READ = {"path": "/srv/a.txt"}
+PUSH = {"remote": "git.example.org", "branch": "main", "repo": "/srv"}
+
+
+async def test_a_request_is_good_once_also_while_it_waits() -> None:
+    stage = Stage()
+    text = stage.sign(stage.token(obligations=["read_files"]), "read", READ)
+    first = asyncio.create_task(stage.call(text, "read", READ))
+    request = await stage.asked()
+    assert refused(await stage.call(text, "read", READ)) == "credential.refused"
+    stage.approve(request)
+    granted(await within(first))
+    assert len(stage.ledger.desk) == 1
+
+
+async def test_an_asked_call_waits_goes_through_once_and_is_asked_about_again() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    said: list[str] = []
+    first = asyncio.create_task(stage.call(token, "read", READ, progress=said))
+    request = await stage.asked()
+    shown = json.loads(request.shown)
+    assert json.loads(shown["args"]) == READ
+    assert shown["chain"] == ["agent"]
+    assert request.obligations[0][0] == "op:read_files"
+    stage.approve(request)
+    granted(await within(first))
+    assert said
+    assert request.id in said[0]
+    again = asyncio.create_task(stage.call(token, "read", READ))
+    other = await stage.asked()
+    assert other.id != request.id
+    stage.ledger.settle(other.id, approval=None, reason="not twice")
+    answer = await within(again)
+    assert refused(answer) == "approval.denied"
+    assert isinstance(answer, Refusal)
+    assert "not twice" in answer.text()
+    stage.verified()
+
+
+async def test_an_approval_for_other_arguments_does_nothing() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ))
+    request = await stage.asked()
+    stage.approve(request, digest="00" * 32)
+    other = await stage.asked()
+    assert other.id != request.id
+    stage.ledger.withdraw(other.id)
+    assert refused(await within(call)) == "approval.withdrawn"
+
+
+async def test_two_approvers_where_policy_wants_two() -> None:
+    stage = Stage(POLICY.replace("[tools.read]", "[quorum]\nread_files = 2\n[tools.read]"))
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ))
+    first = await stage.asked()
+    stage.approve(first)
+    second = await stage.asked()
+    assert second.id != first.id
+    stage.approve(second, "second")
+    granted(await within(call))
+
+
+async def test_what_happened_while_a_call_waited_counts() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ))
+    request = await stage.asked()
+    stage.ledger.revoked.add(request.rid)
+    stage.approve(request)
+    assert refused(await within(call)) == "token.revoked"
+    stage.verified()
+
+
+async def test_a_wait_keeps_its_arrival_time_but_not_its_token_alive() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ))
+    request = await stage.asked()
+    stage.clock.now += 300  # far beyond the freshness of a request
+    stage.approve(request)
+    granted(await within(call))
+    call = asyncio.create_task(stage.call(token, "read", READ))
+    await stage.asked()
+    stage.clock.now = world.NOW + 3600
+    assert refused(await within(call)) == "approval.expired"
+
+
+async def test_a_link_that_moved_while_a_call_waited_is_seen(tmp_path: Any) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "in")
+    stage = Stage()
+    scope = ["path", "in", [str((tmp_path / "in").resolve())]]
+    token = stage.token(world.all_levels(), scope, obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", {"path": str(link)}))
+    request = await stage.asked()
+    link.unlink()
+    link.symlink_to(tmp_path / "out")
+    stage.approve(request)
+    assert refused(await within(call)) == "scope.outside"
+
+
+async def test_a_cancelled_call_is_withdrawn_and_an_answer_comes_too_late() -> None:
+    stage = Stage()
+    caller = Caller()
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ, caller=caller))
+    request = await stage.asked()
+    caller.cancelled.set()
+    assert await within(call) == Withdrawn()
+    assert stage.ledger.status(request.id).status == "withdrawn"
+    with pytest.raises(CallerError, match="withdrawn"):
+        stage.approve(request)
+
+
+async def test_a_caller_who_left_is_withdrawn() -> None:
+    stage = Stage()
+    caller = Caller()
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ, caller=caller))
+    request = await stage.asked()
+    caller.gone = True
+    assert await within(call) == Withdrawn()
+    assert stage.ledger.status(request.id).status == "withdrawn"
+
+
+async def test_a_task_that_is_cancelled_leaves_nothing_on_the_desk() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    call = asyncio.create_task(stage.call(token, "read", READ))
+    request = await stage.asked()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert stage.ledger.status(request.id).status == "withdrawn"
+
+
+async def test_a_desk_that_is_full_refuses_and_does_not_wait() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    calls = [
+        asyncio.create_task(stage.call(token, "read", {"path": f"/srv/{i}"})) for i in range(16)
+    ]
+    await until(lambda: len(stage.ledger.desk) == 16, "a full desk")
+    assert refused(await stage.call(token, "read", READ)) == "desk.full"
+    for request in list(stage.ledger.desk):
+        stage.ledger.withdraw(request)
+    await within(asyncio.gather(*calls))
