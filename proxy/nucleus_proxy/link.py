@@ -117,8 +117,7 @@ class ServerLink:
 
     async def pass_on(self, frame: Frame) -> None:
         """Forward anything but a call."""
-        if frame.method == TOOLS_CALL:
-            raise CallerError("effect.no_permit", "A call needs a permit.")
+        _not_a_call(frame.method)
         await self._line.send(frame.raw)
 
     async def refuse(self, frame: Frame, message: str) -> None:
@@ -127,6 +126,7 @@ class ServerLink:
 
     async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """A question of our own: its result, or None for an error."""
+        _not_a_call(method)
         self._asked += 1
         frame_id = f"{self._prefix}{self._asked}"
         future = self.expect((str, frame_id))
@@ -134,3 +134,8 @@ class ServerLink:
         frame = await future
         result = None if frame is None else frame.value.get("result")
         return result if type(result) is dict else None
+
+
+def _not_a_call(method: str) -> None:
+    if method == TOOLS_CALL:
+        raise CallerError("effect.no_permit", "A call needs a permit.")
