@@ -1,9 +1,10 @@
 """Law: a trace is believed as far as it can be computed again, and what could not be is counted.
 
-Four things are checked: that no record was changed, moved or taken out (the chain); that signed
+Five things are checked: that no record was changed, moved or taken out (the chain); that signed
 checkpoints say what the records say; that every decision follows from its record, its reveal and
-the pinned keys; and that every outcome belongs to one call that was allowed before it. It proves
-decisions, not facts. A tail that was cut off shows only against a checkpoint kept elsewhere.
+the pinned keys; that nothing was allowed after it was revoked; and that every outcome belongs to
+one call that was allowed before it. It proves decisions, not facts. A tail that was cut off shows
+only against a checkpoint kept elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from nucleus import shapes
 from nucleus_tokens import arguments
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier import trace
@@ -21,6 +23,7 @@ from nucleus_verifier.trace import Entry
 
 # Records that decide nothing.
 _QUIET: Final = frozenset(("refused", "list", "opened"))
+_GONE: Final = "a prefix of its token was revoked in record {} before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class Report:
     outcomes: int = 0
     checkpoints: int = 0
     unchecked_checkpoints: int = 0
-    missing_reveals: list[int] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    missing_reveals: list[int] = field(default_factory=list[int])
+    problems: list[Problem] = field(default_factory=list[Problem])
     head: str = trace.GENESIS
 
     @property
@@ -73,8 +76,8 @@ def index_reveals(lines: Iterable[bytes]) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for line in lines:
         try:
-            value = arguments.parse(line.rstrip(b"\n"))
-            if type(value) is dict:
+            value = shapes.table(arguments.parse(line.rstrip(b"\n")))
+            if value is not None:
                 found[reveal_digest(value)] = value
         except NucleusError:
             continue
@@ -95,11 +98,16 @@ def audit(
     report = Report(records=len(entries), head=entries[-1].hash if entries else trace.GENESIS)
     verdicts: dict[int, str] = {}
     done: set[int] = set()
+    revoked: dict[str, int] = {}
     for entry in entries:
         kind = entry.record.get("type")
         if kind == "decision":
             _decision(entry, reveals, keys, report)
             verdicts[entry.seq] = _verdict(entry)
+            if verdicts[entry.seq] == "allow":
+                _not_revoked(entry, revoked, report)
+        elif kind == "revocation":
+            revoked.setdefault(str(entry.record.get("rid")), entry.seq)
         elif kind == "outcome":
             _outcome(entry, verdicts, done, report)
         elif kind == "checkpoint":
@@ -127,9 +135,8 @@ def _decision(
     entry: Entry, reveals: Mapping[str, Mapping[str, Any]], keys: Keys, report: Report
 ) -> None:
     report.decisions += 1
-    call = entry.record.get("call")
-    digest = call.get("digest") if type(call) is dict else None
-    reveal = reveals.get(digest) if type(digest) is str else None
+    call = shapes.table(entry.record.get("call")) or {}
+    reveal = reveals.get(shapes.text(call.get("digest")) or "")
     if reveal is None:
         report.missing_reveals.append(entry.seq)
         return
@@ -150,9 +157,17 @@ def _decision(
 
 
 def _verdict(entry: Entry) -> str:
-    decision = entry.record.get("decision")
-    verdict = decision.get("verdict") if type(decision) is dict else None
-    return verdict if type(verdict) is str else "nothing"
+    decision = shapes.table(entry.record.get("decision")) or {}
+    return shapes.text(decision.get("verdict")) or "nothing"
+
+
+def _not_revoked(entry: Entry, revoked: Mapping[str, int], report: Report) -> None:
+    token = shapes.table(entry.record.get("token")) or {}
+    for rid in shapes.items(token.get("rids")) or ():
+        if str(rid) in revoked:
+            why = _GONE.format(revoked[str(rid)])
+            report.problems.append(Problem(entry.seq, "trace.revoked", why))
+            return
 
 
 def _outcome(entry: Entry, verdicts: Mapping[int, str], done: set[int], report: Report) -> None:

@@ -59,8 +59,9 @@ class Known:
         """Of every prefix if it was authenticated; else of what was shown, by its own tag."""
         if self.credential is not None:
             return self.credential.prefix.rids
-        raw, req = split_request(self.token.caveats)
-        return () if req is not None or raw is None else (chain.rid(self.token.tag),)
+        _, req = split_request(self.token.caveats)
+        # A request is no part of what is revoked.
+        return () if req is not None else (chain.rid(self.token.tag),)
 
 
 def read(text: str, keys: Keys | None) -> Known:
@@ -182,38 +183,38 @@ def _rights(known: Known, authority: Authority, spent: Mapping[str, int] | None)
 
 def caveat_words(value: Sequence[Any]) -> str:
     """A caveat in JSON form, in words. Text from outside stands in it as it is."""
-    match list(value):
-        case ["exp", at]:
-            return f"not after {_time(at)}"
-        case ["nbf", at]:
-            return f"not before {_time(at)}"
-        case ["cap", dict() as levels]:
-            return "at most " + _levels(levels)
-        case ["only", dict() as levels]:
-            return "only " + (_levels(levels) or "nothing")
-        case [("path" | "host" | "cmd" | "ref" | "tool") as kind, sense, list() as patterns]:
-            listed = ", ".join(" ".join(p) if isinstance(p, list) else str(p) for p in patterns)
-            if sense == "not":
+    kind, *fields = value
+    first: Any = fields[0] if fields else None
+    match kind:
+        case "exp":
+            return f"not after {_time(first)}"
+        case "nbf":
+            return f"not before {_time(first)}"
+        case "cap":
+            return "at most " + _levels(first)
+        case "only":
+            return "only " + (_levels(first) or "nothing")
+        case "path" | "host" | "cmd" | "ref" | "tool":
+            listed = ", ".join(p if isinstance(p, str) else " ".join(p) for p in fields[1])
+            if first == "not":
                 return f"{kind} not in {listed}"
-            return f"{kind} in {listed}" if patterns else f"no {kind} at all"
-        case ["arg", tool, dict() as rules]:
-            said = "; ".join(f"{p or 'all'} {_rule(rule)}" for p, rule in rules.items())
-            return f"arguments of {tool}: {said or 'none'}"
-        case ["budget", unit, amount]:
-            return f"at most {amount} {unit}"
-        case ["exposure", list() as labels]:
-            return "while the session has seen only " + (", ".join(labels) or "nothing")
-        case ["approve", list() as operations]:
-            return "a person is asked about " + ", ".join(operations)
-        case ["delegate", dict() as body, _]:
-            purpose = f" to {body['purpose']}" if body["purpose"] else ""
-            return f"handed to {body['to']}{purpose} (may hand on {body['depth']} times)"
-        case ["link", _]:
+            return f"{kind} in {listed}" if listed else f"no {kind} at all"
+        case "arg":
+            said = "; ".join(f"{p or 'all'} {_rule(rule)}" for p, rule in fields[1].items())
+            return f"arguments of {first}: {said or 'none'}"
+        case "budget":
+            return f"at most {fields[1]} {first}"
+        case "exposure":
+            return "while the session has seen only " + (", ".join(fields[0]) or "nothing")
+        case "approve":
+            return "a person is asked about " + ", ".join(fields[0])
+        case "delegate":
+            purpose = f" to {fields[0]['purpose']}" if fields[0]["purpose"] else ""
+            return f"handed to {fields[0]['to']}{purpose}, who may hand it on {fields[0]['depth']}×"
+        case "link":
             return "a link of its own, to be revoked alone"
-        case ["req", dict() as body]:
-            return f"for one call of {body['tool']}"
-        case other:
-            return canonical.encode(other).decode()
+        case _:
+            return canonical.encode(list(value)).decode()
 
 
 def _levels(levels: Mapping[str, str]) -> str:

@@ -6,32 +6,32 @@ the command line, a missing file, a wrong passphrase; 3 an approval is needed.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-DENIED = 1
-USAGE = 2
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
+
+DENIED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
-    if any(word.startswith("nuc1_") or "=nuc1_" in word for word in words):
-        return _problem(
-            "token.in_arguments",
-            "A token stands on the command line, where every process can read it and the shell "
-            "keeps it.",
-            "Put it into a file, or give - or --token-fd N; and revoke this one.",
-            as_json,
-        )
     try:
-        return _run(words, as_json)
+        code = _run(words, as_json)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our answer has gone; there is nobody to tell
+        # Whoever read our answer has gone. The interpreter must not try to flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DENIED
 
 
@@ -40,21 +40,20 @@ def _run(words: list[str], as_json: bool) -> int:
     from typer.exceptions import TyperException
 
     from nucleus.cli.app import build
-    from nucleus_tokens.errors import CredentialError, NucleusError
+    from nucleus_tokens.errors import CallerError, CredentialError, NucleusError
 
     try:
+        if any(word.startswith("nuc1_") or "=nuc1_" in word for word in words):
+            raise CallerError(
+                "token.in_arguments",
+                "A token stands on the command line, where every process can read it and the "
+                "shell keeps it.",
+                hint="Put it into a file, or give - or --token-fd N; and revoke this one.",
+            )
         done = build()(words, prog_name="nucleus", standalone_mode=False)
-        sys.stdout.flush()
         return done if isinstance(done, int) else 0
     except TyperException as error:
-        context = getattr(error, "ctx", None)
-        message = error.format_message()
-        if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stderr.write(message + "\n")
-        else:
-            where = getattr(context, "command_path", "nucleus")
-            _problem("usage", " ".join(message.split()), f"See {where} --help.", as_json)
-        return USAGE
+        return _usage(error, as_json)
     except Abort:
         return INTERRUPTED
     except NucleusError as error:
@@ -62,8 +61,18 @@ def _run(words: list[str], as_json: bool) -> int:
         return DENIED if isinstance(error, CredentialError) else USAGE
     except (BrokenPipeError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001  a person is told, in one sentence, that it is our fault
+    except Exception as error:  # noqa: BLE001  said in one sentence: it is our fault
         return _problem("bug", f"This is a defect of nucleus: {_where(error)}.", "", as_json)
+
+
+def _usage(error: TyperException, as_json: bool) -> int:
+    """A command line that cannot be read; one without any words gets the help page."""
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(message + "\n")
+        return USAGE
+    where = getattr(getattr(error, "ctx", None), "command_path", "nucleus")
+    return _problem("usage", " ".join(message.split()), f"See: {where} --help", as_json)
 
 
 def _problem(code: str, message: str, hint: str, as_json: bool) -> int:

@@ -163,9 +163,10 @@ def _shown(request: PendingRequest, now: int) -> list[str]:
 
     value = _request(request)
     chain = " → ".join(safe(str(name)) for name in value["chain"] or ())
+    resources: dict[str, list[Any] | None] = value["resources"] or {}
     touched = [
         f"{kind} {', '.join(safe(str(item)) for item in items)}" if items else f"{kind} not known"
-        for kind, items in (value["resources"] or {}).items()
+        for kind, items in resources.items()
         if items is None or items
     ]
     left = f"{span(max(0, request.expires - now))} left"

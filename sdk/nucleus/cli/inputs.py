@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from nucleus import shapes
 from nucleus_issuer import files
 from nucleus_tokens import arguments
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
@@ -83,8 +84,8 @@ def _json(data: bytes, what: str) -> Any:
 
 def json_caveat(text: str, what: str) -> list[Any]:
     """One caveat in JSON. That it is one that verifiers read is checked where it is written."""
-    value = json_text(text, what)
-    if type(value) is not list:
+    value = shapes.items(json_text(text, what))
+    if value is None:
         raise CallerError("caveat.malformed", f'{what} is an array such as ["tool", "in", ["x"]].')
     return value
 

@@ -83,7 +83,7 @@ def verify(
     place = options.home(ctx)
     keys = place.verifier_keys()
     known = read(text, keys)
-    problems = [_problem(known)] if known.refused else _facts(place, known)
+    problems = [_problem(known)] if known.refused is not None else _facts(place, known)
     value: dict[str, Any] = {
         "problems": problems,
         "rid": known.rids[-1] if known.rids and known.credential else None,
@@ -209,13 +209,16 @@ def _explained(found: Answer) -> list[str]:
 
     said = found.explanation
     word = {"allow": "Allowed", "ask": "Approval needed", "deny": "Denied"}[said.verdict]
+    detail = "A person must answer for it." if said.verdict == "ask" else said.detail
     lines = [
-        f"{word}: {safe(said.detail)}" + (f" [{said.code}]" if said.code else ""),
+        f"{word}: {safe(detail)}" + (f" [{said.code}]" if said.code else ""),
         f"  decided by  step {said.step}, {said.step_name}",
     ]
     if said.caveat:
         lines += [f"  caveat      {safe(said.caveat)}", f"  added by    {safe(said.added_by)}"]
-    lines += [f"  needed      {safe(id_)}: {safe(why)}" for id_, why in found.obligations]
+    for id_, why, demanded_by in found.obligations:
+        whose = f" (demanded by {safe(demanded_by)})" if demanded_by else ""
+        lines.append(f"  needed      {safe(id_)}: {safe(why)}{whose}")
     if said.enough:
         lines.append(f"  enough      {safe(said.enough)}")
     lines.append(f"  session     has seen {', '.join(found.session) or 'nothing'}")

@@ -87,7 +87,8 @@ def show(
 
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a person wants to see of a record."""
-    row = dict.fromkeys(("at", "who", "tool", "what", "verdict", "why", "tid"), "")
+    columns = ("at", "who", "tool", "what", "verdict", "why", "tid")
+    row: dict[str, Any] = dict.fromkeys(columns, "")
     kind = row["what"] = str(record["type"])
     decision = record.get("decision")
     if kind == "decision":
@@ -104,6 +105,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         row["why"] = f"up to record {record['seq']}"
     elif kind == "opened":
         row["why"] = str(record["method"])
+    elif kind == "revocation":
+        row |= {"at": _when(record["at"]), "tid": str(record["tid"]), "who": str(record["by"])}
+        row["why"] = f"{record['rid']} {record['reason']}".rstrip()
     return row
 
 
