@@ -150,10 +150,20 @@ def machine() -> dict[str, Any]:
     """What a reader needs to know of the machine, and nothing that names it."""
     return {
         "cpus": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
         "architecture": platform.machine(),
         "system": platform.system(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
+
+
+def described() -> str:
+    """The same as a sentence."""
+    about = machine()
+    return (
+        f"{about['python']} on {about['system']}, {about['architecture']}, {about['cpus']} CPUs, "
+        f"load average {about['load']} when this was written."
+    )
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -206,12 +206,10 @@ def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] |
 
 def report(made: list[Row]) -> str:
     """The section of docs/benchmarks.md."""
-    about = harness.machine()
     parts = (
         "## A call through the proxy",
-        f"{about['python']} on {about['system']}, {about['architecture']}, {about['cpus']} CPUs. "
-        "Microseconds of wall time of one `tools/call` over stdio, as a client sees it, to a "
-        "server that only echoes; held token; the three roads side by side. The proxy parses, "
+        f"{harness.described()} Microseconds of wall time of one `tools/call` over stdio, as a "
+        "client sees it, to a server that only echoes; held token; the three roads side by side. The proxy parses, "
         "authenticates, decides, commits the decision before the effect, forwards, and records "
         "the outcome before it answers. With its state in memory it does all of this without "
         "waiting for a disk; what a commit costs on this disk stands below.",

@@ -1,4 +1,6 @@
-"""Law: one door to the benchmarks: `run.py [tokens|mcp] [options]`; without a name, all of them.
+"""Law: one door to the benchmarks; without a name, all of them.
+
+    run.py [tokens|worst|mcp] [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -14,7 +16,7 @@ from typing import Final
 if not __package__:  # run as a file: its own directory would shadow other packages
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-BENCHES: Final = ("tokens", "mcp")
+BENCHES: Final = ("tokens", "worst", "mcp")
 
 
 def main(argv: Sequence[str]) -> int:

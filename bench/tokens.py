@@ -145,12 +145,10 @@ def tail() -> list[Row]:
 
 def report(main: list[Row], single: list[Row], beside: list[Row], notes: Sequence[str]) -> str:
     """The section of docs/benchmarks.md."""
-    about = harness.machine()
     parts = [
         "## Tokens",
-        f"{about['python']} on {about['system']}, {about['architecture']}, {about['cpus']} CPUs. "
-        "Microseconds of CPU time of the thread, medians over rounds in which every operation ran "
-        "once, in shuffled order, in one process. Ratios are between such medians; they move less "
+        f"{harness.described()} Microseconds of CPU time of the thread, medians over rounds in "
+        "which every operation ran once, in shuffled order, in one process. Ratios are between such medians; they move less "
         "between machines than the times do.",
         "Unless a row says otherwise: from text to decision, five caveats (an expiry, two tool "
         "lists, two path prefixes), each call new. The baseline verifies the same bytes and "
