@@ -210,6 +210,15 @@ def test_a_beginning_has_a_minute() -> None:
                 denied(decision, 7, "token.not_yet_valid")
 
 
+def test_beginnings_meet_in_the_latest_and_ends_in_the_earliest() -> None:
+    """In either order: what comes later in the chain does not replace what came before."""
+    for first, second in ((NOW + 99, NOW - 99), (NOW - 99, NOW + 99)):
+        token = world.narrow(world.mint(), ["nbf", first], ["nbf", second])
+        denied(judge(token, READ), 7, "token.not_yet_valid")
+        token = world.narrow(world.mint(), ["exp", first], ["exp", second])
+        denied(judge(token, READ), 7, "token.expired")
+
+
 def test_a_clock_that_stepped_back_allows_nothing() -> None:
     denied(judge(world.mint(), READ, clock_ok=False), 7, "clock.stepped_back")
     denied(judge(world.mint(), READ, now=0), 7, "token.not_yet_valid")
