@@ -148,8 +148,8 @@ def report(main: list[Row], single: list[Row], beside: list[Row], notes: Sequenc
     parts = [
         "## Tokens",
         f"{harness.described()} Microseconds of CPU time of the thread, medians over rounds in "
-        "which every operation ran once, in shuffled order, in one process. Ratios are between such medians; they move less "
-        "between machines than the times do.",
+        "which every operation ran once, in shuffled order, in one process. Ratios are between "
+        "such medians; they move less between machines than the times do.",
         "Unless a row says otherwise: from text to decision, five caveats (an expiry, two tool "
         "lists, two path prefixes), each call new. The baseline verifies the same bytes and "
         "evaluates the same typed caveats with the same code, given the root key; it knows no "
