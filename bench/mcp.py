@@ -210,9 +210,9 @@ def report(made: list[Row]) -> str:
         "## A call through the proxy",
         f"{harness.described()} Microseconds of wall time of one `tools/call` over stdio, as a "
         "client sees it, to a server that only echoes; held token; the three roads side by side. "
-        "The proxy parses, authenticates, decides, commits the decision before the effect, forwards, and records "
-        "the outcome before it answers. With its state in memory it does all of this without "
-        "waiting for a disk; what a commit costs on this disk stands below.",
+        "The proxy parses, authenticates, decides, commits the decision before the effect, "
+        "forwards, and records the outcome before it answers. With its state in memory it does "
+        "all of this without waiting for a disk; what a commit costs on this disk stands below.",
         harness.table(made, "tools/call", "µs").strip(),
     )
     return "\n\n".join(parts) + "\n"
