@@ -85,7 +85,7 @@ def _summary(console: Console, told: list[Told], seconds: float) -> None:
     from nucleus.demo.telling import Teller
 
     teller = Teller(console)
-    rows = [(str(t.number), t.name, t.outcome, t.detail) for t in told if t.number]
+    rows = [(str(t.number), t.name, t.outcome, t.detail if t.ok else "") for t in told if t.number]
     teller.table(("", "step", "outcome", "what was shown"), rows)
     wrong = [step for step in told if step.outcome == "differs"]
     if wrong:

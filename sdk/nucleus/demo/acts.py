@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from nucleus.demo.clients import Answer, Connection
+from nucleus.demo.clients import Answer, Connection, connected
 from nucleus.demo.differs import Differs, expect, expect_in
 from nucleus.demo.stage import READS, WRITES, Stage
 from nucleus.demo.world import PATIENCE, STRANGER
@@ -20,6 +20,7 @@ PURSE = 4
 
 async def allowed(stage: Stage) -> str:
     """A call inside the token's scope goes through to the real server."""
+    stage.begin("errand", _errand(stage))
     stage.tell.say("The agent's token permits reading below project/. It asks for the status.")
     answer = await stage.allowed(stage.agent, "git_status", repo_path=str(stage.world.repo))
     expect_in("the real server answered", part="On branch main", whole=answer.text)
@@ -63,6 +64,7 @@ async def denied(stage: Stage) -> str:
 async def asked(stage: Stage) -> str:
     """What nothing vouches for waits for a person; a yes is for one call."""
     repo, tell = str(stage.world.repo), stage.tell
+    stage.begin("second door", _second_door(stage))
     branch = {"repo_path": repo, "branch_name": "release"}
     tell.say(
         "The writer wants a branch. Branching is `low_risk`: allowed where something trusted "
@@ -98,22 +100,7 @@ async def spent(stage: Stage) -> str:
         "stands in a caveat above both, so both spend from it."
     )
     with tell.waiting("narrowing twice more, and connecting two more clients"):
-        await world.must(
-            "token", "attenuate", str(world.token("agent")), "--calls", str(PURSE),
-            "--out", str(world.token("errand")),
-        )  # fmt: skip
-        pair = ("reader", "writer")
-        await asyncio.gather(
-            *(
-                stage.delegate(f"errand-{to}", to, ("git_status",), "read_files=always",
-                               parent="errand")
-                for to in pair
-            )
-        )  # fmt: skip
-        siblings = [stage.connection(f"errand-{to}", f"errand-{to}", to) for to in pair]
-        for each in siblings:
-            each.start()
-        await asyncio.gather(*(each.ready() for each in siblings))
+        siblings: tuple[Connection, Connection] = await stage.begun("errand")
     tell.typed(f"nucleus token attenuate agent.token --calls {PURSE} -o errand.token")
     for number in range(PURSE):
         await stage.allowed(siblings[number % 2], "git_status", repo_path=repo)
@@ -122,6 +109,22 @@ async def spent(stage: Stage) -> str:
     tell.holds("Neither made more than two calls; together they used up four.")
     await asyncio.gather(*(each.close() for each in siblings))
     return f"two siblings used up one budget of {PURSE} calls"
+
+
+async def _errand(stage: Stage) -> tuple[Connection, Connection]:
+    """One budget above two delegations, and a client for each."""
+    world = stage.world
+    await world.must(
+        "token", "attenuate", str(world.token("agent")), "--calls", str(PURSE),
+        "--out", str(world.token("errand")),
+    )  # fmt: skip
+    made: list[Connection] = []
+    for to in ("reader", "writer"):
+        name = f"errand-{to}"
+        await stage.delegate(name, to, ("git_status",), "read_files=always", parent="errand")
+        made.append(stage.connection(name, name, to))
+    await connected(*made)
+    return made[0], made[1]
 
 
 async def exposed(stage: Stage) -> str:
@@ -139,23 +142,22 @@ async def exposed(stage: Stage) -> str:
     expect("the review bot's inbox", seen=world.received(), wanted=head)
     tell.holds("The commit lies in the review bot's inbox.")
     tell.say("Now the reader looks at the stranger's branch. The policy calls that untrusted.")
-    other = asyncio.create_task(_second_door(stage))
-    try:
-        answer = await stage.allowed(
-            stage.reader, "git_show", repo_path=repo, revision="origin/patch-1"
-        )
-        expect_in("the stranger's words", part=STRANGER, whole=answer.text)
-        tell.call("origin/patch-1", "reader", "allowed", STRANGER)
-        (world.repo / "notes.txt").write_text("Ship the salaries.\n", encoding="utf-8")
-        await stage.allowed(stage.writer, "git_add", repo_path=repo, files=["notes.txt"])
-    finally:
-        with tell.waiting("starting a second proxy with a clean session, and two new clients"):
-            writer, outsider = await other
+    answer = await stage.allowed(
+        stage.reader, "git_show", repo_path=repo, revision="origin/patch-1"
+    )
+    expect_in("the stranger's words", part=STRANGER, whole=answer.text)
+    tell.quote(STRANGER)
+    (world.repo / "notes.txt").write_text("Ship on Tuesday.\n", encoding="utf-8")
+    await stage.allowed(stage.writer, "git_add", repo_path=repo, files=["notes.txt"])
+    with tell.waiting("a second proxy, with a session of its own, and a new client"):
+        outsider: Connection = await stage.begun("second door")
+        writer = stage.connection("writer (new)", "writer", "writer", door=SECOND_DOOR)
+        await connected(writer)
     tell.say(
         "The writer never saw those words. It comes back over a new connection, through a second "
         "proxy whose own session has seen nothing, and commits again:"
     )
-    waiting, request = await _asks(stage, writer, "git_commit", repo_path=repo, message="Salaries")
+    waiting, request = await _asks(stage, writer, "git_commit", repo_path=repo, message="Tuesday")
     expect_in("what is asked for", part="gate:exposure", whole=" ".join(_owed(request)))
     tell.call("writer", "git_commit", "asked", dict(_obligations(request))["gate:exposure"])
     await _answered(stage, request, "deny", "--reason", "who said so?")
@@ -171,19 +173,14 @@ async def exposed(stage: Stage) -> str:
     return "a read by one sub-agent gated the other, elsewhere"
 
 
-async def _second_door(stage: Stage) -> tuple[Connection, Connection]:
-    """A second proxy of the same host, with a session of its own, and two clients on it."""
+async def _second_door(stage: Stage) -> Connection:
+    """A second proxy of the same host, with a session of its own, and a stranger to the tree."""
     await asyncio.gather(
         stage.world.serve(SECOND_DOOR, stage.policy_for("demo-2")), stage.issue_other()
     )
-    pair = (
-        stage.connection("writer (new)", "writer", "writer", door=SECOND_DOOR),
-        stage.connection("other", "other", "other", door=SECOND_DOOR),
-    )
-    for each in pair:
-        each.start()
-    await asyncio.gather(*(each.ready() for each in pair))
-    return pair
+    outsider = stage.connection("other", "other", "other", door=SECOND_DOOR)
+    await connected(outsider)
+    return outsider
 
 
 # Waiting for a person ---------------------------------------------------------------------------

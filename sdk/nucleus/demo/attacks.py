@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from nucleus.demo.clients import Answer
+from nucleus.demo.clients import Answer, connected
 from nucleus.demo.differs import Differs, expect, expect_in
 from nucleus.demo.stage import DOOR, Stage
 from nucleus.demo.wire import repeat
@@ -22,6 +22,8 @@ async def mismatched(stage: Stage) -> str:
     tell = stage.tell
     tell.say("The writer got hold of the reader's token and presents it, signed with its own key.")
     imposter = stage.connection("imposter", "reader", "writer")
+    with tell.waiting("connecting"):
+        await connected(imposter)
     answer = await imposter.call("git_status", {"repo_path": str(stage.world.repo)})
     await imposter.close()
     expect("the imposter's answer", seen=answer.code, wanted=CONSTANT)
@@ -45,27 +47,31 @@ async def replayed(stage: Stage) -> str:
     tell.say(
         f"It sends the very same line again: {len(stolen[0])} bytes, token and proof included."
     )
-    answer = await _repeated(stage, stolen[0])
+    frame = json.loads(stolen[0])
+    # One connection takes each id once; nothing signs it.
+    frame |= {"id": "again", "params": {**frame["params"], "name": "git_log"}}
+    changed = json.dumps(frame).encode() + b"\n"
+    with tell.waiting("sending it"):
+        answer, other = await _repeated(stage, stolen[0], changed)
     tell.call("thief", "git_status", "refused")
     tell.because(answer.code, answer.sentence, answer.hint)
     await _recorded(stage, "request.replayed")
     tell.holds("The operator's trace says request.replayed.")
-    changed = stolen[0].replace(b'"git_status"', b'"git_log"', 1)
-    expect("the altered line", seen=changed != stolen[0], wanted=True)
-    await _repeated(stage, changed)
+    expect("the answer to the altered line", seen=other.text, wanted=answer.text)
     tell.holds("The same line with another tool in it: refused as well.")
     return "a captured request sent again: refused"
 
 
-async def _repeated(stage: Stage, line: bytes) -> Answer:
-    value = await repeat(stage.world.socket(DOOR), line)
+async def _repeated(stage: Stage, *lines: bytes) -> list[Answer]:
     from mcp.types import CallToolResult
 
-    if "result" not in value:
-        raise Differs(f"the thief got an error of the protocol: {value}")
-    answer = Answer.of(CallToolResult.model_validate(value["result"]))
-    expect("the thief's answer", seen=answer.code, wanted=CONSTANT)
-    return answer
+    made: list[Answer] = []
+    for value in await repeat(stage.world.socket(DOOR), *lines):
+        if "result" not in value:
+            raise Differs(f"the thief got an error of the protocol: {value}")
+        made.append(Answer.of(CallToolResult.model_validate(value["result"])))
+        expect("the thief's answer", seen=made[-1].code, wanted=CONSTANT)
+    return made
 
 
 async def revoked(stage: Stage) -> str:

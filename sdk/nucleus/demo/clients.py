@@ -1,7 +1,8 @@
 """Law: whoever calls here is an ordinary MCP client; it knows nothing of tokens or of a proxy.
 
 The official SDK's `Client` starts `nucleus mcp connect` as it would start any server over stdio.
-What it sees is what every agent would see.
+What it sees is what every agent would see. (It takes a second to import: that is done where it is
+used, while other things start.)
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
-
-from mcp import Client, MCPError, StdioServerParameters, stdio_client
-from mcp.types import CallToolResult, TextContent
+from typing import TYPE_CHECKING, Any, cast
 
 from nucleus.demo.differs import Differs
 from nucleus.demo.world import PATIENCE, World, environment
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp.types import CallToolResult
 
 Heard = Callable[[str], None]
 
@@ -36,6 +38,8 @@ class Answer:
     @classmethod
     def of(cls, result: CallToolResult) -> Answer:
         """Read a result; a refusal of nucleus stands in its `_meta` too."""
+        from mcp.types import TextContent
+
         text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
         found = (result.meta or {}).get("nucleus/refusal")
         refusal = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
@@ -57,11 +61,16 @@ class Connection:
         self.name = name
         self._log = world.root / f"{name}.client.log"
         command, *args = world.argv(
-            "mcp", "connect", "--socket", str(socket), "--holder-key", str(key), "--token", str(token)
+            "mcp",
+            "connect",
+            "--socket",
+            str(socket),
+            "--holder-key",
+            str(key),
+            "--token",
+            str(token),
         )
-        self._server = StdioServerParameters(
-            command=command, args=args, env=environment(), cwd=world.root
-        )
+        self._command, self._args, self._cwd = command, args, world.root
         self._open = asyncio.Event()
         self._shut = asyncio.Event()
         self._client: Client | None = None
@@ -72,10 +81,15 @@ class Connection:
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
+        from mcp import Client, StdioServerParameters, stdio_client
+
+        server = StdioServerParameters(
+            command=self._command, args=self._args, env=environment(), cwd=self._cwd
+        )
         # One task enters and leaves the client: its cancel scopes belong to it.
         with self._log.open("w", encoding="utf-8") as log:
             async with Client(
-                stdio_client(self._server, errlog=log), read_timeout_seconds=PATIENCE
+                stdio_client(server, errlog=log), read_timeout_seconds=PATIENCE
             ) as client:
                 self._client = client
                 self._open.set()
@@ -102,6 +116,8 @@ class Connection:
     ) -> Answer:
         """Call a tool. `heard` gets each message of progress."""
 
+        from mcp import MCPError
+
         async def progress(progress: float, total: float | None, message: str | None) -> None:
             if heard is not None and message:
                 heard(message)
@@ -117,6 +133,8 @@ class Connection:
 
     async def tools(self) -> list[str]:
         """The names of the tools it is shown."""
+        from mcp import MCPError
+
         client = await self.ready()
         try:
             found = await client.list_tools(cache_mode="bypass")
@@ -132,3 +150,10 @@ class Connection:
         if self._client is None:
             self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def connected(*who: Connection) -> None:
+    """Start all of them, and wait until every one is there. Raises Differs."""
+    for each in who:
+        each.start()
+    await asyncio.gather(*(each.ready() for each in who))

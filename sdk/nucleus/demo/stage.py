@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 from nucleus.demo import policy
-from nucleus.demo.clients import Answer, Connection
+from nucleus.demo.clients import Answer, Connection, connected
 from nucleus.demo.differs import expect
 from nucleus.demo.telling import Teller
 from nucleus.demo.wire import Tap
@@ -25,15 +28,16 @@ WRITES = ("git_add", "git_commit", "git_create_branch", "git_status")
 
 @dataclass
 class Stage:
-    """The places, the people and their connections. `policy` is the operator's file."""
+    """The places, the people and their connections. `edit` may change the first proxy's policy
+    file before it is written."""
 
     world: World
     tell: Teller
-    policy: str = ""
+    edit: Callable[[str], str] = str
     connections: list[Connection] = field(default_factory=list[Connection])
+    _begun: dict[str, asyncio.Task[Any]] = field(default_factory=dict[str, "asyncio.Task[Any]"])
 
     def __post_init__(self) -> None:
-        self.policy = self.policy or self.policy_for("demo")
         self.tap = Tap(self.world.socket(TAPPED), self.world.socket(DOOR))
         self.agent = self.connection("agent", "agent", "agent")
         # The thief of step 8 lies on this one's wire.
@@ -60,9 +64,20 @@ class Stage:
 
     async def close(self) -> None:
         """End everything that was started."""
+        for task in self._begun.values():
+            task.cancel()
+        await asyncio.gather(*self._begun.values(), return_exceptions=True)
         await asyncio.gather(*(each.close() for each in self.connections))
         await self.tap.close()
         await self.world.stop()
+
+    def begin(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        """Start what a later step needs: processes take a second or two to be there."""
+        self._begun[name] = asyncio.create_task(work)
+
+    async def begun(self, name: str) -> Any:
+        """What came of it."""
+        return await self._begun[name]
 
     # What steps have in common ----------------------------------------------------------------
 
@@ -87,43 +102,41 @@ class Stage:
     async def set_up(self) -> None:
         """The home, the token, its two children, the proxy and three clients."""
         world, tell = self.world, self.tell
-        with tell.waiting("making git repositories"):
-            await asyncio.to_thread(world.build)
+        world.places()
+        self._write_operators_files()
+        passphrase = ("--passphrase-file", str(world.passphrase))
+        with tell.waiting("making git repositories and keys"):
+            await asyncio.gather(
+                asyncio.to_thread(world.repositories),
+                world.must("init", "--approver", "operator", *passphrase),
+                *map(self._key, ("agent", "reader", "writer", "other")),
+            )
         tell.say(
             "A git repository `project`; a stranger's branch lies in it as origin/patch-1. A hook "
             "hands every commit to a review bot. Beside it `private`, of the same user."
         )
-        self._write_operators_files()
-        passphrase = ("--passphrase-file", str(world.passphrase))
-        with tell.waiting("making keys"):
-            await world.must("init", "--approver", "operator", *passphrase)
         tell.typed("nucleus init")
-        with tell.waiting("making a key for each of them, and the agent's token"):
-            serving = asyncio.create_task(world.serve(DOOR, self.policy))
-            try:
-                await asyncio.gather(*map(self._key, ("agent", "reader", "writer", "other")))
-                await self._issue("agent", depth=2)
-                await asyncio.gather(
-                    self.delegate("reader", "reader", READS, "read_files=always"),
-                    self.delegate(
-                        "writer", "writer", WRITES, "read_files=always", "write_files=low_risk",
-                        "git_commit=low_risk", "spawn_agent=always",
-                    ),
-                )  # fmt: skip
-            finally:
-                await serving
-            await self.tap.open()
-        tell.typed(
-            "nucleus token issue --profile-file demo.toml --path project --depth 2 --sub agent"
-        )
+        self.begin("serving", world.serve(DOOR, self.edit(self.policy_for("demo"))))
+        self.begin("importing", asyncio.to_thread(import_module, "mcp"))
+        with tell.waiting("issuing a token to the agent, who narrows it for two sub-agents"):
+            await self._issue("agent", depth=2)
+            await asyncio.gather(
+                self.delegate("reader", "reader", READS, "read_files=always"),
+                self.delegate(
+                    "writer", "writer", WRITES, "read_files=always", "write_files=low_risk",
+                    "git_commit=low_risk", "spawn_agent=always",
+                ),
+            )  # fmt: skip
+        tell.typed("nucleus token issue --sub agent --path project --depth 2 -o agent.token …")
         tell.typed("nucleus token delegate agent.token --to reader --only read_files=always …")
         tell.typed("nucleus token delegate agent.token --to writer …")
         tell.say("The two delegations needed no issuer and no network: a holder can always narrow.")
         with tell.waiting("starting three MCP clients, each with mcp-server-git behind the proxy"):
-            for each in (self.agent, self.reader, self.writer):
-                each.start()
-            await asyncio.gather(*(c.ready() for c in (self.agent, self.reader, self.writer)))
-        tell.typed("nucleus mcp serve        # in front of mcp-server-git")
+            await self.begun("serving")
+            await self.begun("importing")
+            await self.tap.open()
+            await connected(self.agent, self.reader, self.writer)
+        tell.typed("nucleus mcp serve …      # in front of mcp-server-git")
         tell.typed("nucleus mcp connect …    # beside each client: signs every call with its key")
         tell.say(
             "No sandbox stands around these clients: the [wall] in the policy file is the "
@@ -131,8 +144,7 @@ class Stage:
         )
 
     def _write_operators_files(self) -> None:
-        desk = self.world.desk
-        (desk / "demo.toml").write_text(policy.PROFILE, encoding="utf-8")
+        (self.world.desk / "demo.toml").write_text(policy.PROFILE, encoding="utf-8")
         self.world.passphrase.write_text(secrets.token_hex(16), encoding="ascii")
         self.world.passphrase.chmod(0o600)
 

@@ -54,11 +54,11 @@ class Told:
         return self.outcome == "as told"
 
 
-async def play(tell: Teller, *, keep: bool = False, policy: str = "") -> list[Told]:
-    """Tell the whole story; number 0 is the preparation. `policy` takes the place of the first
-    proxy's policy file."""
+async def play(tell: Teller, *, keep: bool = False, edit: Callable[[str], str] = str) -> list[Told]:
+    """Tell the whole story; number 0 is the preparation. `edit` may change the first proxy's policy
+    file."""
     root = _folder()
-    stage = Stage(World(root), tell, policy)
+    stage = Stage(World(root), tell, edit)
     told: list[Told] = []
     try:
         for number, (name, step) in enumerate((("Preparing", _prepared), *STEPS)):

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -65,16 +64,20 @@ class Teller:
         if hint:
             self._indented(Text.assemble(("hint: ", "dim"), hint), 8)
 
+    def quote(self, text: str) -> None:
+        """What stood in a result."""
+        self._indented(Text.assemble(("it says: ", "dim"), (shown_safely(text), "italic")), 8)
+
     def said(self, text: str) -> None:
         """A line that a command printed."""
         self._indented(Text(shown_safely(text), style="dim"), 8)
 
     def holds(self, text: str) -> None:
         """Something that was checked."""
-        self._indented(Text.assemble(("✓ ", "bold green"), text), 4)
+        self._indented(Text.assemble(("✓ ", "bold green"), text), 4, hang=2)
 
     def failed(self, text: str) -> None:
-        self._indented(Text.assemble(("✗ ", "bold red"), (shown_safely(text), "red")), 4)
+        self._indented(Text.assemble(("✗ ", "bold red"), (shown_safely(text), "red")), 4, hang=2)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """The summary."""
@@ -96,8 +99,11 @@ class Teller:
         with self._console.status(Text(f"{text} …")):
             yield
 
-    def _indented(self, text: Text, columns: int) -> None:
-        self._console.print(Padding(text, (0, 0, 0, columns)), width=self._width)
+    def _indented(self, text: Text, columns: int, hang: int = 0) -> None:
+        for number, line in enumerate(text.wrap(self._console, self._width - columns - hang)):
+            line.rstrip()
+            indent = " " * (columns + (hang if number else 0))
+            self._console.print(Text.assemble(indent, line), soft_wrap=True)
 
 
 def short(text: str) -> str:

@@ -68,20 +68,26 @@ async def _pump(
         writer.write_eof()
 
 
-async def repeat(socket: Path, line: bytes) -> dict[str, Any]:
-    """Send one captured line on a new connection; the answer to it."""
-    wanted = json.loads(line)["id"]
+async def repeat(socket: Path, *lines: bytes) -> list[dict[str, Any]]:
+    """Send lines, byte for byte, on a new connection; the answer to each."""
     reader, writer = await asyncio.open_unix_connection(socket, limit=_LINE)
+    found: list[dict[str, Any]] = []
     try:
-        writer.write(line)
-        await writer.drain()
         async with asyncio.timeout(PATIENCE):
-            while answer := await reader.readline():
-                value: dict[str, Any] = json.loads(answer)
-                if value.get("id") == wanted:
-                    return value
+            for line in lines:
+                writer.write(line)
+                await writer.drain()
+                found.append(await _answer(reader, json.loads(line)["id"]))
     except TimeoutError as error:
         raise Differs("nobody answered the repeated line") from error
     finally:
         writer.close()
+    return found
+
+
+async def _answer(reader: asyncio.StreamReader, wanted: object) -> dict[str, Any]:
+    while line := await reader.readline():
+        value: dict[str, Any] = json.loads(line)
+        if value.get("id") == wanted and "method" not in value:
+            return value
     raise Differs("the connection ended without an answer to the repeated line")
