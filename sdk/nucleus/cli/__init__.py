@@ -50,7 +50,10 @@ def _run(words: list[str], as_json: bool) -> int:
                 "shell keeps it.",
                 hint="Put it into a file, or give - or --token-fd N; and revoke this one.",
             )
-        done = build()(words, prog_name="nucleus", standalone_mode=False)
+        completing = "_NUCLEUS_COMPLETE" in os.environ
+        done = build(None if completing else words)(
+            words, prog_name="nucleus", standalone_mode=False
+        )
         return done if isinstance(done, int) else 0
     except TyperException as error:
         return _usage(error, as_json)

@@ -5,15 +5,15 @@ Nothing heavy is imported here, so that `nucleus --help` answers at once.
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from nucleus.cli import (
     approvals,
+    demo,
     init,
     mcp,
     profiles,
@@ -25,39 +25,44 @@ from nucleus.cli import (
 )
 from nucleus.cli.options import examples, group
 
+_EPILOG: Final = (
+    examples(
+        "nucleus init",
+        "nucleus token key --out agent.key",
+        "nucleus token issue --profile codegen --sub me --holder-key agent.key -o agent.token",
+        "nucleus mcp --token agent.token -- mcp-server-git",
+        "nucleus approvals list",
+    )
+    + "\n\n\b\nExit codes: 0 allowed, 1 denied, 2 nothing was decided, 3 approval needed."
+)
 
-def build() -> typer.Typer:
-    """The whole command."""
+
+def build(words: Collection[str] | None = None) -> typer.Typer:
+    """The command. Of a group that no word of the command line names, only the name is there:
+    reading the signatures of all commands would take as long as everything else."""
     app = typer.Typer(
         name="nucleus",
         help="Capability tokens for AI agents, and the proxy that enforces them.",
-        epilog=examples(
-            "nucleus init",
-            "nucleus token key --out agent.key",
-            "nucleus token issue --profile codegen --sub me --holder-key agent.key -o agent.token",
-            "nucleus mcp --token agent.token -- mcp-server-git",
-            "nucleus approvals list",
-        )
-        + "\n\n\b\nExit codes: 0 allowed, 1 denied, 2 nothing was decided, 3 approval needed.",
+        epilog=_EPILOG,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
     app.callback()(_global)
     app.command("init", epilog=init.EXAMPLES)(init.init)
-    app.add_typer(_token(), name="token")
-    app.add_typer(_approvals(), name="approvals")
-    app.add_typer(mcp.build(), name="mcp")
-    app.add_typer(_trace(), name="trace")
-    app.add_typer(_profiles(), name="profiles")
-    _demo(app)
+    for make, fill in (
+        (_token, _fill_token),
+        (_approvals, _fill_approvals),
+        (mcp.make, mcp.fill),
+        (_trace, _fill_trace),
+        (_profiles, _fill_profiles),
+    ):
+        name, made = make()
+        if words is None or name in words:
+            fill(made)
+        app.add_typer(made, name=name)
+    app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     return app
-
-
-def _demo(app: typer.Typer) -> None:
-    if find_spec("nucleus.cli.demo") is not None:
-        demo = import_module("nucleus.cli.demo")
-        app.command("demo", epilog=getattr(demo, "EXAMPLES", None))(demo.demo)
 
 
 def _version(wanted: bool) -> None:
@@ -83,14 +88,17 @@ def _global(
     """Capability tokens for AI agents, and the proxy that enforces them."""
 
 
-def _token() -> typer.Typer:
-    app = group(
+def _token() -> tuple[str, typer.Typer]:
+    return "token", group(
         "Make, narrow, hand over, read, check and revoke tokens.",
         "nucleus token issue --profile read-only --sub agent --bearer --ttl 1h -o agent.token",
         "nucleus token attenuate agent.token --path ./docs --calls 20 -o docs.token",
         "nucleus token inspect docs.token",
         "nucleus token revoke docs.token",
     )
+
+
+def _fill_token(app: typer.Typer) -> None:
     app.command("key", epilog=token_making.KEY)(token_making.key)
     app.command("issue", epilog=token_making.ISSUE)(token_making.issue)
     app.command("attenuate", epilog=token_narrowing.ATTENUATE)(token_narrowing.attenuate)
@@ -102,40 +110,45 @@ def _token() -> typer.Typer:
     app.command("tree", epilog=token_revoking.TREE)(token_revoking.tree)
     app.command("preimage", epilog=token_revoking.PREIMAGE)(token_revoking.preimage)
     app.command("revoke", epilog=token_revoking.REVOKE)(token_revoking.revoke)
-    return app
 
 
-def _approvals() -> typer.Typer:
-    app = group(
+def _approvals() -> tuple[str, typer.Typer]:
+    return "approvals", group(
         "Answer what agents ask for.",
         "nucleus approvals list",
         "nucleus approvals approve 3f9c",
         'nucleus approvals deny 3f9c --reason "not on a Friday"',
     )
+
+
+def _fill_approvals(app: typer.Typer) -> None:
     app.command("list", epilog=approvals.LIST)(approvals.waiting)
     app.command("approve", epilog=approvals.APPROVE)(approvals.approve)
     app.command("deny", epilog=approvals.DENY)(approvals.deny)
-    return app
 
 
-def _trace() -> typer.Typer:
-    app = group(
+def _trace() -> tuple[str, typer.Typer]:
+    return "trace", group(
         "See what happened, and check that nobody edited it.",
         "nucleus trace show --verdict deny",
         "nucleus trace verify",
         "nucleus trace export --out trace.jsonl",
     )
+
+
+def _fill_trace(app: typer.Typer) -> None:
     app.command("show", epilog=trace.SHOW)(trace.show)
     app.command("verify", epilog=trace.VERIFY)(trace.verify)
     app.command("export", epilog=trace.EXPORT)(trace.export)
     app.command("checkpoint", epilog=trace.CHECKPOINT)(trace.checkpoint)
-    return app
 
 
-def _profiles() -> typer.Typer:
-    app = group(
+def _profiles() -> tuple[str, typer.Typer]:
+    return "profiles", group(
         "Ready-made ceilings.", "nucleus profiles list", "nucleus profiles show safe-pr-fixer"
     )
+
+
+def _fill_profiles(app: typer.Typer) -> None:
     app.command("list", epilog=profiles.LIST)(profiles.names)
     app.command("show", epilog=profiles.SHOW)(profiles.show)
-    return app

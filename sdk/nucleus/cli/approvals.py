@@ -32,7 +32,10 @@ def waiting(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """List what waits for an answer: who asks, what for exactly, and why a person is needed."""
+    """List what waits for an answer.
+
+    Who asks, what for exactly, and why a person is needed.
+    """
     from nucleus.cli.console import OK, document, say
 
     place = home(ctx)
@@ -72,10 +75,10 @@ def approve(
     passphrase_fd: PassphraseFd = None,
     as_json: Json = False,
 ) -> int:
-    """Approve one waiting call, exactly as it was shown; or, with --pattern, calls like it.
+    """Approve a waiting call, exactly as shown.
 
-    It is signed with the approver's key, serves this token and session only, and cannot make an
-    operation possible that the token does not have.
+    Or, with --pattern, calls like it. It is signed with the approver's key, serves this token and
+    session only, and cannot make an operation possible that the token does not have.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import OK, answer, say
@@ -101,7 +104,10 @@ def approve(
 
 
 def deny(ctx: typer.Context, request: Request, reason: Reason = "", as_json: Json = False) -> int:
-    """Deny a waiting call; it is told the reason. No passphrase is needed to say no."""
+    """Deny a waiting call.
+
+    It is told the reason. No passphrase is needed to say no.
+    """
     from nucleus.cli.console import OK, answer
 
     place = home(ctx)

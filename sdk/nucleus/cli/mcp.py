@@ -36,19 +36,22 @@ class _Shorthand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def build() -> typer.Typer:
-    """The group."""
-    app = group(
-        "Put an MCP server behind the proxy: `nucleus mcp --token FILE -- SERVER …`.",
+def make() -> tuple[str, typer.Typer]:
+    """The group, and its name."""
+    return "mcp", group(
+        "Put an MCP server behind the proxy.",
         "nucleus mcp --token agent.token -- mcp-server-git --repository .",
         "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
         "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key",
         cls=_Shorthand,
     )
+
+
+def fill(app: typer.Typer) -> None:
+    """Its commands."""
     app.command("run", epilog=RUN)(run)
     app.command("serve", epilog=SERVE)(serve)
     app.command("connect", epilog=CONNECT)(connect)
-    return app
 
 
 Server = Annotated[
@@ -87,9 +90,10 @@ def run(
     run_name: Run = None,
     ask_for: AskFor = "10m",
 ) -> int:
-    """Serve one MCP client on standard input and output; the proxy holds the token.
+    """Serve one client; the proxy holds the token.
 
-    Whoever can write to these streams acts with the token.
+    The client is on standard input and output. Whoever can write to these streams acts with the
+    token.
     """
     from nucleus.cli import inputs
     from nucleus_proxy.held import run_held
@@ -135,8 +139,10 @@ def serve(
     run_name: Run = None,
     ask_for: AskFor = "10m",
 ) -> int:
-    """Serve MCP on a socket. Each call carries a credential of its own; each connection gets a
-    server of its own. Agents come in through `nucleus mcp connect`."""
+    """Serve on a socket; each call carries its credential.
+
+    Each connection gets a server of its own. Agents come in through `nucleus mcp connect`.
+    """
     from nucleus.cli import inputs
     from nucleus.cli.console import note
     from nucleus_proxy.serve import run_serve
@@ -170,9 +176,10 @@ def connect(
     token: TokenFile = None,
     token_fd: TokenFd = None,
 ) -> int:
-    """Connect an agent's MCP client, on standard input and output, to `nucleus mcp serve`.
+    """Connect a client to `nucleus mcp serve`.
 
-    It runs beside the agent: it signs each call with the agent's key, and grants nothing.
+    The client is on standard input and output. It runs beside the agent: it signs each call with
+    the agent's key, and grants nothing.
     """
     from nucleus.cli import inputs
     from nucleus_issuer import keyring

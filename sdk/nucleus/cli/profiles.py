@@ -18,7 +18,10 @@ _MARKS = {"never": "·", "low_risk": "low", "always": "yes"}
 
 
 def names(as_json: Json = False) -> int:
-    """List the profiles, with the level of every operation (· never, low: with evidence, yes)."""
+    """List the profiles, with the level of every operation.
+
+    A dot is never; low asks for evidence; a question mark asks a person.
+    """
     from nucleus.cli.console import OK, document, say, span, table
     from nucleus_issuer import profiles
     from nucleus_tokens.names import OPERATIONS, unpack_levels
@@ -46,7 +49,10 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Show one profile: levels, what is asked about, what is blocked, budgets, lifetime."""
+    """Show one profile in full.
+
+    Levels, what a person is asked about, what is blocked, budgets and lifetime.
+    """
     from nucleus.cli.console import OK, document, safe, say, span, table
     from nucleus_issuer import profiles
     from nucleus_tokens.errors import CallerError

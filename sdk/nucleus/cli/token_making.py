@@ -32,7 +32,7 @@ def key(
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Make an Ed25519 key for an agent; its public half is printed.
+    """Make an Ed25519 key for an agent, and print its public half.
 
     The file stays with the agent. A token that is bound to the key is of no use without it.
     """
@@ -124,7 +124,10 @@ def issue(
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Issue a token. Restrictions given here are the issuer's own word: they count as evidence."""
+    """Issue a token.
+
+    What is given here to restrict it is the issuer's own word, and counts as evidence.
+    """
     from nucleus.cli import inputs, outputs
     from nucleus.cli.console import OK, answer, note, safe, when
     from nucleus.cli.narrowing import Narrowing

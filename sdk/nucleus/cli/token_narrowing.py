@@ -119,10 +119,11 @@ def delegate(
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Hand a token to another key, offline, narrowed first by whatever else is given.
+    """Hand a token to another key, offline.
 
-    Your signature covers the narrowing. The receiver can use and narrow it, and hand it on --depth
-    times; you can revoke it (`nucleus token preimage`), and everything below it.
+    It is narrowed first by whatever else is given, and your signature covers that. The receiver can
+    use and narrow it, and hand it on --depth times; you can revoke it (`nucleus token preimage`),
+    and everything below it.
     """
     from nucleus.cli import inputs
     from nucleus.cli.narrowing import Narrowing

@@ -28,10 +28,11 @@ EXPLAIN = examples(
 def inspect(
     ctx: typer.Context, token: Token = None, token_fd: TokenFd = None, as_json: Json = False
 ) -> int:
-    """Show what a token says: who, what for, what is left, who added what, who can revoke it.
+    """Show what a token says, and no secret.
 
-    Where this host's keys can open it, it is authenticated first; where they cannot, everything
-    shown is the token's own word, and says so. No secret is shown.
+    Who, what for, what is left of it, who added what, who can revoke what. Where this host's keys
+    can open it, it is authenticated first; where they cannot, everything shown is the token's own
+    word, and says so.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import OK, document
@@ -70,10 +71,10 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Check a token against this host's pinned keys: its signature, chain, delegations, revocation
-    and time. Exit code 1 if it is not valid.
+    """Check a token against this host's keys and state.
 
-    Valid is not allowed: what it may do depends on the call. See `nucleus token explain`.
+    Signature, chain, delegations, revocation and time; exit code 1 if it is not valid. Valid is not
+    allowed: what it may do depends on the call. See `nucleus token explain`.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import DENIED, OK, answer, safe
@@ -169,11 +170,11 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Say what would become of a call: which step decides, which caveat, who added it, and what
-    would be enough. Nothing is spent, and nothing is recorded.
+    """Say what would become of a call, and why.
 
-    A call is {"tool": …, "arguments": {…}}, bound by the policy file as in the proxy; or it says
-    itself what it is: {"tool", "operation", "arguments", "resources": {"path": […]}, …}.
+    Which step decides, which caveat, who added it, and what would be enough. Nothing is spent or
+    recorded. A call is {"tool": …, "arguments": {…}}, bound by the policy file as in the proxy; or
+    it says itself what it is: {"tool", "operation", "arguments", "resources": {"path": […]}, …}.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import ASK, DENIED, OK, document, say

@@ -82,10 +82,11 @@ def tree(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Draw what was made from a token: delegations, what is revoked, who can revoke what.
+    """Draw what was made from a token.
 
-    A token that was narrowed or handed on offline is known once it was used here, or shown here by
-    its file. Without an argument every token is drawn.
+    Delegations, what is revoked, and who can revoke what. A token that was narrowed or handed on
+    offline is known once it was used here, or shown here by its file. Without an argument every
+    token is drawn.
     """
     from nucleus.cli import drawing
     from nucleus.cli.console import OK, document, say
@@ -157,7 +158,7 @@ def preimage(
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Write what revokes a token, and everything made from it, without giving the token away.
+    """Write a proof that revokes a token, and gives nothing away.
 
     Keep it for later, or send it to whoever runs the proxy: it proves that you held the token, and
     is good for nothing else.
@@ -201,9 +202,10 @@ def revoke(
     reason: Reason = "",
     as_json: Json = False,
 ) -> int:
-    """Revoke a token and everything that was or will be made from it. It cannot be undone.
+    """Revoke a token and all that is made from it.
 
-    By its file, its revocation id, a trace record or a preimage. Returns when it is effective.
+    It cannot be undone. By its file, its revocation id, a trace record or a preimage. Returns when
+    it is effective.
     """
     from nucleus.cli import inputs
     from nucleus.cli.init import user_name

@@ -50,7 +50,10 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Show what happened: decisions, refusals and outcomes. Nothing is checked; see `verify`."""
+    """Show what happened: decisions, refusals, outcomes.
+
+    Nothing is checked; see `nucleus trace verify`.
+    """
     from nucleus.cli.console import OK, document, say, table
     from nucleus_tokens import arguments
     from nucleus_tokens.errors import CredentialError
@@ -167,10 +170,11 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Check the chain, the checkpoints and every decision. Exit code 1 if anything differs.
+    """Check the chain, checkpoints and every decision.
 
-    A decision is computed again from its record and its reveal, by the same kernel. One without a
-    reveal cannot be, and counts as a failure unless you say otherwise.
+    Exit code 1 if anything differs. A decision is computed again from its record and its reveal, by
+    the same kernel. One without a reveal cannot be, and counts as a failure unless you say
+    otherwise.
     """
     from nucleus.audit import audit, index_reveals
     from nucleus.cli import inputs
@@ -225,7 +229,7 @@ def export(
     ],
     as_json: Json = False,
 ) -> int:
-    """Copy the trace to a file, or bring an older copy up to date."""
+    """Copy the trace to a file, or update an older copy."""
     from nucleus.cli.console import OK, answer
     from nucleus_proxy import tracefile
 
@@ -243,7 +247,10 @@ def checkpoint(
     force: Force = False,
     as_json: Json = False,
 ) -> int:
-    """Sign the end of the trace: kept on another machine, it shows if a tail is cut off later."""
+    """Sign the end of the trace.
+
+    Kept on another machine, it shows if the tail is cut off later.
+    """
     from nucleus.cli import outputs
     from nucleus.cli.console import OK, answer
     from nucleus_tokens import jcs
