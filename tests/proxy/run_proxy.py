@@ -62,7 +62,10 @@ async def main(mode: str, config: dict[str, Any]) -> None:
     with Store.open(Path(config["state"])) as store:
         made = mediator(config, store)
         if mode == "serve":
-            await run_serve(Path(config["socket"]), made, draw=os.urandom, log=log)
+            await run_serve(
+                Path(config["socket"]), made, draw=os.urandom, log=log,
+                ready=lambda: print("ready", flush=True),
+            )  # fmt: skip
         else:
             reader, writer = await stdio()
             await run_held(

@@ -21,7 +21,7 @@ from tests.support import world
 from tests.support.memory_ledger import MemoryLedger
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0  # how long something may take on a busy machine before it is a failure
 
 POLICY = """
 version = 1

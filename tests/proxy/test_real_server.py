@@ -25,7 +25,7 @@ from nucleus_tokens.exposure import PRIVATE_DATA
 from nucleus_verifier import record, trace
 from nucleus_verifier.ports import PendingRequest
 from tests.proxy import run_proxy
-from tests.proxy.stage import approval, until
+from tests.proxy.stage import PATIENCE, approval, until, within
 from tests.support import world
 
 ERAS = ("auto", "legacy")
@@ -127,9 +127,12 @@ payload = ["/message"]
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[asyncio.subprocess.Process]:
         how = self.config("serve")
-        process = await asyncio.create_subprocess_exec(how.command, *how.args, env=how.env)
+        process = await asyncio.create_subprocess_exec(
+            how.command, *how.args, env=how.env, stdout=subprocess.PIPE
+        )
         try:
-            await until((self.root / "run" / "s").exists, "the socket")
+            assert process.stdout is not None
+            assert await within(process.stdout.readline()) == b"ready\n"
             yield process
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -172,7 +175,7 @@ def house(tmp_path: Path) -> Any:
 @asynccontextmanager
 async def agent(how: StdioServerParameters, era: str = "auto") -> AsyncIterator[Callable[..., Any]]:
     """An agent with the official client; gives a function that calls a tool."""
-    async with Client(how, mode=era, read_timeout_seconds=20) as client:
+    async with Client(how, mode=era, read_timeout_seconds=PATIENCE) as client:
 
         async def call(tool: str, /, **args: Any) -> tuple[bool, str]:
             if tool == "tools/list":
@@ -327,5 +330,5 @@ async def test_a_client_that_is_gone_leaves_nothing_to_approve(house: House) -> 
         process.stdin.write(json.dumps(frame).encode() + b"\n")
     request = await house.asked()
     process.stdin.close()
-    await asyncio.wait_for(process.wait(), 20)
+    await asyncio.wait_for(process.wait(), PATIENCE)
     assert house.store.status(request.id).status == "withdrawn"
