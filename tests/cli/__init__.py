@@ -1,0 +1,1 @@
+"""The real command: its words, its exit codes, and what it never shows."""
