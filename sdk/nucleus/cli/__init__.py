@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
     try:
         code = _run(words, as_json)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # the proxy closes it when its client is gone
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return INTERRUPTED

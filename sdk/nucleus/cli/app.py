@@ -5,7 +5,7 @@ Nothing heavy is imported here, so that `nucleus --help` answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -25,6 +25,9 @@ from nucleus.cli import (
 )
 from nucleus.cli.options import examples, group
 
+# name -> the command, and the examples at the end of its help
+Table = dict[str, tuple[Callable[..., int], str]]
+
 _EPILOG: Final = (
     examples(
         "nucleus init",
@@ -37,9 +40,90 @@ _EPILOG: Final = (
 )
 
 
+def _token() -> tuple[typer.Typer, Table]:
+    return group(
+        "Make, narrow, hand over, read, check and revoke tokens.",
+        "nucleus token issue --profile read-only --sub agent --bearer --ttl 1h -o agent.token",
+        "nucleus token attenuate agent.token --path ./docs --calls 20 -o docs.token",
+        "nucleus token inspect docs.token",
+        "nucleus token revoke docs.token",
+    ), {
+        "key": (token_making.key, token_making.KEY),
+        "issue": (token_making.issue, token_making.ISSUE),
+        "attenuate": (token_narrowing.attenuate, token_narrowing.ATTENUATE),
+        "delegate": (token_narrowing.delegate, token_narrowing.DELEGATE),
+        "inspect": (token_reading.inspect, token_reading.INSPECT),
+        "verify": (token_reading.verify, token_reading.VERIFY),
+        "explain": (token_reading.explain, token_reading.EXPLAIN),
+        "list": (token_revoking.inventory, token_revoking.LIST),
+        "tree": (token_revoking.tree, token_revoking.TREE),
+        "preimage": (token_revoking.preimage, token_revoking.PREIMAGE),
+        "revoke": (token_revoking.revoke, token_revoking.REVOKE),
+    }
+
+
+def _approvals() -> tuple[typer.Typer, Table]:
+    return group(
+        "Answer what agents ask for.",
+        "nucleus approvals list",
+        "nucleus approvals approve 3f9c",
+        'nucleus approvals deny 3f9c --reason "not on a Friday"',
+    ), {
+        "list": (approvals.waiting, approvals.LIST),
+        "approve": (approvals.approve, approvals.APPROVE),
+        "deny": (approvals.deny, approvals.DENY),
+    }
+
+
+def _mcp() -> tuple[typer.Typer, Table]:
+    return group(
+        "Put an MCP server behind the proxy.",
+        "nucleus mcp --token agent.token -- mcp-server-git --repository .",
+        "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
+        "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key",
+        cls=mcp.Shorthand,
+    ), {
+        "run": (mcp.run, mcp.RUN),
+        "serve": (mcp.serve, mcp.SERVE),
+        "connect": (mcp.connect, mcp.CONNECT),
+    }
+
+
+def _trace() -> tuple[typer.Typer, Table]:
+    return group(
+        "See what happened, and check that nobody edited it.",
+        "nucleus trace show --verdict deny",
+        "nucleus trace verify",
+        "nucleus trace export --out trace.jsonl",
+    ), {
+        "show": (trace.show, trace.SHOW),
+        "verify": (trace.verify, trace.VERIFY),
+        "export": (trace.export, trace.EXPORT),
+        "checkpoint": (trace.checkpoint, trace.CHECKPOINT),
+    }
+
+
+def _profiles() -> tuple[typer.Typer, Table]:
+    return group(
+        "Ready-made ceilings.", "nucleus profiles list", "nucleus profiles show safe-pr-fixer"
+    ), {
+        "list": (profiles.names, profiles.LIST),
+        "show": (profiles.show, profiles.SHOW),
+    }
+
+
+GROUPS: Final = {
+    "token": _token,
+    "approvals": _approvals,
+    "mcp": _mcp,
+    "trace": _trace,
+    "profiles": _profiles,
+}
+
+
 def build(words: Collection[str] | None = None) -> typer.Typer:
-    """The command. Of a group that no word of the command line names, only the name is there:
-    reading the signatures of all commands would take as long as everything else."""
+    """The command. Reading a command's signature takes as long as starting Python, so of groups
+    and commands that a command line does not name, only what its help shows is read."""
     app = typer.Typer(
         name="nucleus",
         help="Capability tokens for AI agents, and the proxy that enforces them.",
@@ -50,16 +134,14 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
     )
     app.callback()(_global)
     app.command("init", epilog=init.EXAMPLES)(init.init)
-    for make, fill in (
-        (_token, _fill_token),
-        (_approvals, _fill_approvals),
-        (mcp.make, mcp.fill),
-        (_trace, _fill_trace),
-        (_profiles, _fill_profiles),
-    ):
-        name, made = make()
+    for name, make in GROUPS.items():
+        made, table = make()
         if words is None or name in words:
-            fill(made)
+            # `mcp -- SERVER` names no command of ours, whatever the server is called.
+            named = [each for each in table if words and each in words and name != "mcp"]
+            for each in named or table:
+                command, epilog = table[each]
+                made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     return app
@@ -86,69 +168,3 @@ def _global(
     ] = False,
 ) -> None:
     """Capability tokens for AI agents, and the proxy that enforces them."""
-
-
-def _token() -> tuple[str, typer.Typer]:
-    return "token", group(
-        "Make, narrow, hand over, read, check and revoke tokens.",
-        "nucleus token issue --profile read-only --sub agent --bearer --ttl 1h -o agent.token",
-        "nucleus token attenuate agent.token --path ./docs --calls 20 -o docs.token",
-        "nucleus token inspect docs.token",
-        "nucleus token revoke docs.token",
-    )
-
-
-def _fill_token(app: typer.Typer) -> None:
-    app.command("key", epilog=token_making.KEY)(token_making.key)
-    app.command("issue", epilog=token_making.ISSUE)(token_making.issue)
-    app.command("attenuate", epilog=token_narrowing.ATTENUATE)(token_narrowing.attenuate)
-    app.command("delegate", epilog=token_narrowing.DELEGATE)(token_narrowing.delegate)
-    app.command("inspect", epilog=token_reading.INSPECT)(token_reading.inspect)
-    app.command("verify", epilog=token_reading.VERIFY)(token_reading.verify)
-    app.command("explain", epilog=token_reading.EXPLAIN)(token_reading.explain)
-    app.command("list", epilog=token_revoking.LIST)(token_revoking.inventory)
-    app.command("tree", epilog=token_revoking.TREE)(token_revoking.tree)
-    app.command("preimage", epilog=token_revoking.PREIMAGE)(token_revoking.preimage)
-    app.command("revoke", epilog=token_revoking.REVOKE)(token_revoking.revoke)
-
-
-def _approvals() -> tuple[str, typer.Typer]:
-    return "approvals", group(
-        "Answer what agents ask for.",
-        "nucleus approvals list",
-        "nucleus approvals approve 3f9c",
-        'nucleus approvals deny 3f9c --reason "not on a Friday"',
-    )
-
-
-def _fill_approvals(app: typer.Typer) -> None:
-    app.command("list", epilog=approvals.LIST)(approvals.waiting)
-    app.command("approve", epilog=approvals.APPROVE)(approvals.approve)
-    app.command("deny", epilog=approvals.DENY)(approvals.deny)
-
-
-def _trace() -> tuple[str, typer.Typer]:
-    return "trace", group(
-        "See what happened, and check that nobody edited it.",
-        "nucleus trace show --verdict deny",
-        "nucleus trace verify",
-        "nucleus trace export --out trace.jsonl",
-    )
-
-
-def _fill_trace(app: typer.Typer) -> None:
-    app.command("show", epilog=trace.SHOW)(trace.show)
-    app.command("verify", epilog=trace.VERIFY)(trace.verify)
-    app.command("export", epilog=trace.EXPORT)(trace.export)
-    app.command("checkpoint", epilog=trace.CHECKPOINT)(trace.checkpoint)
-
-
-def _profiles() -> tuple[str, typer.Typer]:
-    return "profiles", group(
-        "Ready-made ceilings.", "nucleus profiles list", "nucleus profiles show safe-pr-fixer"
-    )
-
-
-def _fill_profiles(app: typer.Typer) -> None:
-    app.command("list", epilog=profiles.LIST)(profiles.names)
-    app.command("show", epilog=profiles.SHOW)(profiles.show)

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from nucleus.cli import options
-from nucleus.cli.options import Policy, TokenFd, examples, group
+from nucleus.cli.options import Policy, TokenFd, examples
 
 if TYPE_CHECKING:
     from nucleus_proxy.policy import PolicyFile
@@ -27,31 +27,13 @@ CONNECT = examples(
 )
 
 
-class _Shorthand(TyperGroup):
+class Shorthand(TyperGroup):
     """`nucleus mcp … -- SERVER` is `nucleus mcp run … -- SERVER`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0].startswith("-") and args[0] != "--help":
             args = ["run", *args]
         return super().parse_args(ctx, args)
-
-
-def make() -> tuple[str, typer.Typer]:
-    """The group, and its name."""
-    return "mcp", group(
-        "Put an MCP server behind the proxy.",
-        "nucleus mcp --token agent.token -- mcp-server-git --repository .",
-        "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
-        "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key",
-        cls=_Shorthand,
-    )
-
-
-def fill(app: typer.Typer) -> None:
-    """Its commands."""
-    app.command("run", epilog=RUN)(run)
-    app.command("serve", epilog=SERVE)(serve)
-    app.command("connect", epilog=CONNECT)(connect)
 
 
 Server = Annotated[

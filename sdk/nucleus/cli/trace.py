@@ -253,7 +253,7 @@ def checkpoint(
     """
     from nucleus.cli import outputs
     from nucleus.cli.console import OK, answer
-    from nucleus_tokens import jcs
+    from nucleus_tokens import arguments
     from nucleus_tokens.errors import CallerError
 
     outputs.check(out, force=force, as_json=as_json)
@@ -262,7 +262,7 @@ def checkpoint(
         made = place.checkpoint(store)
     if made is None:
         raise CallerError("trace.empty", "The trace is empty: there is nothing to sign.")
-    outputs.secret(out, jcs.jcs(made) + b"\n", force=force)
+    outputs.secret(out, arguments.encode(made) + b"\n", force=force)
     answer(as_json, {"file": str(out), **made}, f"{out} says what record {made['seq']} is.")
     return OK
 
