@@ -16,12 +16,12 @@ from pymacaroons import Macaroon, Verifier
 
 from nucleus_issuer.mint import Audience, Signer, mint
 from nucleus_tokens import (
+    arguments,
     caveats,
     chain,
     crypto,
     flow,
     holding,
-    jcs,
     names,
     projection,
     writing,
@@ -170,7 +170,7 @@ def requests(token: UnverifiedToken, private: bytes | None) -> list[str]:
             )
             continue
         body = {
-            "args": jcs.args_digest(ARGS).hex(),
+            "args": arguments.args_digest(ARGS).hex(),
             "instance": INSTANCE,
             "nonce": nonce,
             "time": NOW,

@@ -124,36 +124,38 @@ def many(kind: str, sense: str, patterns: Sequence[Any]) -> str:
     return filled(lambda i: [kind, sense, [patterns[i]]], min(len(patterns), limits.PATTERNS))
 
 
-def _eights(patterns: Sequence[str]) -> Callable[[int], list[Any]]:
-    return lambda i: ["path", "in", sorted(patterns[8 * i : 8 * i + 8])]
-
-
 def scopes() -> Iterator[Shape]:
     """The patterns never match, or only at the end, so that all of them are tried."""
     deep = "/" + "/".join(["a"] * limits.PATH_SEGMENTS)
     wide = "/" + "/".join(["a" * 62] * limits.PATH_SEGMENTS)
     folded = "/" + "/".join(["\u0130\u1e9e" * 31] * limits.PATH_SEGMENTS)
-    floating = limits.PATTERN_FLOATING
-    stars = [f"**/{'/'.join(['*'] * (floating - 1))}/x{i}/**" for i in range(64)]
-    heavy = [f"**/{'/'.join(['*a*a*a*a*'] * (floating - 1))}/*b{i}/**" for i in range(64)]
+    # All the floating segments a chain may have, in few patterns and in many.
+    floats = limits.PATTERN_FLOATING
+    star = "*a" * (limits.PATTERN_STARS - 1) + "*"
+    few = [f"**/{'/'.join([star] * (floats - 3))}/{star}b/**"]
+    ten = [f"**/{star}/x{i}" for i in range(floats // 3)]
+    fixed = [f"{'/'.join([star] * 31)}/b{i}" for i in range(2)]
     facts = world.facts()
     for name, path in (("64 segments", deep), ("4,096 characters", wide), ("folded", folded)):
-        for which, patterns in (("stars", stars), ("heavy stars", heavy)):
+        for which, patterns in (("few", few), ("many", ten)):
             blocked = many("path", "not", patterns)
-            yield Shape(f"path not {which}: {name}", blocked, world.read(path), facts)
-            one = filled(_eights(patterns), 8)
-            yield Shape(f"path in {which}: {name}", one, world.read(path), facts)
-    segments = ("a/" * 2047) + "a"
+            yield Shape(f"path not, {which}: {name}", blocked, world.read(path), facts)
+        last = [f"**/{star}/*z*/**"] * (floats // 4)
+        admitted = many("path", "in", last)
+        yield Shape(f"path in, at the last place: {name}", admitted, world.read(path + "z"), facts)
+        plain = filled(lambda i: ["path", "not", [f"/{'/'.join([star] * 8)}/x{i}"]])
+        yield Shape(f"path not, anchored: {name}", plain, world.read(path), facts)
+    segments = "a/" * limits.PATH_SEGMENTS + "a"
     long = "a" * limits.PATH_CHARS
-    for which, patterns in (("stars", stars), ("heavy stars", heavy)):
-        for name, value in (("2,048 segments", segments), ("one segment", long)):
+    for which, patterns in (("few", few), ("many", ten), ("anchored", fixed)):
+        for name, value in (("64 segments", segments), ("one segment", long)):
             push = world.push(value)
             yield Shape(f"ref {which}: {name}", many("ref", "not", patterns), push, facts)
             tool = world.read(tool=value)
             yield Shape(f"tool {which}: {name}", many("tool", "not", patterns), tool, facts)
-    inner = ["*" + "a*" * 400 + f"b{i}" for i in range(64)]
+    inner = [f"*{'a' * 20}b*{'a' * 20}*c{i}" for i in range(64)]
     yield Shape("ref, stars in one segment", many("ref", "not", inner), world.push(long), facts)
-    argv = world.bash(*["a b/c"] * 1000)
+    argv = world.bash(*["a b/c"] * (limits.ARGV_WORDS // 3))
     words = [["a", "c", f"w{i}"] for i in range(64)]
     yield Shape("cmd not, a thousand words", many("cmd", "not", words), argv, facts)
     hosts = [f"*.a{i}.example" for i in range(64)]

@@ -136,7 +136,7 @@ class SqliteLedger:
                 (intent.rid, nonce, until),
             )
         for cell in current.values():
-            _raise(c, cell, intent.raised)
+            _raise(c, cell, intent.call.records)
         if intent.rid not in self._seen:
             _note_links(c, intent)
         seq = append_record(c, record)

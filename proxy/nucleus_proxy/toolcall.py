@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nucleus_proxy import methods, resolve
 from nucleus_proxy.wire import Frame
-from nucleus_tokens import jcs
+from nucleus_tokens import arguments
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.limits import ARGUMENT_BYTES
 
@@ -83,7 +83,7 @@ def read(frame: Frame, opened: frozenset[str]) -> ToolCall:
         raise CredentialError("call.params", "The arguments of a tool are an object.")
     # What is recorded must be readable again, in its canonical spelling too.
     large = len(frame.raw) > ARGUMENT_BYTES // _GROWTH
-    if large and len(jcs.jcs(args)) > ARGUMENT_BYTES:
+    if large and len(arguments.encode(args)) > ARGUMENT_BYTES:
         raise CredentialError(
             "call.too_large", f"The arguments of a call have at most {ARGUMENT_BYTES} bytes."
         )

@@ -22,7 +22,6 @@ from nucleus_tokens import (
     crypto,
     header,
     holding,
-    jcs,
     writing,
 )
 from nucleus_tokens.chain import UnverifiedToken
@@ -102,6 +101,7 @@ def token(data: bytes) -> None:
         parsed = chain.parse(data)
     except CredentialError:
         return
+    assert len(parsed.tag) == 32, "something behind the tag"
     assert writing.render(parsed) == data, "two spellings of one token"
 
 
@@ -159,8 +159,9 @@ def approval(data: bytes) -> None:
     """Unsigned, it changes nothing; signed, it is read or ignored."""
     text = world.text(_asking())
     bare = decide(text, world.read(), world.facts(_asking()))
-    facts = _with(data)
-    assert spell_decision(decide(text, world.read(), facts)) == spell_decision(bare)
+    stripped = _with(bytes(64) + data[64:])
+    assert spell_decision(decide(text, world.read(), stripped)) == spell_decision(bare)
+    judged(text, facts=_with(data))
     judged(text, facts=_with(crypto.sign(world.secret("person"), approvals.DOMAIN + data) + data))
     try:
         parsed = approvals.parse(data)
@@ -189,8 +190,8 @@ def call_arguments(data: bytes) -> None:
         value = arguments.parse(data)
     except CredentialError:
         return
-    spelled = jcs.jcs(value)
-    assert jcs.jcs(arguments.parse(spelled)) == spelled, "two spellings of one value"
+    spelled = arguments.encode(value)
+    assert arguments.encode(arguments.parse(spelled)) == spelled, "two spellings of one value"
     token = world.narrow(_token(), ["arg", "*", {"/a": ["length", 0, 9], "/b/0": ["any"]}])
     judged(world.text(token), world.call("fs.read", "read_files", value))
 
@@ -213,12 +214,13 @@ def trace_line(data: bytes) -> None:
 def pattern(data: bytes) -> None:
     """A pattern and a value: a refusal or an answer, and no pattern admits a `..`."""
     wanted, _, value = data.decode("utf-8", "replace").partition("\n")
-    for kind, (valid, match, match_denied) in MATCHERS.items():
+    for kind, matcher in MATCHERS.items():
         shown: Any = tuple(value.split(" ")) if kind == "cmd" else value
         given: Any = wanted.split(" ") if kind == "cmd" else wanted
-        if not well_formed(kind, given) or not valid(shown):
+        if not well_formed(kind, given) or not matcher.valid(shown):
             continue
-        allowed, blocked = match(given, shown), match_denied(given, shown)
+        allowed = matcher.allows(given, shown)
+        blocked = matcher.blocks(given, matcher.prepare(shown))
         assert type(allowed) is type(blocked) is bool
         if kind in ("path", "host"):
             assert blocked or not allowed, "what a pattern allows it also blocks"
@@ -261,10 +263,11 @@ def seeds(name: str) -> tuple[bytes, ...]:
         "signed_header": bodies,
         "caveat": raws,
         "request": [c[7:] for t in valid for c in t.caveats if c.startswith(b'["req",')],
-        "approval": shown,
+        "approval": [world.approve(world.text(_asking()), world.read(), ["op:read_files"]), *shown],
         "call_arguments": jsons,
         "canonical_json": [*raws, *bodies],
         "trace_line": [line, line + b"\n" + line],
-        "pattern": [b"/srv/**/a*b\n/srv/x/ab", b"*.example:443\na.example:443", b"git\ngit push"],
+        "pattern": [b"/srv/**/a*b\n/srv/x/ab", b"*.example:443\na.example:443", b"git\ngit push",
+                    b"/srv/**\n/srv/../etc", b"/\n/srv/./x"],
     }  # fmt: skip
     return tuple(made[name])

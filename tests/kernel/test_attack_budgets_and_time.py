@@ -264,7 +264,12 @@ def test_three_legs_meet_across_the_two_cells() -> None:
     allowed(judge(token, fetch, **world.seen(2)))
 
 
+@pytest.mark.parametrize("sink", [-1, 19, 31, 10**6])
+def test_a_sink_nobody_listed(sink: int) -> None:
+    denied(judge(world.mint(), world.read(sink=sink)), 12, "flow.unknown_sink")
+
+
 def test_both_cells_rise_by_what_the_call_leaves_behind() -> None:
     intent = allowed(judge(world.mint(), READ, **world.seen(0)))
-    assert intent.raised == 1
+    assert intent.call.records == 1
     assert [c.id for c in intent.cells] == [world.WALL, "tree:test"]

@@ -106,7 +106,7 @@ def test_the_record_and_the_spending_are_one_transaction() -> None:
 
 def test_a_permit_says_what_was_decided() -> None:
     made = permit()
-    assert (made.intent.tool, made.intent.operation, made.cell, made.seq) == (
+    assert (made.intent.call.tool, made.intent.call.operation, made.cell, made.seq) == (
         "fs.write",
         1,
         world.WALL,

@@ -90,7 +90,7 @@ class MemoryLedger:
             if nonce is not None:
                 self.nonces.add(nonce)
             for cell in intent.cells:
-                self.open_cell(cell.id, self._cell(cell.id).bits | intent.raised)
+                self.open_cell(cell.id, self._cell(cell.id).bits | intent.call.records)
             return self.append(record)
 
     def append(self, record: Mapping[str, object]) -> int:

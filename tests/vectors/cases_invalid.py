@@ -262,8 +262,8 @@ def _caveats() -> list[dict[str, Any]]:
         one("path-stars", ["path", "in", ["/srv/a**"]], "`**` stands alone in its segment."),
         one("path-many-stars", ["path", "in", ["/**/a/**/b/**"]], "`**` at most twice: more "
             "makes matching expensive."),
-        one("path-floating", ["path", "in", ["/**/a/b/c/d/e/**"]], "At most four segments between "
-            "two `**`: they are tried at every place."),
+        one("path-stars-in-segment", ["path", "in", ["/srv/*a*b*c*d*"]], "At most four `*` in one "
+            "segment: each is a search at every place."),
         one("path-long", ["path", "in", ["/a" * 32]], "At most 32 segments."),
         one("host-upper", ["host", "in", ["Example.org"]], "Hosts are in lower case."),
         one("host-url", ["host", "in", ["https://example.org"]], "A host, not a URL."),
@@ -293,5 +293,12 @@ def _caveats() -> list[dict[str, Any]]:
         case(
             "caveat-65-patterns", token(*patterns(33, 32)), deny(3, "caveat.too_many_patterns"),
             "More than 64 patterns in a chain: each costs a search on every call.",
+        ),
+        case(
+            "caveat-33-floating",
+            token(["path", "in", ["/srv/**/a/b/c"]], *[["path", "in", ["/**/b/c/d/e/**/*"]]] * 4,
+                  ["path", "not", ["/**"]]),
+            deny(3, "caveat.too_many_patterns"),
+            "More than 32 segments behind a `**` in a chain: each is tried at every place.",
         ),
     ]  # fmt: skip

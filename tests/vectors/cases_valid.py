@@ -264,8 +264,14 @@ def _at_the_limits(add: Any) -> None:
     )  # fmt: skip
     add(
         "path-floating", token(["path", "in", ["/**/srv/data/*/*/**"]]), allow(),
-        "Four segments between two `**`, the last of them the file.",
+        "Segments between two `**`, the last of them the file.",
         call={"resources": {"path": ["/x/srv/data/y/a.txt"]}},
+    )  # fmt: skip
+    add(
+        "path-32-floating",
+        token(["path", "in", ["/srv/**/a.txt"]], *[["path", "in", ["/**/srv/*/a.txt"]]] * 7,
+              ["path", "not", ["/**/x"]]),
+        allow(), "Exactly as many segments behind a `**` as fit.",
     )  # fmt: skip
     deep = "/" + "/".join("a" * 65)
     add(

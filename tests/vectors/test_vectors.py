@@ -14,8 +14,10 @@ import pytest
 from nacl.public import PrivateKey, SealedBox
 
 from nucleus_tokens import arguments, chain, header
+from nucleus_tokens.arguments import args_digest
+from nucleus_tokens.arguments import encode as jcs
 from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.jcs import args_digest, jcs, spell
+from nucleus_tokens.jcs import spell
 from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decide import decide

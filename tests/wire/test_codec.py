@@ -14,9 +14,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from nucleus_tokens import arguments, canonical, caveats, chain, holding, limits, writing
+from nucleus_tokens.arguments import args_digest
+from nucleus_tokens.arguments import encode as jcs
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError, CredentialError
-from nucleus_tokens.jcs import args_digest, jcs
 from tests.support import world
 from tests.wire.tools import caveats as restrictions
 

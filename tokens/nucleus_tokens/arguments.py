@@ -1,6 +1,7 @@
 """Law: what was parsed is what is judged, digested and forwarded; nothing is parsed twice.
 
-One strict reading of JSON from outside: no duplicate keys, nothing that `jcs.check` refuses.
+One strict reading of JSON from outside: no duplicate keys, nothing that `jcs.check` refuses; and
+its one spelling, for digests and records.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.jcs import check
+from nucleus_tokens import crypto
+from nucleus_tokens.errors import CallerError, CredentialError
+from nucleus_tokens.jcs import check, spell
 from nucleus_tokens.limits import ARGUMENT_BYTES
 
 
@@ -38,3 +40,17 @@ def parse(data: bytes, limit: int = ARGUMENT_BYTES) -> Any:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CredentialError("json.refused", f"The JSON was refused: {reason}.") from error
     return value
+
+
+def encode(value: Any) -> bytes:
+    """RFC 8785 bytes of a value. Raises CallerError `json.refused` for what is not I-JSON."""
+    try:
+        check(value)
+    except (ValueError, RecursionError) as error:
+        raise CallerError("json.refused", f"This is not I-JSON: {error}.") from error
+    return spell(value)
+
+
+def args_digest(args: Any) -> bytes:
+    """`digest` of arguments from anywhere. Raises CallerError `json.refused`."""
+    return crypto.sha256(b"nucleus/args/v1\0" + encode(args))

@@ -29,8 +29,8 @@ from nucleus_tokens.caveats import (
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.exposure import ALL
 from nucleus_tokens.lattice import TOP
-from nucleus_tokens.limits import INTEGER, PATTERNS
-from nucleus_tokens.patterns import MATCHERS, is_path, under
+from nucleus_tokens.limits import INTEGER, PATTERN_FLOATING, PATTERNS
+from nucleus_tokens.patterns import MATCHERS, floating, is_path, under
 
 
 class Source(NamedTuple):
@@ -71,16 +71,14 @@ FULL: Final = Authority(TOP, INTEGER, 0, ALL, 0, (), (), ())
 def fold(start: Authority, where: str, parts: Iterable[tuple[int, str, Caveat]]) -> Authority:
     """Meet `start` with the caveats of one place: (number there, rid that keys budgets, caveat).
 
-    Raises CredentialError `caveat.too_many_patterns` beyond 128 patterns in one chain.
+    Raises CredentialError `caveat.too_many_patterns` beyond the limits of a whole chain.
     """
     levels, exp, nbf, exposure, obligations, scopes, args, counters = start
     more_scopes, more_args, more_counters = [], [], []
-    patterns = 0
     for number, rid, caveat in parts:
         # Exact types, the frequent ones first; the table of types and this fold must agree.
         if type(caveat) is Scope:
             more_scopes.append((Source(where, number), caveat))
-            patterns += len(caveat.patterns)
         elif type(caveat) is Levels:
             levels &= caveat.packed
         elif type(caveat) is Exp:
@@ -98,10 +96,8 @@ def fold(start: Authority, where: str, parts: Iterable[tuple[int, str, Caveat]])
             obligations |= caveat.operations
         elif type(caveat) not in (Delegate, Link):
             raise CredentialError("caveat.unknown", "A caveat of a type that has no meaning here.")
-    if patterns + sum(len(scope.patterns) for _, scope in scopes) > PATTERNS:
-        raise CredentialError(
-            "caveat.too_many_patterns", f"A chain holds at most {PATTERNS} patterns."
-        )
+    if more_scopes:
+        _bound(scopes + tuple(more_scopes))
     return Authority(
         levels,
         exp,
@@ -114,6 +110,15 @@ def fold(start: Authority, where: str, parts: Iterable[tuple[int, str, Caveat]])
     )
 
 
+def _bound(scopes: tuple[tuple[Source, Scope], ...]) -> None:
+    patterns = [pattern for _, scope in scopes for pattern in scope.patterns]
+    if len(patterns) > PATTERNS or sum(map(floating, patterns)) > PATTERN_FLOATING:
+        raise CredentialError(
+            "caveat.too_many_patterns",
+            f"A chain holds at most {PATTERNS} patterns and {PATTERN_FLOATING} floating segments.",
+        )
+
+
 # Predicates -----------------------------------------------------------------------------------
 
 
@@ -123,24 +128,25 @@ def scope_admits(scope: Scope, values: tuple[Any, ...]) -> bool:
     No values means the call is known to touch no resource of the kind.
     """
     kind, allow, patterns = scope
-    valid, match, match_denied = MATCHERS[kind]
+    valid, allows, blocks, prepare = MATCHERS[kind]
     for value in values:
         if not valid(value):
             return False
         if allow:
             for pattern in patterns:
-                if match(pattern, value):
+                if allows(pattern, value):
                     break
             else:
                 return False
         else:
+            prepared = prepare(value)
             for pattern in patterns:
-                if match_denied(pattern, value):
+                if blocks(pattern, prepared):
                     return False
     return True
 
 
-_MISSING: Final = object()
+MISSING: Final = object()
 
 
 def _tokens(pointer: str) -> list[str]:
@@ -162,11 +168,8 @@ def lookup(args: Any, pointer: str) -> Any:
         ):
             value = value[int(token)]
         else:
-            return _MISSING
+            return MISSING
     return value
-
-
-MISSING: Final = _MISSING
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -178,7 +181,7 @@ def rule_admits(op: str, operand: Any, value: Any) -> bool:
     """Whether one argument value satisfies one rule. A missing value satisfies only `any`."""
     if op == "any":
         return True
-    if value is _MISSING:
+    if value is MISSING:
         return False
     if op == "equals":
         return _same(value, operand)

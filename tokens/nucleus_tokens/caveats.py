@@ -127,11 +127,13 @@ def _levels(default: int) -> Callable[[list[Any]], Levels]:
 def _scope(kind: str) -> Callable[[list[Any]], Scope]:
     def read(fields: list[Any]) -> Scope:
         sense, patterns = fields
-        need(sense in ("in", "not") and type(patterns) is list and len(patterns) <= LIST_ITEMS)
+        if sense not in ("in", "not") or type(patterns) is not list or len(patterns) > LIST_ITEMS:
+            raise ValueError
         last = None
         for pattern in patterns:
             # Sorted and distinct: a set has one spelling.
-            need(well_formed(kind, pattern) and (last is None or last < pattern))
+            if not well_formed(kind, pattern) or last is not None and last >= pattern:
+                raise ValueError
             last = pattern
         if kind == "cmd":
             patterns = map(tuple, patterns)

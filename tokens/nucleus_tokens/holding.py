@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nucleus_tokens import canonical, chain, crypto, jcs, writing
+from nucleus_tokens import arguments, canonical, chain, crypto, writing
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError
 
@@ -75,7 +75,7 @@ def request(
     """
     _must_be_open(token)
     body = {
-        "args": jcs.args_digest(args).hex(),
+        "args": arguments.args_digest(args).hex(),
         "instance": instance,
         "nonce": nonce,
         "time": time,

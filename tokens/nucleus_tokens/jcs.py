@@ -11,7 +11,6 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from nucleus_tokens import crypto
-from nucleus_tokens.errors import CallerError
 from nucleus_tokens.limits import INTEGER, JSON_DEPTH
 
 
@@ -105,15 +104,6 @@ def _spell(value: Any, out: list[str]) -> None:
         out.append("]" if value else "[]")
 
 
-def jcs(value: Any) -> bytes:
-    """RFC 8785 bytes of a value. Raises CallerError `json.refused` for what is not I-JSON."""
-    try:
-        check(value)
-    except (ValueError, RecursionError) as error:
-        raise CallerError("json.refused", f"This is not I-JSON: {error}.") from error
-    return spell(value)
-
-
 def spell(value: Any) -> bytes:
     """RFC 8785 bytes of a value that `check` already accepted."""
     out: list[str] = []
@@ -124,8 +114,3 @@ def spell(value: Any) -> bytes:
 def digest(checked: Any) -> bytes:
     """SHA-256 over the domain `nucleus/args/v1` and the RFC 8785 bytes of checked arguments."""
     return crypto.sha256(b"nucleus/args/v1\0" + spell(checked))
-
-
-def args_digest(args: Any) -> bytes:
-    """`digest` of arguments from anywhere. Raises CallerError `json.refused`."""
-    return crypto.sha256(b"nucleus/args/v1\0" + jcs(args))

@@ -29,8 +29,12 @@ LIST_ITEMS: Final = 64
 PATTERNS: Final = 64
 PATTERN_SEGMENTS: Final = 32
 PATTERN_DOUBLE_STARS: Final = 2
-# Segments between two `**`: they are tried at every place of the value.
-PATTERN_FLOATING: Final = 4
+# Segments after a `**` are tried at every place of the value: so many in a whole chain,
+PATTERN_FLOATING: Final = 32
+# and so many `*` in one segment.
+PATTERN_STARS: Final = 4
+# A command of more words than this is judged by nobody.
+ARGV_WORDS: Final = 1024
 # Resolved paths longer than this are refused by the scope check, not matched (Linux PATH_MAX).
 PATH_CHARS: Final = 4096
 PATH_SEGMENTS: Final = 64

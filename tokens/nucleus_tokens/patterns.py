@@ -8,14 +8,15 @@ segment, `**` spans segments and occurs at most twice. There is no regex and no 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from nucleus_tokens.limits import (
+    ARGV_WORDS,
     PATH_CHARS,
     PATH_SEGMENTS,
     PATTERN_DOUBLE_STARS,
-    PATTERN_FLOATING,
     PATTERN_SEGMENTS,
+    PATTERN_STARS,
 )
 
 
@@ -31,23 +32,22 @@ def well_formed(kind: str, pattern: Any) -> bool:
         return False
     if kind == "host":
         return is_host(pattern[2:] if pattern.startswith("*.") else pattern)
+    if kind == "path" and "*" not in pattern:
+        return is_path(pattern) and pattern.count("/") < PATTERN_SEGMENTS
     segments = pattern.split("/")
     if len(segments) > PATTERN_SEGMENTS:
         return False
-    if "**" in pattern:
-        if any("**" in segment and segment != "**" for segment in segments):
+    if "*" in pattern:
+        if segments.count("**") > PATTERN_DOUBLE_STARS:
             return False
-        stars = [i for i, segment in enumerate(segments) if segment == "**"]
-        if len(stars) > PATTERN_DOUBLE_STARS or stars[-1] - stars[0] > PATTERN_FLOATING + 1:
-            return False
-    if kind == "path":
-        if pattern == "/":
-            return True
-        if segments[0] not in ("", "**"):
-            return False
+        for segment in segments:
+            if "*" in segment and segment != "**":
+                if "**" in segment or segment.count("*") > PATTERN_STARS:
+                    return False
+    if kind == "path" and segments[0] in ("", "**"):
         del segments[0]
         return not ("" in segments or "." in segments or ".." in segments)
-    return "" not in segments
+    return kind != "path" and "" not in segments
 
 
 def split_host(value: str) -> tuple[str, str]:
@@ -77,21 +77,42 @@ def is_host(value: Any) -> bool:
     )
 
 
+def floating(pattern: Any) -> int:
+    """How many segments of a pattern are tried at every place of a value."""
+    if type(pattern) is not str or "**" not in pattern:
+        return 0
+    segments = pattern.split("/")
+    return len(segments) - segments.index("**")
+
+
+def _is_text(value: Any) -> bool:
+    """Unicode: a file name that is not (a lone surrogate here) could not be put on record."""
+    return type(value) is str and (
+        value.isascii() or value == value.encode(errors="replace").decode()
+    )
+
+
+def _is_name(value: Any) -> bool:
+    """A ref or a tool: short text in segments."""
+    return _is_text(value) and 0 < len(value) <= PATH_CHARS and value.count("/") <= PATH_SEGMENTS
+
+
+def _is_argv(value: Any) -> bool:
+    return (
+        type(value) is tuple
+        and len(value) > 0
+        and all(map(_is_text, value))
+        and sum(1 + len(word.split()) for word in value) <= ARGV_WORDS
+    )
+
+
 def is_path(value: Any) -> bool:
     """An absolute path with nothing left to resolve: what the proxy hands over, or a refusal."""
-    if type(value) is not str or not value.startswith("/") or len(value) > PATH_CHARS:
+    if not _is_name(value) or value[0] != "/" or "\0" in value:
         return False
-    if value == "/":
-        return True
-    segments = value.split("/")
-    del segments[0]
-    return not (
-        "" in segments
-        or "." in segments
-        or ".." in segments
-        or len(segments) > PATH_SEGMENTS
-        or "\0" in value
-    )
+    # With a slash after it, a path shows an empty, `.` or `..` segment by one search each.
+    ended = value + "/"
+    return value == "/" or not ("//" in ended or "/./" in ended or "/../" in ended)
 
 
 def under(prefix: str, value: str) -> bool:
@@ -153,13 +174,13 @@ def _path(pattern: str, value: str) -> bool:
     return glob(pattern, value) if "*" in pattern else under(pattern, value)
 
 
-def _path_denied(pattern: str, value: str) -> bool:
+def _path_denied(pattern: str, folded: str) -> bool:
     # What is blocked is blocked with everything below it, and in whatever case: a
     # case-insensitive file system must not open what a blocked pattern names.
-    pattern, value = pattern.casefold(), value.casefold()
+    pattern = pattern.casefold()
     if "*" not in pattern:
-        return under(pattern, value)
-    return glob(pattern, value) or glob(pattern + "/**", value)
+        return under(pattern, folded)
+    return glob(pattern, folded) or glob(pattern + "/**", folded)
 
 
 def _name_matches(pattern: str, name: str) -> bool:
@@ -185,28 +206,43 @@ def _command(pattern: Sequence[str], value: Sequence[str]) -> bool:
     return tuple(value[: len(pattern)]) == tuple(pattern)
 
 
-def _command_denied(pattern: Sequence[str], value: Sequence[str]) -> bool:
+def _base(word: str) -> str:
+    return word.rpartition("/")[2]
+
+
+def _parts(value: Sequence[str]) -> list[tuple[str, str]]:
+    """Every word of a command and every word inside one, each with its base name."""
+    return [(part, _base(part)) for word in value for part in (word, *word.split())]
+
+
+def _command_denied(pattern: Sequence[str], parts: Sequence[tuple[str, str]]) -> bool:
     """A blocked command: its words occur in order anywhere, also inside one word, programs by
     base name. So `env -S "sudo x"` and `/usr/bin/sudo x` are `sudo`. Over-blocking is safe.
     """
-    parts = iter([part for word in value for part in (word, *word.split())])
-    return all(any(_same_word(part, wanted) for part in parts) for wanted in pattern)
+    left = iter(parts)
+    for wanted in pattern:
+        base = _base(wanted) or wanted
+        for word, name in left:
+            if word == wanted or name == base:
+                break
+        else:
+            return False
+    return True
 
 
-def _same_word(word: str, wanted: str) -> bool:
-    base = word.rpartition("/")[2]
-    return word == wanted or (base != "" and base == wanted.rpartition("/")[2])
+class Matcher(NamedTuple):
+    """How one kind of resource is matched."""
+
+    valid: Callable[[Any], bool]  # whether a value is in resolved form
+    allows: Callable[..., bool]
+    blocks: Callable[..., bool]
+    prepare: Callable[[Any], Any]  # what `blocks` looks at, made once per value
 
 
-# kind -> (is a value well formed, does an allowing pattern match, does a blocking one match)
-MATCHERS: dict[str, tuple[Callable[[Any], bool], Callable[..., bool], Callable[..., bool]]] = {
-    "path": (is_path, _path, _path_denied),
-    "host": (is_host, _host, _host_denied),
-    "cmd": (
-        lambda v: type(v) is tuple and len(v) > 0 and all(type(w) is str for w in v),
-        _command,
-        _command_denied,
-    ),
-    "ref": (lambda v: type(v) is str and v != "" and len(v) <= PATH_CHARS, glob, glob),
-    "tool": (lambda v: type(v) is str and v != "" and len(v) <= PATH_CHARS, glob, glob),
+MATCHERS: Final[dict[str, Matcher]] = {
+    "path": Matcher(is_path, _path, _path_denied, str.casefold),
+    "host": Matcher(is_host, _host, _host_denied, str),
+    "cmd": Matcher(_is_argv, _command, _command_denied, _parts),
+    "ref": Matcher(_is_name, glob, glob, str),
+    "tool": Matcher(_is_name, glob, glob, str),
 }

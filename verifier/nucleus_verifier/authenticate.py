@@ -87,10 +87,10 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
         fields = header.verify(claimed, issuer_key).fields
         private, public = keys.audience_keys[claimed.akid], keys.audience_publics[claimed.akid]
         root_key = header.open_seal(fields.seal_audience, private, public)
+        tag = chain.first_tag(root_key, identifier)
+        return fold_header(fields, tag, chain.rid(tag))
     except CredentialError as error:
         raise Refused(3, error.code) from error
-    tag = chain.first_tag(root_key, identifier)
-    return fold_header(claimed, tag, chain.rid(tag))
 
 
 def fold_header(claimed: UnverifiedHeader, tag: bytes, rid: str) -> Opened:

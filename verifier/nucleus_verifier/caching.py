@@ -108,12 +108,14 @@ class CachingVerifier:
                 check_tag(prefix.tag, req, token.tag)
                 verified = read_request(prefix, credential, req)
             else:
-                opened = self._headers.get(token.identifier) or open_header(
-                    token.identifier, self._keys
-                )
+                opened = self._headers.get(token.identifier)
+                known_header = opened is not None
+                if opened is None:
+                    opened = open_header(token.identifier, self._keys)
                 prefix = verify_prefix(opened, token, raw, req)
                 verified = read_request(prefix, credential, req)
-                self._headers.put(token.identifier, opened.header.tid, opened)
+                if not known_header:
+                    self._headers.put(token.identifier, opened.header.tid, opened)
                 self._prefixes.put((token.identifier, raw), opened.header.tid, prefix)
         except Refused as refused:
             return refused.deny

@@ -50,12 +50,11 @@ def reconsider(credential: VerifiedCredential, call: Call, facts: Facts) -> Deci
     Freshness, nonce and peer were judged at arrival and stay judged; everything else is asked
     anew with the facts of now.
     """
-    prefix = credential.prefix
-    refusal = _revoked(prefix, facts)
+    refusal = _revoked(credential.prefix, facts)
     if refusal is None:
-        refusal = _time(prefix, facts)
+        refusal = _time(credential.prefix, facts)
     if refusal is None:
-        refusal = _permitted(prefix, call, facts)
+        refusal = _permitted(credential.prefix, call, facts)
     return _decided(credential, call, facts) if refusal is None else refusal
 
 
@@ -210,13 +209,16 @@ def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decisi
     policy = facts.policy
     obligations = prefix.opened.obligations | authority.obligations | policy.obligations
     missing = evidence(prefix, call, facts)
-    failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
+    # Where the sink is reversible and no way out, the payload is nobody's question.
+    free, failures = reversible(call.sink), 0
+    if not free:
+        failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
     asked = asks(
         level_of(authority.levels, operation),
         obliged(obligations, operation) or call.tool in policy.tool_obligations,
         gates(facts.wall.bits | facts.tree.bits, call.projects),
         failures == 0,
-        reversible(call.sink),
+        free,
         not missing,
         policy.gate == "evidence",
     )

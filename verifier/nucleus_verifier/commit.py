@@ -38,9 +38,9 @@ class Permit:
             raise CallerError("permit.used", "This permit already ran its effect.")
         self._used = True
         if (
-            operation != self.intent.operation
+            operation != self.intent.call.operation
             or cell != self.cell
-            or not crypto.same(call_digest, self.intent.call_digest)
+            or not crypto.same(call_digest, self.intent.call.digest)
         ):
             raise CallerError("permit.other_call", "This permit is for another call.")
 

@@ -49,23 +49,6 @@ class Intent(NamedTuple):
     expires: int  # unix seconds: the authority under which this was decided ends then
     discharged: tuple[str, ...]
 
-    @property
-    def raised(self) -> int:
-        """The exposure bits both cells rise by."""
-        return self.call.records
-
-    @property
-    def operation(self) -> int:
-        return self.call.operation
-
-    @property
-    def tool(self) -> str:
-        return self.call.tool
-
-    @property
-    def call_digest(self) -> bytes:
-        return self.call.digest
-
 
 @dataclass(frozen=True, slots=True)
 class Allow(_NoTruth):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from nucleus_tokens import canonical, caveats, chain, crypto, header, jcs
+from nucleus_tokens import arguments, canonical, caveats, chain, crypto, header
 from nucleus_tokens.caveats import Req
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_verifier.authenticate import (
@@ -91,7 +91,7 @@ def spell_decision(decision: Decision) -> dict[str, object]:
 
 def reveal_digest(reveal: Mapping[str, object]) -> str:
     """What the record says of its reveal: salted, so that guessing arguments needs the salt."""
-    return crypto.sha256(REVEAL_DOMAIN + jcs.jcs(dict(reveal))).hex()
+    return crypto.sha256(REVEAL_DOMAIN + arguments.encode(dict(reveal))).hex()
 
 
 def _reveal(
@@ -164,12 +164,12 @@ def recompute(
             raise CredentialError("trace.reveal", "The reveal is not the one the record names.")
         credential = _credential(record["token"], reveal, keys)
         call, facts = _call(record["call"], reveal), _facts(record["facts"], reveal, keys)
+        judge = reconsider if record["waited"] else clear
+        return spell_decision(judge(credential, call, facts))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, CallerError) as error:
         raise CredentialError("trace.unreadable", "The record cannot be read back.") from error
     except Refused as refused:
         return spell_decision(refused.deny)
-    judge = reconsider if record["waited"] else clear
-    return spell_decision(judge(credential, call, facts))
 
 
 def _credential(

@@ -36,8 +36,12 @@ def link(seq: int, prev: str, record: bytes) -> str:
 
 def line(seq: int, prev: str, record: dict[str, Any]) -> tuple[bytes, str]:
     """One line (without its newline) and its hash. Raises CallerError `json.refused`."""
-    digest = link(seq, prev, jcs.jcs(record))
-    return jcs.jcs({"hash": digest, "prev": prev, "record": record, "seq": seq}), digest
+    spelled = arguments.encode(record)
+    digest = link(seq, prev, spelled)
+    # The four members in their canonical order, around bytes that are spelled already.
+    return b'{"hash":"%s","prev":"%s","record":%s,"seq":%d}' % (
+        digest.encode(), prev.encode(), spelled, seq
+    ), digest  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
