@@ -202,6 +202,22 @@ def test_nu_is_taken_from_the_ceiling_and_never_again() -> None:
     assert asked(judge(exchanged, push, evidence=known)) == {"op:git_push"}
 
 
+def test_what_is_owed_accumulates() -> None:
+    """From every place it can be said: none of them replaces what another says."""
+    token = world.mint(
+        world.all_levels(),
+        obligations=["read_files"],
+        narrowed=[("00" * 16, ["approve", ["glob_search"]])],
+    )
+    token = world.narrow(token, ["approve", ["grep_search"]], ["approve", ["edit_files"]])
+    token = world.narrow(token, ["approve", []])
+    policy = Policy(obligations=1 << names.operation("manage_pods"))
+    for operation in ("read_files", "glob_search", "grep_search", "edit_files", "manage_pods"):
+        call = world.call("t", operation, selectors=[Selector("/x", "id", 1)])
+        assert asked(judge(token, call, policy=policy)) == {f"op:{operation}"}
+    allowed(judge(token, world.write(), policy=policy))
+
+
 def test_without_three_legs_in_the_ceiling_nu_asks_nothing() -> None:
     token = world.mint(world.levels(web_fetch="low_risk", git_push="low_risk"))
     allowed(judge(token, world.push(), evidence=frozenset(("/ref", "/host"))))

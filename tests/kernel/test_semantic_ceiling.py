@@ -121,7 +121,7 @@ def assert_not_vacuous(tally: Tally) -> None:
         for word in ORDER:
             assert counts[word] >= total // 20, (kind, counts)
         if kind not in ("link", "delegate"):
-            assert tally.turned[kind] >= total // 60, (kind, tally.turned[kind], total)
+            assert tally.turned[kind] >= total // 100, (kind, tally.turned[kind], total)
     # A link says nothing. A delegate turns a verdict only by making an approver a holder.
     assert tally.turned["link"] == 0
     assert tally.turned["delegate"] > 0

@@ -189,9 +189,9 @@ def _values(r: Random, kind: str) -> tuple[Any, ...] | None:
         return None
     if chance < 0.16:
         return ()
-    if chance < 0.3 and kind == "path":
+    if chance < 0.35 and kind == "path":
         return (r.choice(UNRESOLVED),)
-    if chance < 0.3 and kind == "host":
+    if chance < 0.35 and kind == "host":
         return (r.choice(BAD_HOSTS),)
     if chance < 0.5:
         return (r.choice(VALUES[kind]), r.choice(VALUES[kind]))
@@ -245,7 +245,7 @@ def random_caveat(r: Random, kind: str, home: Call) -> list[Any]:
         return ["exposure", sorted({leg for leg in names.EXPOSURES if r.random() < 0.9})]
     if kind == "approve":
         chosen = {op for op in names.OPERATIONS if r.random() < 0.15}
-        return ["approve", sorted(chosen | ({operation} if r.random() < 0.3 else set()))]
+        return ["approve", sorted(chosen | ({operation} if r.random() < 0.4 else set()))]
     if kind == "link":
         return ["link", r.randbytes(16).hex()]
     return _scope(r, kind, home)

@@ -88,8 +88,10 @@ def random_ladder(r: Random, steps: int | None = None) -> Ladder:
             header["ancestors"] = [rung.said.rids[0] for rung in rungs]
             rungs.append(_mint(header, added))
     depth = 4
+    # Few kinds per ladder, so that caveats of one kind meet each other.
+    kinds = r.sample(KINDS, r.randint(1, 5))
     for _ in range(r.choice((1, 2, 3, 4, 6, 9)) if steps is None else steps):
-        kind = r.choice(KINDS)
+        kind = r.choice(kinds)
         last = rungs[-1]
         holder = last.holder
         if kind == "delegate":
