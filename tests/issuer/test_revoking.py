@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,14 +143,23 @@ def test_a_prefix_that_the_seal_does_not_prove_is_refused(
         % (world.public("me").hex().encode(), b"00" * 64),
     )
     assert code_of(lambda: host.revoker.revoke(world.text(bad_hop), by="x")) == "delegate.signature"
-    elsewhere = world.mint(
-        signer=world.SIGNER.__class__("other", "k1", world.secret("o"), b"9" * 32)
-    )
+    elsewhere = world.mint(signer=replace(world.SIGNER, iss="other"))
     assert (
         code_of(lambda: host.revoker.revoke(world.text(elsewhere), by="x")) == "token.other_issuer"
     )
     assert host.store.revocations() == []
     assert host.store.links("ef" * 16) == []
+
+
+def test_a_header_of_ones_own_is_refused_though_its_seal_opens(
+    host: Host, family: dict[str, UnverifiedToken]
+) -> None:
+    """Else anybody seals a key of his own to the issuer, and fills the list of another's token."""
+    tid = host.store.inventory()[0].tid
+    attacker = replace(world.SIGNER, private=world.secret("attacker"))
+    own = world.mint(tid=tid, signer=attacker)
+    assert code_of(lambda: host.revoker.revoke(world.text(own), by="x")) == "header.signature"
+    assert host.store.link(chain.rid(own.tag)) is None
 
 
 @pytest.mark.parametrize(
