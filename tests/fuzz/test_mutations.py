@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,9 +14,19 @@ from tests.fuzz.targets import TARGETS, caveat, credential, seeds
 SCALE = int(os.environ.get("NUCLEUS_SCALE", "1"))
 BITS = [
     b"", b"\0", b"\xff", b"[", b"]", b"{", b"}", b'"', b",", b":", b"1", b"-", b"9" * 20, b"1e9",
-    b"0.5", b"null", b"true", b"\\u0061", b"\\ud800", b"\xc3\xa9", b"e\xcc\x81", b"[" * 300, b" ",
+    b"0.5", b"null", b"true", b"\\u0061", b"\\ud800", b"\xc3\xa9", b"e\xcc\x81", b"[" * 300,
+    b"[" * 2000, b" ",
     b"..", b"/", b"*", b"**", b"=", b".", b"\n", b'["req",', b"\x02", b"\x06\x20", b"\x80\x00",
 ]  # fmt: skip
+
+# Another type in the place of a value, or another value.
+VALUES = [
+    b"null", b"true", b"0", b"-1", b"9007199254740992", b"0.5", b'""', b'"x"', b"[]", b"{}",
+    b"[[]]", b'{"":0}', b'["only",{}]', b'"\xed\xa0\x80"', b'"e\xcc\x81"',
+]  # fmt: skip
+VALUE = re.compile(
+    rb'"(?:[^"\\]|\\.)*"|-?\d+|null|true|false|\[\]|\{\}|\[[^\[\]{}]*\]|\{[^\[\]{}]*\}'
+)
 
 
 @st.composite
@@ -24,16 +35,19 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
     data = bytearray(draw(st.sampled_from(seeds(name))))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
-        kind = draw(st.sampled_from(["flip", "cut", "copy", "insert", "end"]))
+        kind = draw(st.sampled_from(["flip", "cut", "copy", "insert", "value", "value", "end"]))
         if kind == "flip" and at < len(data):
             data[at] ^= 1 << draw(st.integers(0, 7))
+        elif kind == "value" and (spans := [m.span() for m in VALUE.finditer(data)]):
+            start, end = draw(st.sampled_from(spans))
+            data[start:end] = draw(st.sampled_from(VALUES))
         elif kind == "cut":
             del data[at : at + draw(st.integers(1, 8))]
         elif kind == "copy":
             data[at:at] = data[at : at + draw(st.integers(1, 64))]
         elif kind == "insert":
             data[at:at] = draw(st.sampled_from(BITS) | st.binary(max_size=4))
-        else:
+        elif kind == "end":
             del data[at:]
     return bytes(data)
 
