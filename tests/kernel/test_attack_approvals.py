@@ -9,6 +9,7 @@ import pytest
 
 from nucleus_tokens import canonical
 from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.limits import APPROVALS_PER_CALL
 from nucleus_verifier.facts import Approver, Cell, Policy
 from tests.support import world
 from tests.support.judging import allowed, asked, denied, judge
@@ -232,10 +233,11 @@ def _all_uses(data: bytes) -> dict[str, int]:
 
 
 def test_a_flood_of_approvals_is_not_searched_without_end() -> None:
-    """Sixteen are looked at. That many worthless ones can cost a yes, and never give one."""
-    junk = tuple(world.approve(TOKEN, WRITE, OWED, name=str(i), rid="00" * 16) for i in range(16))
+    """So many are looked at. That many worthless ones can cost a yes, and never give one."""
+    most = APPROVALS_PER_CALL
+    junk = tuple(world.approve(TOKEN, WRITE, OWED, name=str(i), rid="00" * 16) for i in range(most))
     good = world.approve(TOKEN, WRITE, OWED)
-    allowed(judge(TOKEN, WRITE, approvals=(*junk[:15], good)))
+    allowed(judge(TOKEN, WRITE, approvals=(*junk[:-1], good)))
     asked(judge(TOKEN, WRITE, approvals=(*junk, good)))
 
 

@@ -34,7 +34,7 @@ PATTERN_FLOATING: Final = 32
 # and so many `*` in one segment.
 PATTERN_STARS: Final = 4
 # A command of more words than this is judged by nobody.
-ARGV_WORDS: Final = 1024
+ARGV_WORDS: Final = 512
 # Resolved paths longer than this are refused by the scope check, not matched (Linux PATH_MAX).
 PATH_CHARS: Final = 4096
 PATH_SEGMENTS: Final = 64
@@ -55,7 +55,7 @@ TOKEN_LIFETIME: Final = 366 * 24 * 3600
 
 # Approvals ----------------------------------------------------------------------------------
 APPROVAL_BYTES: Final = 4096
-APPROVALS_PER_CALL: Final = 16
+APPROVALS_PER_CALL: Final = 8
 APPROVAL_USES: Final = 1000
 
 # State --------------------------------------------------------------------------------------
