@@ -136,7 +136,7 @@ def test_a_missing_server_is_one_sentence_with_the_line_that_installs_it(
         needs.check()
     assert str(caught.value) == (
         "The demo needs the MCP client and mcp-server-git; "
-        'install with: pip install "nucleus-runtime[demo]"'
+        'install with: pip install "mcp>=2.3,<3" mcp-server-git'
     )
 
 

@@ -155,7 +155,7 @@ async def exposed(stage: Stage) -> str:
         await connected(writer)
     tell.say(
         "The writer never saw those words. It comes back over a new connection, through a second "
-        "proxy whose own session has seen nothing, and commits again:"
+        "proxy of this host, whose own session has seen nothing, and commits again:"
     )
     waiting, request = await _asks(stage, writer, "git_commit", repo_path=repo, message="Tuesday")
     expect_in("what is asked for", part="gate:exposure", whole=" ".join(_owed(request)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 from nucleus.demo.clients import Answer, connected
 from nucleus.demo.differs import Differs, expect, expect_in
@@ -32,7 +33,8 @@ async def mismatched(stage: Stage) -> str:
     told = sorted(answer.refusal)
     expect("what a stranger is told", seen=told, wanted=["code", "hint", "sentence"])
     await _recorded(stage, "proof.signature")
-    tell.holds("The same answer for every stranger; the operator's trace says proof.signature.")
+    stage.strangers_answer = answer.text
+    tell.holds("It learns nothing more. The operator's trace says proof.signature.")
     return "a stolen token with another key: refused"
 
 
@@ -56,9 +58,12 @@ async def replayed(stage: Stage) -> str:
     tell.call("thief", "git_status", "refused")
     tell.because(answer.code, answer.sentence, answer.hint)
     await _recorded(stage, "request.replayed")
-    tell.holds("The operator's trace says request.replayed.")
-    expect("the answer to the altered line", seen=other.text, wanted=answer.text)
-    tell.holds("The same line with another tool in it: refused as well.")
+    tell.holds("Nothing ran. The operator's trace says request.replayed.")
+    for each in (answer, other):
+        expect("what every stranger is told", seen=each.text, wanted=stage.strangers_answer)
+    tell.holds(
+        "The same line with another tool in it is refused too: one answer for all strangers."
+    )
     return "a captured request sent again: refused"
 
 
@@ -102,6 +107,7 @@ async def verified(stage: Stage) -> str:
         found = await stage.world.must("trace", "verify")
     tell.typed("nucleus trace verify")
     decisions = int(found["decisions"])
+    expect("decisions computed again", seen=int(found["recomputed"]), wanted=decisions)
     expect("the trace holds this demo's decisions", seen=decisions >= 25, wanted=True)
     tell.holds(
         f"{found['records']} records, unbroken; {decisions} decisions computed again, the same."
@@ -139,6 +145,10 @@ def _alter(data: bytes) -> tuple[int, bytes]:
 
 
 async def _recorded(stage: Stage, code: str) -> None:
-    """The trace's latest refusal says this."""
-    found = await stage.world.must("trace", "show")
-    expect_in("the trace", part=code, whole=json.dumps(found))
+    """The trace says that a call was refused for this reason, and that nothing ran since."""
+    found: list[dict[str, Any]] = await stage.world.must("trace", "show")
+    said = [json.dumps(each["record"]) for each in found]
+    places = [place for place, text in enumerate(said) if f'"{code}"' in text]
+    expect(f"the trace says {code}", seen=bool(places), wanted=True)
+    ran = [each["seq"] for each in found[places[0] :] if each["record"]["type"] == "outcome"]
+    expect("what ran since", seen=ran, wanted=[])

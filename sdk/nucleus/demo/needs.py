@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from nucleus.demo.differs import Missing
 
-INSTALL = 'pip install "nucleus-runtime[demo]"'
+INSTALL = 'pip install "mcp>=2.3,<3" mcp-server-git'
 
 
 def check() -> None:

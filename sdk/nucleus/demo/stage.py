@@ -34,6 +34,7 @@ class Stage:
     world: World
     tell: Teller
     edit: Callable[[str], str] = str
+    strangers_answer: str = ""
     connections: list[Connection] = field(default_factory=list[Connection])
     _begun: dict[str, asyncio.Task[Any]] = field(default_factory=dict[str, "asyncio.Task[Any]"])
 
