@@ -24,7 +24,11 @@ from tests.house.source import PACKAGES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM: Final = [sys.executable, "-c", "import sys; from nucleus.cli import main; sys.exit(main())"]
+PROGRAM: Final = [
+    sys.executable,
+    "-c",
+    "import sys; from nucleus.cli import main; sys.exit(main())",
+]
 ROOMS: Final = os.pathsep.join(str(path.parent) for path in PACKAGES.values())
 PASSPHRASE: Final = b"correct horse battery staple"
 

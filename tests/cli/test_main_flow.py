@@ -130,7 +130,9 @@ def test_a_secret_is_in_no_argument_and_in_no_environment(desk: Desk) -> None:
 
 def test_a_token_goes_from_one_command_to_the_next_by_a_pipe(desk: Desk) -> None:
     text = (desk.root / "agent.token").read_bytes()
-    narrowed = desk.process("token", "attenuate", "-", "--calls", "3", "--out", "-", stdin=text).ok()
+    narrowed = desk.process(
+        "token", "attenuate", "-", "--calls", "3", "--out", "-", stdin=text
+    ).ok()
     assert narrowed.out.startswith("nuc1_")
     assert "at most 3 calls" in narrowed.err
     desk.process("token", "verify", "-", stdin=narrowed.out.encode()).ok()

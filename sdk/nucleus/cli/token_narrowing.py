@@ -19,8 +19,8 @@ ATTENUATE = examples(
     'nucleus token attenuate agent.token --caveat \'["tool","in",["git_log"]]\' -o log.token',
 )
 DELEGATE = examples(
-    "nucleus token delegate lead.token --holder-key lead.key --to reviewer --key-pub 9f12… "
-    '--purpose "read the diff" --cap git_commit=never -o reviewer.token',
+    "nucleus token delegate my.token --holder-key my.key --to ci --key-file ci.key -o ci.token",
+    "nucleus token delegate - --holder-key my.key --to ci --key-pub 9f12… --calls 5 -o ci.token",
 )
 SERVES: Final = (
     "An approval serves exactly the token it was given for: what was approved before for the "
