@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,10 @@ def nucleus(*words: str, folder: Path, **more: str) -> subprocess.CompletedProce
 
 
 @pytest.fixture
-def folder() -> Path:
+def folder() -> Iterator[Path]:
     """An empty place for temporary files whose name is short enough for sockets below it."""
-    return Path(tempfile.mkdtemp(prefix="demo-", dir="/tmp"))
+    with tempfile.TemporaryDirectory(prefix="demo-", dir="/tmp") as made:
+        yield Path(made)
 
 
 def started_in(folder: Path) -> list[str]:
