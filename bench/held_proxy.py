@@ -18,7 +18,7 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 from nucleus_issuer.store import Store, wall_clock
 from nucleus_proxy import policy
 from nucleus_proxy.held import run_held
-from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.mediator import Mediator, inline
 from nucleus_proxy.streams import stdio
 from nucleus_proxy.tracefile import RevealFile
 from nucleus_tokens import crypto
@@ -54,6 +54,7 @@ async def serve(directory: Path) -> None:
             clock=wall_clock,
             draw=os.urandom,
             reveals=reveals,
+            offload=inline,
         )
         await run_held(
             (directory / "token").read_text(encoding="ascii"),

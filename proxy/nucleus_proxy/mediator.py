@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 from nucleus_proxy import listing, waiting
 from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Withdrawn
@@ -36,6 +37,25 @@ ROUNDS: Final = 8  # times a call may be asked about anew while it waits
 RESULT_DOMAIN: Final = b"nucleus/result/v1\0"
 # The first step that judges more than who came and when: below it a list is refused.
 _AUTHORITY_STEP: Final = 8
+
+
+T = TypeVar("T")
+
+
+class Offload(Protocol):
+    """How work that blocks, on the ledger's disk above all, is run from the event loop."""
+
+    async def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """In a thread: other clients of the same proxy are served meanwhile."""
+    return await asyncio.to_thread(work)
+
+
+async def inline(work: Callable[[], T]) -> T:
+    """Here and now: for a proxy with one client, who waits for the answer anyway."""
+    return work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +83,12 @@ class Mediator:
         reveals: Reveals,
         ask_seconds: int = waiting.ASK_SECONDS,
         poll_seconds: float = waiting.POLL_SECONDS,
+        offload: Offload = in_thread,
     ) -> None:
         """`instance` is this verifier's name for itself, `run` the name of what a person started;
         without a wall the run has the cell. `draw(n)` gives n random bytes. `ledger` and `desk`
-        are called from several threads. `reveals` keeps what the trace only digests.
+        are called from several threads. `reveals` keeps what the trace only digests. `offload`
+        keeps blocking work off the event loop; where one client is served, `inline` is faster.
         """
         self._verifier = verifier
         self._ledger = ledger
@@ -81,6 +103,7 @@ class Mediator:
         self._reveals = reveals
         self._ask_seconds = ask_seconds
         self._poll_seconds = poll_seconds
+        self._offload = offload
         self._raised_for: set[str] = set()
         self._nonces: dict[tuple[str, str], int] = {}
 
@@ -102,7 +125,7 @@ class Mediator:
             self._ledger.open_cell(self.wall, exposure.PRIVATE_DATA | exposure.UNTRUSTED_CONTENT)
             self._ledger.append({"cell": self.wall, "method": method, "type": "opened"})
 
-        await asyncio.to_thread(work)
+        await self._offload(work)
         self._raised_for.add(method)  # a cell never falls
 
     # One call ---------------------------------------------------------------------------------
@@ -130,7 +153,7 @@ class Mediator:
         credential = self._verifier.authenticate(presented.text)
         if isinstance(credential, Deny):
             record = refusal_record(credential, at=at, channel=presented.channel)
-            await asyncio.to_thread(self._ledger.append, record)
+            await self._offload(partial(self._ledger.append, record))
             return Refusal.denied(credential)
         return _Arrival(credential, presented, at, self._seen(credential, at))
 
@@ -156,7 +179,7 @@ class Mediator:
     ) -> Granted | Refusal | Withdrawn:
         waited = False
         for _ in range(ROUNDS):
-            done = await asyncio.to_thread(self._attempt, arrival, build, waited)
+            done = await self._offload(partial(self._attempt, arrival, build, waited))
             if caller.cancelled.is_set():
                 # A permit that came too late is never used; its decision counts as having run.
                 return Withdrawn()
@@ -256,7 +279,7 @@ class Mediator:
             arrival = await self._arrive(presented)
             if isinstance(arrival, Refusal):
                 return arrival
-            return await asyncio.to_thread(self._list, arrival, params)
+            return await self._offload(partial(self._list, arrival, params))
         except NucleusError as error:
             return Refusal.failed(error)
 
@@ -283,4 +306,4 @@ class Mediator:
             )
             self._reveals({"decision": permit.seq, "result": digest, "salt": salt.hex()})
 
-        await asyncio.to_thread(work)
+        await self._offload(work)

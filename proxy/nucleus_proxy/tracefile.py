@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
-from nucleus_tokens import canonical
+from nucleus_tokens import arguments
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
 from nucleus_verifier import trace
 
@@ -76,7 +76,7 @@ def _append(source: TraceSource, file: IO[bytes], last: bytes) -> int:
     seq, digest = 0, trace.GENESIS
     if last:
         try:
-            value = canonical.decode(last)
+            value = arguments.parse(last)
             seq, digest = value["seq"], value["hash"]
             known = source.trace_lines(seq - 1, 1)
         except (CredentialError, KeyError, TypeError) as error:
@@ -89,9 +89,9 @@ def _append(source: TraceSource, file: IO[bytes], last: bytes) -> int:
             )
     while lines := source.trace_lines(seq, _BATCH):
         for number, line in lines:
-            if number != seq + 1 or canonical.decode(line)["prev"] != digest:
+            if number != seq + 1 or arguments.parse(line)["prev"] != digest:
                 raise CallerError("trace.other_history", f"Record {seq + 1} is missing.")
-            seq, digest = number, canonical.decode(line)["hash"]
+            seq, digest = number, arguments.parse(line)["hash"]
         file.write(b"".join(line + b"\n" for _, line in lines))
         file.flush()
         os.fsync(file.fileno())

@@ -105,6 +105,9 @@ class Home:
                 f"There is a home at {self.data} already.",
                 hint="Use it, or choose another one with --home.",
             )
+        # Asked for first: a mistyped passphrase must not leave half a home behind.
+        issuers = _asked(issuer_passphrase, "issuer's keys")
+        approvers = _asked(approver_passphrase, f"approver {approver}")
         for place in (self.config, self.data, self.state):
             files.private_directory(place)
         Store.open(self.store_path, create=True, clock=self.clock).close()
@@ -119,8 +122,8 @@ class Home:
             akid=key_id,
             approver=approver,
             random=self.random,
-            issuer_passphrase=issuer_passphrase,
-            approver_passphrase=approver_passphrase,
+            issuer_passphrase=lambda _: issuers,
+            approver_passphrase=lambda _: approvers,
             strength=strength,
         )
 
@@ -204,10 +207,13 @@ class Home:
         *,
         run: str | None = None,
         ask_seconds: int | None = None,
+        one_client: bool = False,
     ) -> Mediator:
         """The decisions of one verifier instance. `run` names what a person started, and with it
-        the session's exposure where no wall stands; without it the run is a new one."""
-        from nucleus_proxy.mediator import Mediator
+        the session's exposure where no wall stands; without it the run is a new one.
+        `one_client` says that nobody else waits for this process: it then works without threads.
+        """
+        from nucleus_proxy.mediator import Mediator, in_thread, inline
         from nucleus_proxy.waiting import ASK_SECONDS
         from nucleus_verifier.caching import CachingVerifier
 
@@ -223,6 +229,7 @@ class Home:
             draw=self.random,
             reveals=reveals,
             ask_seconds=ASK_SECONDS if ask_seconds is None else ask_seconds,
+            offload=inline if one_client else in_thread,
         )
 
     def checkpoint(self, store: Store) -> dict[str, object] | None:
@@ -233,6 +240,13 @@ class Home:
         made = trace.checkpoint(seq, digest, self.keyring().trace().private)
         store.append(made)
         return made
+
+
+def _asked(passphrase: Passphrase, what: str) -> bytes:
+    given = passphrase(what)
+    if not given:
+        raise CallerError("keys.passphrase_empty", "An empty passphrase protects nothing.")
+    return given
 
 
 def _xdg(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:

@@ -91,7 +91,9 @@ def run(
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     with place.store() as store, place.reveals() as reveals:
-        mediator = place.mediator(store, rules, reveals, run=run_name, ask_seconds=seconds)
+        mediator = place.mediator(
+            store, rules, reveals, run=run_name, ask_seconds=seconds, one_client=True
+        )
 
         async def work() -> None:
             reader, writer = await stdio()
@@ -102,7 +104,7 @@ def run(
                 mediator=mediator,
                 draw=place.random,
                 log=_log,
-                command=server or (),
+                command=_command(server),
                 stderr=_server_says,
             )
 
@@ -139,7 +141,7 @@ def serve(
             mediator,
             draw=place.random,
             log=_log,
-            command=server or (),
+            command=_command(server),
             stderr=_server_says,
             ready=lambda: note(f"nucleus: listening at {socket}"),
         )
@@ -202,6 +204,21 @@ def _policy(path: Path) -> PolicyFile:
     if rules.wall is None:
         note(NO_WALL)
     return rules
+
+
+def _command(server: list[str] | None) -> list[str]:
+    """The server's command, found where the person who typed it would find it: the server itself
+    gets the environment of the policy file, and nothing of ours."""
+    from shutil import which
+
+    from nucleus_tokens.errors import CallerError
+
+    if not server:
+        return []
+    found = which(server[0])
+    if found is None:
+        raise CallerError("server.not_found", f"There is no command {server[0]!r}.")
+    return [os.path.abspath(found), *server[1:]]
 
 
 def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
