@@ -225,19 +225,24 @@ def _hops() -> Iterator[Shape]:
 
 
 def asked() -> Iterator[Shape]:
-    """Sixteen approvals of 4,096 bytes, which nobody signed, and which the approver signed."""
+    """As many long approvals as are looked at, signed by an approver and by nobody."""
     token = world.narrow(world.mint(), ["approve", ["read_files"]])
     text = world.text(token)
     call = world.read("/" + "/".join([*["a"] * (limits.PATH_SEGMENTS - 1), "z"]))
     # Each matches, at the last place where it is tried: a conjunction stops at what does not.
     pattern = [["path", "in", ["**/*a*/*a*/*a*/*z*/**"]] for i in range(48)]
     data = world.approve(text, pattern, ["op:read_files"])
-    facts = world.facts(text, approvals=(data,) * 16)
-    yield Shape("16 approvals, signed, heavy patterns", text, call, facts)
-    unsigned = dataclasses.replace(facts, approvals=(bytes(64) + data[64:],) * 16)
-    yield Shape("16 approvals, unsigned", text, call, unsigned)
-    nested = dataclasses.replace(facts, approvals=(bytes(64) + b"[" * 4000,) * 16)
-    yield Shape("16 approvals, brackets", text, call, nested)
+    most = limits.APPROVALS_PER_CALL
+    facts = world.facts(text, approvals=(data,) * most)
+    yield Shape("approvals, signed, heavy patterns", text, call, facts)
+    unsigned = dataclasses.replace(
+        facts, approvals=(bytes(64) + data[64:],) * limits.APPROVALS_PER_CALL
+    )
+    yield Shape("approvals, unsigned", text, call, unsigned)
+    nested = dataclasses.replace(
+        facts, approvals=(bytes(64) + b"[" * 4000,) * limits.APPROVALS_PER_CALL
+    )
+    yield Shape("approvals, brackets", text, call, nested)
 
 
 # The clock --------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ BITS = [
     b"..", b"/", b"*", b"**", b"=", b".", b"\n", b'["req",', b"\x02", b"\x06\x20", b"\x80\x00",
 ]  # fmt: skip
 
+EDITS = ["flip", "cut", "copy", "insert", "value", "value", "append", "end"]
 # Another type in the place of a value, or another value.
 VALUES = [
     b"null", b"true", b"0", b"-1", b"9007199254740992", b"0.5", b'""', b'"x"', b"[]", b"{}",
@@ -35,7 +36,9 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
     data = bytearray(draw(st.sampled_from(seeds(name))))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
-        kind = draw(st.sampled_from(["flip", "cut", "copy", "insert", "value", "value", "end"]))
+        kind = draw(
+            st.sampled_from(["flip", "cut", "copy", "insert", "value", "value", "append", "end"])
+        )
         if kind == "flip" and at < len(data):
             data[at] ^= 1 << draw(st.integers(0, 7))
         elif kind == "value" and (spans := [m.span() for m in VALUE.finditer(data)]):
@@ -47,6 +50,8 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
             data[at:at] = data[at : at + draw(st.integers(1, 64))]
         elif kind == "insert":
             data[at:at] = draw(st.sampled_from(BITS) | st.binary(max_size=4))
+        elif kind == "append":
+            data += draw(st.sampled_from(BITS[1:]))
         elif kind == "end":
             del data[at:]
     return bytes(data)

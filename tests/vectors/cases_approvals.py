@@ -80,6 +80,10 @@ def _good() -> list[dict[str, Any]]:
             facts=_facts(signed(part), signed(rest)),
         ),
         case(
+            "eighth", chain, allow(OWED), "The last of eight.",
+            facts=_facts(*[b"x" * 65] * 7, one),
+        ),
+        case(
             "beside-rubbish", chain, allow(OWED),
             "A malformed approval beside it disturbs nothing.", facts=_facts(b"x" * 100, one),
         ),
@@ -134,8 +138,8 @@ def _bad() -> list[dict[str, Any]]:
              facts=_facts(signed(statement(denied)))),
         case("scope", token(["approve", ["read_files"]], ["path", "in", []]),
              deny(10, "scope.outside", ("caveat", 2)), "Nor is a scope.", facts=_facts(good)),
-        case("seventeenth", chain, ASKED, "Sixteen approvals are looked at, no more.",
-             facts=_facts(*[b"x" * 65] * 16, good)),
+        case("ninth", chain, ASKED, "Eight approvals are looked at, no more.",
+             facts=_facts(*[b"x" * 65] * 8, good)),
         case(
             "reader-only", _writes(), ask("op:write_files"), "An approver for reading only.",
             call=_WRITE, facts=_facts(signed(_write_statement(approver="reader"), "reader")),

@@ -5,6 +5,8 @@ the clock. The dear operations are signatures, seals and MACs.
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -54,6 +56,70 @@ def test_every_reader_refuses_by_name(read: Any, data: bytes) -> None:
     assert refused.value.message
 
 
+OTHER: list[Any] = [None, True, 0, -1, 2**53, 0.5, "", "x", "A" * 64, [], {}, [[]], [None],
+                    {"": 0}, [["only", {}]], [[[], 1]], [{}, "x"]]  # fmt: skip
+
+
+def _replaced(value: Any) -> Iterator[Any]:
+    """The value with each part of it, in turn, left out, doubled or of another kind."""
+    yield from OTHER
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield {k: v for k, v in value.items() if k != key}
+            yield {**value, key + "x": part}
+            yield from ({**value, key: other} for other in _replaced(part))
+    elif isinstance(value, list):
+        for i, part in enumerate(value):
+            yield [*value[:i], *value[i + 1 :]]
+            yield from ([*value[:i], other, *value[i + 1 :]] for other in _replaced(part))
+
+
+def _codes(read: Any, values: Iterator[Any], before: bytes = b"", after: bytes = b"") -> set[str]:
+    """What reading each gives: a code, or nothing. Anything but a refusal by name goes through."""
+    seen = set()
+    for value in values:
+        spelled = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        try:
+            read(before + spelled.encode() + after)
+            seen.add("")
+        except CredentialError as refused:
+            seen.add(refused.code)
+    return seen
+
+
+def test_every_part_of_a_header_may_be_of_any_kind() -> None:
+    """A reader that trusts one field's type raises something nobody catches."""
+    rid = world.hex16("rid")
+    token = world.mint(
+        world.levels(read_files="always"), ["path", "in", ["/a"]],
+        narrowed=[(rid, ["budget", "calls", 1])], account=("team", {"calls": 1}), ancestors=[rid],
+        obligations=["git_push"],
+    )  # fmt: skip
+    body = canonical.decode(token.identifier[64:-161])
+    found = _codes(header.parse, _replaced(body), bytes(64), bytes(161))
+    assert found == {"", "header.malformed"}
+
+
+def test_every_part_of_an_approval_may_be_of_any_kind() -> None:
+    token = world.narrow(world.mint(), ["approve", ["read_files"]])
+    pattern: list[list[Any]] = [["path", "in", ["/a"]], ["arg", "t", {"/p": ["range", 0, None]}]]
+    for what in (world.read(), pattern):
+        body = canonical.decode(world.approve(world.text(token), what, ["op:read_files"])[64:])
+        assert _codes(approvals.parse, _replaced(body), bytes(64)) == {"", "approval.malformed"}
+
+
+def test_every_part_of_a_caveat_may_be_of_any_kind() -> None:
+    handed = world.hand(world.mint()).caveats[-1]
+    bound = chain.read_credential(world.request(world.mint(), world.read())).token.caveats[-1]
+    arg = b'["arg","*",{"/a":["one-of",[1,"x"]],"/b":["length",0,null],"/c":["subpath","/x"]}]'
+    for raw in (handed, bound, arg, b'["cap",{"read_files":"never"}]', b'["cmd","not",[["a"]]]',
+                b'["budget","calls",1]', b'["exposure",["private_data"]]',
+                b'["approve",["git_push"]]', b'["link","' + b"00" * 16 + b'"]'):  # fmt: skip
+        found = _codes(caveats.parse, _replaced(canonical.decode(raw)))
+        assert found <= {"", "caveat.malformed", "caveat.unknown", "json.canonical"}
+        assert "caveat.malformed" in found
+
+
 def test_a_refusal_before_step_six_tells_a_stranger_nothing() -> None:
     """One answer for all of them: whoever probes learns no more than that it was refused."""
     told = set()
@@ -99,7 +165,7 @@ def test_a_forged_chain_costs_its_macs_and_no_reading(monkeypatch: pytest.Monkey
 
 
 def test_the_most_signatures_a_credential_can_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header, eight hops, the proof, sixteen approvals; and no more, whatever is appended."""
+    """The header, eight hops, the proof, eight approvals; and no more, whatever is appended."""
     token = world.mint(depth=8)
     names = ["agent", *(f"hop {i}" for i in range(8))]
     for i in range(8):
