@@ -178,3 +178,9 @@ def test_interrupting_is_130(monkeypatch: pytest.MonkeyPatch, template: Desk) ->
 def test_bad_input_list_names_each_case_once() -> None:
     spelled = [json.dumps(words) for _, _, words in BAD]
     assert len(spelled) == len(set(spelled))
+
+
+def test_a_server_that_is_not_there_is_said_before_anything_starts(template: Desk) -> None:
+    words = ("mcp", "--token", "agent.token", "--", "no-such-server")
+    refused = template.run(*words).ok(2)
+    assert "[server.not_found]" in refused.err

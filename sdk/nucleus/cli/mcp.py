@@ -90,6 +90,7 @@ def run(
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
+    command = _command(server)
     with place.store() as store, place.reveals() as reveals:
         mediator = place.mediator(
             store, rules, reveals, run=run_name, ask_seconds=seconds, one_client=True
@@ -104,7 +105,7 @@ def run(
                 mediator=mediator,
                 draw=place.random,
                 log=_log,
-                command=_command(server),
+                command=command,
                 stderr=_server_says,
             )
 
@@ -134,6 +135,7 @@ def serve(
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
+    command = _command(server)
     with place.store() as store, place.reveals() as reveals:
         mediator = place.mediator(store, rules, reveals, run=run_name, ask_seconds=seconds)
         work = run_serve(
@@ -141,7 +143,7 @@ def serve(
             mediator,
             draw=place.random,
             log=_log,
-            command=_command(server),
+            command=command,
             stderr=_server_says,
             ready=lambda: note(f"nucleus: listening at {socket}"),
         )
