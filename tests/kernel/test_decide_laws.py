@@ -143,7 +143,9 @@ def test_what_is_no_text_is_refused(text: Any) -> None:
     denied(decide(text, world.read(), world.facts()), 1, "token.encoding")
 
 
-@pytest.mark.parametrize("args", [float("nan"), float("inf"), 2**60, "\ud800", {1, 2}, b"x"])
+@pytest.mark.parametrize(
+    "args", [float("nan"), float("inf"), 2**60, "\ud800", {1: 2}, {1, 2}, b"x"]
+)
 def test_a_call_outside_i_json_is_not_made(args: Any) -> None:
     """It is the proxy's own mistake, and shows where the call is made, not where it is judged."""
     with pytest.raises(CallerError, match=r"call.malformed"):

@@ -6,6 +6,8 @@ that can be said with packed integers. B4 to B6 and B10 are about signatures, an
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -192,6 +194,22 @@ def test_b10_no_two_records_share_their_hashed_bytes() -> None:
     assert first == trace.line(1, trace.GENESIS, {"a": 1})[0], (
         "the same in every process and language"
     )
+
+
+def test_b10_the_hash_can_be_computed_in_any_language() -> None:
+    """Spelled out here with nothing of ours: fixed lengths, or the length before it."""
+    record = b'{"n":7,"type":"outcome"}'
+    prev = "ab" * 32
+    hashed = b"nucleus/trace/v1\0" + struct.pack(">Q", 9) + bytes.fromhex(prev)
+    hashed += struct.pack(">I", len(record)) + record
+    digest = hashlib.sha256(hashed).hexdigest()
+    assert trace.link(9, prev, record) == digest
+    line, named = trace.line(9, prev, {"type": "outcome", "n": 7})
+    assert named == digest
+    assert line == (
+        b'{"hash":"' + digest.encode() + b'","prev":"' + prev.encode() + b'","record":' + record
+        + b',"seq":9}'
+    )  # fmt: skip
 
 
 def test_b10_a_call_is_digested_with_its_boundaries() -> None:
