@@ -90,6 +90,7 @@ def bad(template: Desk) -> Desk:
     template.file("bytes.token", b"nuc1_\xff\xfe")
     template.file("short.token", "nuc1_AgEA")
     template.file("open.token", "nuc1_AgEA").chmod(0o644)
+    template.file("arrow.toml", '"→" = 1\n')
     template.file("wrong", "another passphrase\n")
     template.file("empty", "")
     template.file("array.json", [])
@@ -165,6 +166,29 @@ def test_a_reader_that_goes_away_is_no_traceback(template: Desk) -> None:
     )  # fmt: skip
     os.close(write)
     assert done.stderr == b""
+
+
+def test_the_base_install_says_what_is_missing() -> None:
+    """An agent's install has no typer: the script is there all the same."""
+    import subprocess
+    import sys
+
+    script = "import sys; sys.modules['typer'] = None; from nucleus.cli import main; "
+    done = subprocess.run(
+        [sys.executable, "-c", script + "sys.exit(main())", "token", "list"], capture_output=True,
+        env=Desk(Path()).environ(), check=False, timeout=60, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "nucleus-runtime[cli]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_lacks_a_letter_gets_the_rest(bad: Desk) -> None:
+    done = bad.process(
+        "profiles", "show", "--file", "arrow.toml", env={"PYTHONIOENCODING": "ascii"}
+    )
+    assert done.code == 2
+    assert "\\u2192" in done.err
 
 
 def test_interrupting_is_130(monkeypatch: pytest.MonkeyPatch, template: Desk) -> None:

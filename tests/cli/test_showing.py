@@ -7,6 +7,8 @@ import pty
 import re
 import subprocess
 
+import pytest
+
 from nucleus_verifier.ports import PendingRequest
 from tests.cli.command import PROGRAM, Desk
 
@@ -180,3 +182,14 @@ def test_profiles_are_shown_as_tables_and_as_json(template: Desk) -> None:
     assert "a person is asked" in shown
     assert template.run("profiles", "show", "release", "--json").ok().json in listed
     assert "release" in template.run("profiles", "list").ok().out
+
+
+@pytest.mark.parametrize(
+    ("caveat", "code"),
+    [('["exp",1]', "token.expired"), ('["nbf",4000000000]', "token.not_yet_valid")],
+)
+def test_verify_says_what_time_does_to_a_token(template: Desk, caveat: str, code: str) -> None:
+    words = ("--caveat", caveat, "-o", "timed.token", "--force")
+    template.run("token", "attenuate", "agent.token", *words).ok()
+    value = template.run("token", "verify", "timed.token", "--json").ok(1).json
+    assert [problem["code"] for problem in value["problems"]] == [code]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
 DENIED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+_NOT_INSTALLED: Final = (
+    "nucleus: The command line is not installed. [cli.not_installed] "
+    "Install nucleus-runtime[cli].\n"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter still gets the rest
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(words, as_json)
         if not sys.stdout.closed:  # the proxy closes it when its client is gone
@@ -30,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ModuleNotFoundError as error:
+        # The base install is for agents that only narrow tokens: it has no command line.
+        if error.name not in ("typer", "rich"):
+            raise
+        sys.stderr.write(_NOT_INSTALLED)
+        return USAGE
     except BrokenPipeError:
         # Whoever read our answer has gone. The interpreter must not try to flush once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
