@@ -189,6 +189,23 @@ def test_every_changed_byte_of_a_record_is_noticed() -> None:
         assert entries == []
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"1.0",
+        b"1e0",
+        b"01",
+        b'"1"',
+        b" 1",
+        pytest.param(b"true", marks=pytest.mark.xfail(reason="True equals 1", strict=False)),
+    ],
+)
+def test_a_line_has_one_spelling(number: bytes) -> None:
+    line, _ = trace.line(1, trace.GENESIS, {"type": "outcome"})
+    assert trace.read([line])[1] is None
+    assert trace.read([line.replace(b'"seq":1}', b'"seq":' + number + b"}")])[1] is not None
+
+
 def test_a_record_out_of_its_place_is_noticed() -> None:
     lines, prev = [], trace.GENESIS
     for seq in range(1, 6):

@@ -138,7 +138,7 @@ def random_call(r: Random) -> Call:
         value = r.choice(VALUES[kind])
         resources[kind] = (value,)
         args[kind] = list(value) if isinstance(value, tuple) else value
-        if kind == "path" and r.random() < 0.15:
+        if kind == "path" and r.random() < 0.25:
             args[kind] = "/srv/link"  # a symlink: the proxy resolved it
         selectors.append(Selector(f"/{kind}", kind, value))
     if r.random() < 0.5:
@@ -209,6 +209,8 @@ def _changed_args(r: Random, args: dict[str, Any]) -> Any:
         changed[r.choice(("extra", "force", "N", "a/b", "~x"))] = r.choice(SCALARS)
     elif chance < 0.7 and "opts" in changed:
         changed["opts"] = {**changed["opts"], r.choice(("dest", "sub")): r.choice(({}, [], "x"))}
+    elif changed and "n" in changed and r.random() < 0.5:
+        changed["n"] = {0: False, 1: True}.get(changed["n"], float(changed["n"]))
     elif changed:
         changed[r.choice(sorted(changed))] = r.choice(SCALARS)
     return changed
