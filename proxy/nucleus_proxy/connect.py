@@ -158,14 +158,3 @@ async def _pass_back(reader: Reader, near: Line) -> None:
             await near.send(line.removesuffix(b"\n"))
     except BadFrame:
         return
-
-
-def load_key(data: bytes) -> bytes:
-    """A holder's key as it stands in a file: 64 hex digits. Raises CallerError `connect.key`."""
-    try:
-        key = bytes.fromhex(data.decode("ascii").strip())
-    except (ValueError, UnicodeDecodeError) as error:
-        raise CallerError("connect.key", "A holder's key is 64 hex digits.") from error
-    if len(key) != 32:
-        raise CallerError("connect.key", "A holder's key is 64 hex digits.")
-    return key

@@ -166,14 +166,6 @@ async def test_a_token_for_another_audience_is_said_clearly(tmp_path: Path) -> N
     assert caught.value.code == "connect.audience"
 
 
-def test_a_key_is_64_hex_digits() -> None:
-    assert connect.load_key(b"ab" * 32 + b"\n") == b"\xab" * 32
-    for bad in (b"", b"ab", b"xy" * 32, b"\xff" * 64, b"ab" * 33):
-        with pytest.raises(CallerError) as caught:
-            connect.load_key(bad)
-        assert caught.value.code == "connect.key"
-
-
 async def test_a_server_that_cannot_start_is_said_clearly(tmp_path: Path) -> None:
     for command, code in (((), "server.command"), (("/no/such/server",), "server.start")):
         with pytest.raises(NucleusError) as caught:

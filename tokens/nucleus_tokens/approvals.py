@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from nucleus_tokens import canonical, caveats, crypto
-from nucleus_tokens.caveats import Caveat
+from nucleus_tokens.caveats import Caveat, Scope
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.fields import hexed, integer, members, name_set, need, text
 from nucleus_tokens.limits import APPROVAL_BYTES, APPROVAL_USES, LIST_ITEMS
+from nucleus_tokens.patterns import affordable
 
 DOMAIN: Final = b"nucleus/approval/v1\0"
 _FIELDS: Final = [
@@ -57,6 +58,9 @@ def parse(data: bytes) -> UnverifiedApproval:
         else:
             need(type(pattern) is list and 0 < len(pattern) <= LIST_ITEMS)
             need(all(type(c) is list and c and c[0] in caveats.IN_APPROVAL for c in pattern))
+            pattern = tuple(map(caveats.from_value, pattern))
+            scopes = [c for c in pattern if type(c) is Scope]
+            need(affordable([p for scope in scopes for p in scope.patterns]))
         obligations = name_set(value["obligations"])
         need(bool(obligations))
         return UnverifiedApproval(
@@ -67,7 +71,7 @@ def parse(data: bytes) -> UnverifiedApproval:
             cell=text(value["cell"]),
             obligations=tuple(obligations),
             digest=digest,
-            pattern=None if pattern is None else tuple(map(caveats.from_value, pattern)),
+            pattern=pattern,
             count=integer(value["count"], 1, 1 if pattern is None else APPROVAL_USES),
             not_after=integer(value["not_after"]),
             signed=data[64:],

@@ -30,7 +30,7 @@ from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.exposure import ALL
 from nucleus_tokens.lattice import TOP
 from nucleus_tokens.limits import INTEGER, PATTERN_FLOATING, PATTERNS
-from nucleus_tokens.patterns import MATCHERS, floating, is_path, under
+from nucleus_tokens.patterns import MATCHERS, affordable, is_path, under
 
 
 class Source(NamedTuple):
@@ -96,27 +96,14 @@ def fold(start: Authority, where: str, parts: Iterable[tuple[int, str, Caveat]])
             obligations |= caveat.operations
         elif type(caveat) not in (Delegate, Link):
             raise CredentialError("caveat.unknown", "A caveat of a type that has no meaning here.")
-    if more_scopes:
-        _bound(scopes + tuple(more_scopes))
-    return Authority(
-        levels,
-        exp,
-        nbf,
-        exposure,
-        obligations,
-        scopes + tuple(more_scopes),
-        args + tuple(more_args),
-        counters + tuple(more_counters),
-    )
-
-
-def _bound(scopes: tuple[tuple[Source, Scope], ...]) -> None:
-    patterns = [pattern for _, scope in scopes for pattern in scope.patterns]
-    if len(patterns) > PATTERNS or sum(map(floating, patterns)) > PATTERN_FLOATING:
+    scopes += tuple(more_scopes)
+    if more_scopes and not affordable([p for _, scope in scopes for p in scope.patterns]):
         raise CredentialError(
             "caveat.too_many_patterns",
             f"A chain holds at most {PATTERNS} patterns and {PATTERN_FLOATING} floating segments.",
         )
+    args, counters = args + tuple(more_args), counters + tuple(more_counters)
+    return Authority(levels, exp, nbf, exposure, obligations, scopes, args, counters)
 
 
 # Predicates -----------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from nucleus_tokens.limits import (
     PATH_CHARS,
     PATH_SEGMENTS,
     PATTERN_DOUBLE_STARS,
+    PATTERN_FLOATING,
     PATTERN_SEGMENTS,
     PATTERN_STARS,
+    PATTERNS,
 )
 
 
@@ -83,6 +85,11 @@ def floating(pattern: Any) -> int:
         return 0
     segments = pattern.split("/")
     return len(segments) - segments.index("**")
+
+
+def affordable(patterns: Sequence[Any]) -> bool:
+    """Whether so many patterns may be tried on one call, together."""
+    return len(patterns) <= PATTERNS and sum(map(floating, patterns)) <= PATTERN_FLOATING
 
 
 def _is_text(value: Any) -> bool:

@@ -73,7 +73,9 @@ def read(lines: Iterable[bytes]) -> tuple[list[Entry], Break | None]:
             return entries, Break(number, expected, "it is not JSON")
         if type(value) is not dict or sorted(value) != ["hash", "prev", "record", "seq"]:
             return entries, Break(number, expected, "it is not a trace line")
-        if type(value["record"]) is not dict or value["seq"] != expected:
+        if type(value["record"]) is not dict or type(value["seq"]) is not int:
+            return entries, Break(number, expected, "it is not a trace line")
+        if value["seq"] != expected:
             return entries, Break(number, expected, f"record {expected} is missing or out of place")
         if value["prev"] != prev:
             return entries, Break(number, expected, "it does not follow the record before it")
