@@ -1,5 +1,6 @@
 """Law: a theorem counts when Coq has compiled it, coqchk has checked it again from the compiled
-file, nothing stands behind it as an axiom, and its statement is the recorded one.
+file, nothing stands behind it as an axiom, and its statement is the recorded one; and Coq
+computes from Generated.v what Python computes from its source.
 
     python -m proofs.theorems
 """
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 from proofs import statements
+from proofs.agreement import CASES, questions
 
 FILES = ("Generated", *statements.LAWS)
 CLOSED = "Closed under the global context"
@@ -30,6 +32,7 @@ def check(place: Path) -> bool:
     names = sorted(statements.recorded())
     for name in FILES:
         shutil.copy(statements.COQ / f"{name}.v", place)
+    (place / "Agree.v").write_text(questions(), encoding="utf-8")
     asked = "\n".join(f"Print Assumptions {name}." for name in names)
     (place / "Ask.v").write_text(f"Require Import {' '.join(FILES)}.\n{asked}\n", encoding="utf-8")
     for name in FILES:
@@ -37,6 +40,11 @@ def check(place: Path) -> bool:
         if run("coqc", f"{name}.v", cwd=place) is None:
             return False
         print(f"theorems: {name} compiled in {time.perf_counter() - started:.1f} s")
+    started = time.perf_counter()
+    if run("coqc", "Agree.v", cwd=place) is None:
+        return False
+    took = time.perf_counter() - started
+    print(f"theorems: Python and Coq agree, {CASES} cases a function, in {took:.1f} s")
     answers = run("coqc", "Ask.v", cwd=place)
     if answers is None or answers.split("\n") != [CLOSED] * len(names) + [""]:
         print(f"theorems: something stands on an axiom\n{answers}", file=sys.stderr)
