@@ -102,6 +102,10 @@ class Calls:
     ) -> Granted | Refusal | Withdrawn:
         bound = self._mediator.policy.tools.get(made.tool)
         said = self.catalogue.known(made.tool)
+        presented = self._presented(frame.params)
+        if said is None and not self._mediator.recognises(presented):
+            # It will be refused whatever the server says: a stranger does not make it work.
+            said = binding.UNLISTED
         if said is None:
             asking = self.catalogue.said(made.tool, self._list_page, _list_params(made))
             heard = await _or_cancelled(asking, caller.cancelled)
@@ -125,7 +129,6 @@ class Calls:
                 }
                 await self._client.send(wire.notification("notifications/progress", params))
 
-        presented = self._presented(frame.params)
         return await self._mediator.call(presented, build, progress=progress, caller=caller)
 
     async def _list_page(self, params: dict[str, Any]) -> dict[str, Any] | None:

@@ -148,6 +148,10 @@ class Mediator:
         except NucleusError as error:
             return Refusal.failed(error)
 
+    def recognises(self, presented: Presented) -> bool:
+        """Whether the credential is one at all. It decides nothing: `call` asks again."""
+        return not isinstance(self._verifier.authenticate(presented.text), Deny)
+
     async def _arrive(self, presented: Presented) -> _Arrival | Refusal:
         at = self._clock()
         credential = self._verifier.authenticate(presented.text)

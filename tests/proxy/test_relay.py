@@ -353,3 +353,15 @@ async def test_annotations_are_asked_for_before_the_first_call(tmp_path: Path) -
             assert (await rig.receive())["result"]["isError"] is True
         assert len([f for f in rig.served() if f["method"] == "tools/list"]) == 1
     assert set(TOOLS) > {"read", "big"}
+
+
+async def test_a_stranger_does_not_make_the_server_work(tmp_path: Path) -> None:
+    """A refused credential is refused before the server is asked anything about the tool."""
+    stage, _ = _stage()
+    async with rigged(tmp_path, stage, held=None) as rig:
+        for meta in ({}, {"_meta": {"nucleus/credential": "nuc1_nonsense"}}):
+            params = {"name": "read", "arguments": {}, **meta}
+            answer = await rig.request(len(meta) + 1, "tools/call", params)
+            assert answer["result"]["isError"] is True
+        await rig.settle()
+        assert [f for f in rig.served() if f["method"] == "tools/list"] == []
