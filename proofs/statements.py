@@ -18,7 +18,7 @@ from pathlib import Path
 COQ = Path(__file__).resolve().parent / "coq"
 RECORD = COQ.parent / "statements.json"
 # In the order in which they build on each other.
-LAWS = ("Bits", "LawsChains", "LawsVerdict")
+LAWS = ("Bits", "LawsHeyting", "LawsChains", "LawsVerdict")
 
 # What would leave a proof open, or let a file of laws change what words mean.
 UNFINISHED = re.compile(
