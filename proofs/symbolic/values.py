@@ -123,7 +123,7 @@ def joins(s: Suite) -> None:
     )
     observed, ttl, now = s.amounts("observed", "ttl", "now")
     s.law(
-        "A value has expired after its time to live; 0 is for ever, less than 0 never fresh",
+        "A value has expired once its time to live, from when it was seen, is over; 0 is for ever",
         k("labels.expired", observed, ttl, now) == z3.And(ttl != 0, now > observed + ttl),
     )
 
