@@ -20,7 +20,7 @@ EARLIEST: Final = 1_700_000_000
 
 _FIRST: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    f"INSERT INTO meta VALUES ('high_water', {EARLIEST})",  # noqa: S608
+    f"INSERT INTO meta VALUES ('high_water', {EARLIEST})",  # noqa: S608  only our own columns and placeholders
     # The trace: only ever appended to.
     """CREATE TABLE trace (
         seq INTEGER PRIMARY KEY, prev TEXT NOT NULL, hash TEXT NOT NULL, line BLOB NOT NULL

@@ -78,7 +78,7 @@ class SqliteDesk:
                     "answer or withdraw some.",
                 )
             c.execute(
-                f"INSERT INTO requests ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,'pending','')",  # noqa: S608
+                f"INSERT INTO requests ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,'pending','')",  # noqa: S608  only our own columns and placeholders
                 (
                     request.id, request.created, request.expires, request.tid, request.rid,
                     request.cell, request.operation, request.tool, request.call_digest, spelled,
@@ -93,7 +93,7 @@ class SqliteDesk:
         return self._database.read(lambda c: self._status(c, request_id))
 
     def _status(self, c: Connection, request_id: str) -> PendingRequest:
-        row = one(c, f"SELECT {_COLUMNS} FROM requests WHERE id = ?", (request_id,))  # noqa: S608
+        row = one(c, f"SELECT {_COLUMNS} FROM requests WHERE id = ?", (request_id,))  # noqa: S608  only our own columns and placeholders
         if row is None:
             raise CallerError("desk.unknown", "No request of this id is on the desk: list them.")
         return self._request(row, self._time.look(c)[0])
@@ -115,7 +115,7 @@ class SqliteDesk:
 
         def job(c: Connection) -> list[PendingRequest]:
             now = self._time.look(c)[0]
-            sql = f"SELECT {_COLUMNS} FROM requests ORDER BY created, id"  # noqa: S608
+            sql = f"SELECT {_COLUMNS} FROM requests ORDER BY created, id"  # noqa: S608  only our own columns and placeholders
             found = [self._request(row, now) for row in rows(c, sql)]
             return [r for r in found if r.status == "pending" or not pending_only]
 
