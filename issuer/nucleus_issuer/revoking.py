@@ -13,7 +13,7 @@ from typing import Any
 
 from nucleus_issuer.opening import Opener
 from nucleus_issuer.ports import Inventory, Issued, Link, Revocation
-from nucleus_tokens import chain, crypto
+from nucleus_tokens import canonical, chain, crypto
 from nucleus_tokens.errors import CallerError, CredentialError
 
 
@@ -142,7 +142,7 @@ class Revoker:
         for link in links.values():
             below.setdefault(link.parent, []).append(link)
         root = next((r for r in roots if issued and r.rid == issued.rid0), roots[0])
-        return Tree(issued, _node(root, below, revoked))
+        return Tree(issued, _node(root, below, revoked, _own(issued)))
 
     def explain(self, rid: str) -> tuple[Link, tuple[str, ...], Revocation | None]:
         """One known prefix: what it is, who can revoke it beside the issuer, and what entry
@@ -158,25 +158,36 @@ class Revoker:
             path.append(above)
         revoked = self._inventory.revoked([each.rid for each in path])
         entries = [revoked[each.rid] for each in path if each.rid in revoked]
-        holders = tuple(each.who for each in reversed(path) if each.who)
+        alone = len(path) - 1 < _own(self._inventory.issued(link.tid))
+        holders = () if alone else tuple(each.who for each in reversed(path) if each.who)
         return link, holders, entries[0] if entries else None
 
 
+def _own(issued: Issued | None) -> int:
+    """How many caveats the issuer itself appended: it alone held the prefixes before the last."""
+    if issued is None:
+        return 0
+    return len(canonical.decode(issued.header.encode()).get("appended", ()))
+
+
 def _node(
-    root: Link, below: Mapping[str | None, list[Link]], revoked: Mapping[str, Revocation]
+    root: Link,
+    below: Mapping[str | None, list[Link]],
+    revoked: Mapping[str, Revocation],
+    own: int,
 ) -> Node:
     """Bottom up and without recursion on what strangers made deep."""
-    order: list[tuple[Link, tuple[str, ...], bool]] = []
-    todo: list[tuple[Link, tuple[str, ...], bool]] = [(root, (), False)]
+    order: list[tuple[Link, tuple[str, ...], bool, int]] = []
+    todo: list[tuple[Link, tuple[str, ...], bool, int]] = [(root, (), False, 0)]
     while todo:
-        link, above, dead = todo.pop()
+        link, above, dead, depth = todo.pop()
         # Each earlier holder can compute the tags of whatever was appended to what it handed on.
         holders = (*above, link.who) if link.who else above
         dead = dead or link.rid in revoked
-        order.append((link, holders, dead))
-        todo += [(child, holders, dead) for child in below.get(link.rid, ())]
+        order.append((link, holders, dead, depth))
+        todo += [(child, holders, dead, depth + 1) for child in below.get(link.rid, ())]
     made: dict[str, Node] = {}
-    for link, holders, dead in reversed(order):
+    for link, holders, dead, depth in reversed(order):
         children = sorted(below.get(link.rid, ()), key=lambda each: each.rid)
         made[link.rid] = Node(
             rid=link.rid,
@@ -184,7 +195,7 @@ def _node(
             delegated=bool(link.who) and link.parent is not None,
             revoked=revoked.get(link.rid),
             dead=dead,
-            revokers=holders,
+            revokers=holders if depth >= own else (),
             children=tuple(made[child.rid] for child in children),
         )
     return made[root.rid]

@@ -244,3 +244,14 @@ def test_a_chain_of_the_longest_kind_is_drawn(host: Host) -> None:
     host.store.note_links(host.opener.open(world.text(long)).links)
     tree = host.revoker.tree(minted.tid)
     assert len(flat(tree.root)) == 65
+
+
+def test_what_the_issuer_appended_only_the_issuer_revokes_before(host: Host) -> None:
+    """The holder was handed the tag after those caveats, and can compute none before."""
+    minted, token = host.issue(extra=[["approve", ["git_push"]], ["exp", world.NOW + 60]])
+    host.store.note_links(host.opener.open(world.text(token)).links)
+    root = host.revoker.tree(minted.tid).root
+    middle, last = root.children[0], root.children[0].children[0]
+    assert last.rid == chain.rid(token.tag)
+    assert (root.revokers, middle.revokers, last.revokers) == ((), (), ("agent",))
+    assert [host.revoker.explain(n.rid)[1] for n in (root, middle, last)] == [(), (), ("agent",)]
