@@ -35,7 +35,7 @@ MAY_IMPORT = {
 }
 
 # Third-party: where the import name is not the distribution's name in lower case.
-IMPORT_NAME = {"pynacl": "nacl", "grpcio": "grpc"}
+IMPORT_NAME = {"pynacl": "nacl", "grpcio": "grpc", "protobuf": "google", "pyjwt": "jwt"}
 
 
 def test_every_package_has_a_rule() -> None:

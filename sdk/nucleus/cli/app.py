@@ -14,6 +14,7 @@ import typer
 from nucleus.cli import (
     approvals,
     demo,
+    identity,
     init,
     mcp,
     profiles,
@@ -112,12 +113,27 @@ def _profiles() -> tuple[typer.Typer, Table]:
     }
 
 
+def _identity() -> tuple[typer.Typer, Table]:
+    return group(
+        "Who a workload is: a SPIFFE Workload API for hosts without SPIRE.",
+        "nucleus identity init example.org",
+        "nucleus identity serve",
+        "nucleus identity show",
+    ), {
+        "init": (identity.init, identity.INIT),
+        "serve": (identity.serve, identity.SERVE),
+        "show": (identity.show, identity.SHOW),
+        "rotate": (identity.rotate, identity.ROTATE),
+    }
+
+
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
     "mcp": _mcp,
     "trace": _trace,
     "profiles": _profiles,
+    "identity": _identity,
 }
 
 

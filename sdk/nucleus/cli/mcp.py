@@ -110,7 +110,7 @@ def run(
             )
 
         try:
-            _until_stopped(work())
+            until_stopped(work())
         finally:
             place.checkpoint(store)
     return 0
@@ -148,7 +148,7 @@ def serve(
             ready=lambda: note(f"nucleus: listening at {socket}"),
         )
         try:
-            _until_stopped(work)
+            until_stopped(work)
         finally:
             place.checkpoint(store)
     return 0
@@ -194,7 +194,7 @@ def connect(
             draw=os.urandom,
         )
 
-    _until_stopped(work())
+    until_stopped(work())
     return 0
 
 
@@ -223,7 +223,7 @@ def _command(server: list[str] | None) -> list[str]:
     return [os.path.abspath(found), *server[1:]]
 
 
-def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+def until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run until it ends or somebody stops it: with SIGTERM or SIGINT it is cancelled, and cleans
     up behind itself."""
     import asyncio

@@ -1,0 +1,1 @@
+"""Who a workload is: an embedded SPIFFE Workload API for hosts that run no SPIRE."""

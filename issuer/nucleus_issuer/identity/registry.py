@@ -1,0 +1,143 @@
+"""Law: who may be whom stands in one file; who is not in it is nobody.
+
+    trust_domain = "example.org"
+
+    [[workload]]
+    id = "spiffe://example.org/agent/one"
+    uid = 1001                  # every selector that is given must match
+    exe = "/usr/bin/agent"      # optional: what the process runs
+
+    [[workload]]
+    id = "spiffe://example.org/vm/7"
+    socket = "vm-7.sock"        # whoever reaches this socket: one microVM, say
+
+An entry has `uid` (with or without `gid` and `exe`) or `socket`, never both. A process may match
+several entries: it then has several identities, in the order of the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nucleus_issuer import files
+from nucleus_issuer.identity.names import WorkloadId, check_trust_domain, workload_id
+from nucleus_tokens.errors import CallerError
+
+_FILE_BYTES: Final = 1024 * 1024
+_KEYS: Final = frozenset(("id", "uid", "gid", "exe", "socket"))
+_MOST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What the kernel says of the process at the other end of a socket."""
+
+    uid: int
+    gid: int
+    pid: int
+    exe: str | None  # None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the registry."""
+
+    id: WorkloadId
+    uid: int | None
+    gid: int | None
+    exe: str | None
+    socket: str | None
+
+    def matches(self, peer: Peer) -> bool:
+        """Whether a process at the common socket is this workload."""
+        return (
+            self.socket is None
+            and self.uid == peer.uid
+            and (self.gid is None or self.gid == peer.gid)
+            and (self.exe is None or self.exe == peer.exe)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All workloads of one host."""
+
+    trust_domain: str
+    entries: tuple[Entry, ...]
+
+    def of_peer(self, peer: Peer) -> tuple[WorkloadId, ...]:
+        """The identities of a process, none if it is in no entry."""
+        return _once(entry.id for entry in self.entries if entry.matches(peer))
+
+    def of_socket(self, name: str) -> tuple[WorkloadId, ...]:
+        """The identities of whoever reaches this socket."""
+        return _once(entry.id for entry in self.entries if entry.socket == name)
+
+    @property
+    def sockets(self) -> tuple[str, ...]:
+        """The names of the sockets that are an identity."""
+        return tuple(dict.fromkeys(e.socket for e in self.entries if e.socket is not None))
+
+    @property
+    def needs_exe(self) -> bool:
+        return any(entry.exe is not None for entry in self.entries)
+
+
+def load(path: Path) -> Registry:
+    """Read a registry. Raises WorldError `file.*`, CallerError `identity.registry`."""
+    return parse(files.read(path, secret=False, most=_FILE_BYTES))
+
+
+def parse(data: bytes) -> Registry:
+    """A registry from TOML. Raises CallerError `identity.registry`, `identity.id` or
+    `identity.trust_domain`; nothing is guessed or left out."""
+    try:
+        value = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"it is not TOML: {error}") from error
+    if set(value) - {"trust_domain", "workload"} or type(value.get("trust_domain")) is not str:
+        raise _bad("it holds 'trust_domain' and tables [[workload]], and nothing else")
+    domain = check_trust_domain(value["trust_domain"])
+    tables = value.get("workload", [])
+    if type(tables) is not list or len(tables) > _MOST:
+        raise _bad(f"[[workload]] is a list of at most {_MOST} tables")
+    return Registry(domain, tuple(_entry(table, domain) for table in tables))
+
+
+def _entry(table: Any, domain: str) -> Entry:
+    if type(table) is not dict or set(table) - _KEYS or type(table.get("id")) is not str:
+        raise _bad(f"a workload has an 'id', and of {', '.join(sorted(_KEYS))} nothing else")
+    uid, gid, exe, socket = (table.get(key) for key in ("uid", "gid", "exe", "socket"))
+    if (uid is None) == (socket is None):
+        raise _bad(f"{table['id']}: give either 'uid' or 'socket'")
+    if socket is not None and (gid is not None or exe is not None):
+        raise _bad(f"{table['id']}: a socket is an identity by itself")
+    for number in (uid, gid):
+        if number is not None and (type(number) is not int or not 0 <= number < 2**32 - 1):
+            raise _bad(f"{table['id']}: uid and gid are whole numbers")
+    if exe is not None and (type(exe) is not str or not exe.startswith("/")):
+        raise _bad(f"{table['id']}: exe is an absolute path")
+    if socket is not None and not _is_name(socket):
+        raise _bad(f"{table['id']}: socket is a file name such as 'vm-7.sock'")
+    return Entry(workload_id(table["id"], domain), uid, gid, exe, socket)
+
+
+def _is_name(value: Any) -> bool:
+    return (
+        type(value) is str
+        and 0 < len(value) <= 64
+        and value[0] not in ".-"
+        and all(c.isascii() and (c.isalnum() or c in "._-") for c in value)
+    )
+
+
+def _once(ids: Iterable[WorkloadId]) -> tuple[WorkloadId, ...]:
+    return tuple(dict.fromkeys(ids))
+
+
+def _bad(why: str) -> CallerError:
+    return CallerError("identity.registry", f"The registry of workloads cannot be used: {why}.")

@@ -1,0 +1,159 @@
+"""The embedded Workload API serves py-spiffe, the client that SPIRE's users have."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from spiffe import TrustDomain, WorkloadApiClient, X509Source
+from spiffe._proto import workload_pb2 as pb
+from spiffe._proto import workload_pb2_grpc as api
+
+from tests.identity.host import DOMAIN, SECONDS, Host, as_user, host
+
+UID = os.getuid()
+REGISTRY = f"""
+[[workload]]
+id = "spiffe://example.org/agent/one"
+uid = {UID}
+[[workload]]
+id = "spiffe://example.org/agent/two"
+uid = {UID}
+exe = "/nowhere/else"
+[[workload]]
+id = "spiffe://example.org/vm/7"
+socket = "vm-7.sock"
+"""
+ASK = """
+try:
+    with WorkloadApiClient(sys.argv[1], default_timeout=10) as client:
+        print("is", client.fetch_x509_svid().spiffe_id)
+except Exception as error:
+    print("refused", error)
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with host(tmp_path_factory.mktemp("identity"), REGISTRY) as made:
+        yield made
+
+
+@pytest.fixture
+def client(running: Host) -> Iterator[WorkloadApiClient]:
+    with running.client() as made:
+        yield made
+
+
+def _raw(running: Host) -> api.SpiffeWorkloadAPIStub:
+    return api.SpiffeWorkloadAPIStub(
+        grpc.insecure_channel(f"unix://{running.folder / 'workload.sock'}")
+    )
+
+
+def test_a_process_gets_the_identity_of_its_user(client: WorkloadApiClient) -> None:
+    assert [str(s.spiffe_id) for s in client.fetch_x509_svids()] == [
+        "spiffe://example.org/agent/one"
+    ]
+
+
+def test_a_socket_can_be_an_identity(running: Host) -> None:
+    with running.client("vm-7.sock") as client:
+        assert str(client.fetch_x509_svid().spiffe_id) == "spiffe://example.org/vm/7"
+
+
+def test_bundles_of_both_kinds(client: WorkloadApiClient) -> None:
+    domain = TrustDomain(DOMAIN)
+    assert client.fetch_x509_bundles().get_bundle_for_trust_domain(domain) is not None
+    assert client.fetch_jwt_bundles().get_bundle_for_trust_domain(domain) is not None
+
+
+def test_a_jwt_is_fetched_and_validated(client: WorkloadApiClient) -> None:
+    svid = client.fetch_jwt_svid({"issuer"})
+    assert str(svid.spiffe_id) == "spiffe://example.org/agent/one"
+    assert str(client.validate_jwt_svid(svid.token, "issuer").spiffe_id) == str(svid.spiffe_id)
+    with pytest.raises(Exception, match="not valid here"):
+        client.validate_jwt_svid(svid.token, "another")
+
+
+def test_nobody_gets_a_jwt_of_another_identity(running: Host) -> None:
+    for wanted in ("spiffe://example.org/agent/two", "spiffe://example.org/vm/7", "spiffe://x/y"):
+        with pytest.raises(grpc.RpcError) as refused:
+            _raw(running).FetchJWTSVID(
+                pb.JWTSVIDRequest(audience=["a"], spiffe_id=wanted),
+                metadata=(("workload.spiffe.io", "true"),),
+                timeout=SECONDS,
+            )
+        assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_call_without_the_header_is_refused(running: Host) -> None:
+    """A browser, led to a local address by a page, cannot set it."""
+    stub = _raw(running)
+    calls = [
+        lambda m: next(stub.FetchX509SVID(pb.X509SVIDRequest(), metadata=m, timeout=SECONDS)),
+        lambda m: next(stub.FetchX509Bundles(pb.X509BundlesRequest(), metadata=m, timeout=SECONDS)),
+        lambda m: next(stub.FetchJWTBundles(pb.JWTBundlesRequest(), metadata=m, timeout=SECONDS)),
+        lambda m: stub.FetchJWTSVID(pb.JWTSVIDRequest(audience=["a"]), metadata=m, timeout=SECONDS),
+        lambda m: stub.ValidateJWTSVID(
+            pb.ValidateJWTSVIDRequest(audience="a", svid="b"), metadata=m, timeout=SECONDS
+        ),
+    ]
+    for call in calls:
+        for metadata in ((), (("workload.spiffe.io", "false"),)):
+            with pytest.raises(grpc.RpcError) as refused:
+                call(metadata)
+            assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_attack_another_user_is_nobody(running: Host) -> None:
+    if UID != 0:
+        pytest.fail("run this as root: it needs a process of another user")
+    said = as_user(65534, running.folder / "workload.sock", ASK)
+    assert "refused" in said
+    assert "no identity for you" in said
+
+
+def test_a_socket_that_is_an_identity_is_not_for_other_users(running: Host) -> None:
+    if UID != 0:
+        pytest.fail("run this as root: it needs a process of another user")
+    assert "is spiffe://" not in as_user(65534, running.folder / "vm-7.sock", ASK)
+
+
+def test_a_workload_follows_a_rotation_without_restarting(tmp_path: Path) -> None:
+    with host(tmp_path, REGISTRY) as made:
+        changed = threading.Event()
+        with X509Source(
+            WorkloadApiClient(f"unix://{made.folder / 'workload.sock'}"),
+            timeout_in_seconds=SECONDS,
+        ) as source:
+            before = source.get_x509_context().default_svid.leaf
+            source.subscribe_for_updates(changed.set)
+            made.rotate()
+            assert changed.wait(SECONDS)
+            context = source.get_x509_context()
+            assert context.default_svid.leaf.serial_number != before.serial_number
+            assert context.default_svid.leaf.issuer == before.issuer
+            bundle = context.x509_bundle_set.get_bundle_for_trust_domain(TrustDomain(DOMAIN))
+            assert bundle is not None
+            assert len(bundle.x509_authorities) == 2
+
+
+def test_a_short_lived_identity_is_renewed_before_it_ends(tmp_path: Path) -> None:
+    with host(tmp_path, REGISTRY, lives="2s") as made, made.client() as client:
+        renewed = threading.Event()
+        serials: list[int] = []
+
+        def update(context: object) -> None:
+            serials.append(context.default_svid.leaf.serial_number)  # type: ignore[attr-defined]
+            if len(serials) >= 3:
+                renewed.set()
+
+        stream = client.stream_x509_contexts(update, lambda error: None)
+        assert renewed.wait(SECONDS)
+        stream.cancel()
+        assert len(set(serials)) == len(serials)
