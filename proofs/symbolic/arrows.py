@@ -84,7 +84,7 @@ def arrow(s: Suite) -> None:
         ),
         [*caps[:1], s.any(op, number)],
     )
-    for name, members in {**S.GROUPS, "NONE": set[str]()}.items():
+    for name, members in {**S.GROUPS, "NONE": ()}.items():
         mask = S.n(k.number(f"lattice.{name}")) if members else S.n(0)
         inside = [name in members for name in S.OPERATIONS]
         only, into = k("heyting.project", a, mask), k("heyting.inject", a, b, mask)
@@ -107,7 +107,7 @@ def arrow(s: Suite) -> None:
             ),
             both,
         )
-    kept = S.GROUPS["READS"] | S.GROUPS["NETWORK"]
+    kept = (*S.GROUPS["READS"], *S.GROUPS["NETWORK"])
     locked = k("heyting.read_only", a)
     s.law(
         "The lockdown keeps reading and the web and nothing else",

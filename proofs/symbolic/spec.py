@@ -20,14 +20,14 @@ OPERATIONS = words(
 )
 DIMENSIONS = range(len(OPERATIONS))
 GROUPS = {
-    "READS": {"read_files", "glob_search", "grep_search"},
-    "WRITES": {"write_files", "edit_files"},
-    "EXECUTION": {"run_bash"},
-    "NETWORK": {"web_search", "web_fetch"},
-    "GIT": {"git_commit", "git_push", "create_pr"},
-    "INFRA": {"manage_pods", "spawn_agent"},
+    "READS": ("read_files", "glob_search", "grep_search"),
+    "WRITES": ("write_files", "edit_files"),
+    "EXECUTION": ("run_bash",),
+    "NETWORK": ("web_search", "web_fetch"),
+    "GIT": ("git_commit", "git_push", "create_pr"),
+    "INFRA": ("manage_pods", "spawn_agent"),
 }
-NU_EXFIL = {"run_bash", "git_push", "create_pr"}
+NU_EXFIL = ("run_bash", "git_push", "create_pr")
 PRIVATE, UNTRUSTED, EXFIL = 1, 2, 4
 RECORDS = {
     "read_files": PRIVATE,

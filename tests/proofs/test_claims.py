@@ -1,0 +1,66 @@
+"""The registry of claims is well formed, and what it names exists."""
+
+from pathlib import Path
+
+import pytest
+
+from proofs.claims.registry import Malformed, load, objections
+
+
+def test_every_claim_names_what_exists() -> None:
+    assert objections(load()) == []
+
+
+GOOD = """
+[[claim]]
+id = "a.b"
+title = "T"
+words = "W"
+formal = "F"
+tie = "tested"
+bound = "B"
+gate = "test"
+not_proved = "N"
+sources = ["tokens/nucleus_tokens/lattice.py"]
+[[claim.proof]]
+tool = "pytest"
+artifact = "tests/proofs/test_claims.py"
+name = "test_every_claim_names_what_exists"
+"""
+
+
+def judged(folder: Path, text: str) -> list[str]:
+    (folder / "some.toml").write_text(text, encoding="utf-8")
+    return objections(load(folder))
+
+
+PLANTED = [
+    ('name = "test_every_claim_names_what_exists"', 'name = "test_gone"', "has no test_gone"),
+    ('name = "test_every_claim_names_what_exists"', 'name = "judged"', "has no judged"),
+    ("tests/proofs/test_claims.py", "tests/proofs/test_gone.py", "there is no tests/proofs"),
+    ('tool = "pytest"', 'tool = "coq"', "has no test_every"),
+    ('tool = "pytest"', 'tool = "z3"', "has no test_every"),
+    ('tool = "pytest"', 'tool = "hope"', "hope is no tool"),
+    ("tokens/nucleus_tokens/lattice.py", "tokens/gone.py", "there is no tokens/gone.py"),
+    ('tie = "tested"', 'tie = "believed"', "believed is none of"),
+    ('gate = "test"', 'gate = "never"', "never is none of"),
+    ('gate = "test"', 'gate = "none"', "only what is assumed"),
+    ('not_proved = "N"', 'not_proved = ""', "empty not_proved"),
+    (GOOD, GOOD + GOOD, "stands twice"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told"), PLANTED)
+def test_a_bad_claim_is_named(old: str, new: str, told: str, tmp_path: Path) -> None:
+    assert judged(tmp_path, GOOD) == []
+    assert old in GOOD
+    assert any(told in line for line in judged(tmp_path, GOOD.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('words = "W"', ""), ('words = "W"', "words = 1"), ('id = "a.b"', 'id = "a.b"\nhope = 1')],
+)
+def test_a_malformed_claim_is_refused(old: str, new: str, tmp_path: Path) -> None:
+    with pytest.raises(Malformed):
+        judged(tmp_path, GOOD.replace(old, new))
