@@ -19,6 +19,7 @@ from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Wit
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
+from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential
@@ -212,6 +213,9 @@ class Mediator:
         """Look, decide, and make it durable. In a thread."""
         for _ in range(TRIES):
             bound = build()
+            authority = self._authority(arrival)
+            if bound.within is not None:
+                bound = bound.within(bound, authority)
             snapshot = self._look(arrival)
             call = bound.at(snapshot.wall.bits | snapshot.tree.bits)
             facts = self._facts(arrival, snapshot, bound, call)
@@ -221,7 +225,7 @@ class Mediator:
                 case Allow():
                     permit = commit(decision.intent, self._ledger, record)
                     if isinstance(permit, Permit):
-                        return Granted(permit, call, arrival.credential.prefix.authority)
+                        return Granted(permit, call, authority)
                     if permit.code == "commit.lost_race":
                         continue
                     return self._refused_late(permit, arrival)
@@ -242,6 +246,12 @@ class Mediator:
                     known = bound.classified or decision.code != "level.never"
                     return Refusal.denied(decision) if known else UNCLASSIFIED
         return self._refused_late(Deny(14, "commit.lost_race"), arrival)
+
+    def _authority(self, arrival: _Arrival) -> Authority:
+        """What the credential still permits, with everything that is owed under it here."""
+        prefix = arrival.credential.prefix
+        owed = prefix.opened.obligations | self.policy.verifier.obligations
+        return prefix.authority._replace(obligations=prefix.authority.obligations | owed)
 
     def _look(self, arrival: _Arrival) -> Snapshot:
         snapshot = self._ledger.read(gather.wanted(arrival.credential, self.wall))

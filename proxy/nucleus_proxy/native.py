@@ -119,6 +119,11 @@ class FileLabels(Protocol):
         """Remember a label; called before the content becomes visible."""
         ...
 
+    def unseen(self, label: int) -> None:
+        """Something we cannot watch may write from now on: content that nobody wrote through us
+        is no better than this label."""
+        ...
+
 
 class NoFileLabels:
     """Nobody remembers: every file was there before, and nobody vouches for it."""
@@ -127,6 +132,9 @@ class NoFileLabels:
         return labelling.EXISTING_FILE
 
     def wrote(self, path: str, digest: bytes, label: int) -> None:
+        return None
+
+    def unseen(self, label: int) -> None:
         return None
 
 

@@ -131,6 +131,9 @@ async def test_labels_go_with_content(stage: NativeStage) -> None:
         def wrote(self, path: str, digest: bytes, label: int) -> None:
             self.written[path, digest] = label
 
+        def unseen(self, label: int) -> None:
+            raise AssertionError(label)
+
     known = Known()
     with Root(str(stage.workspace)) as root:
         rows: dict[str, NativeTool] = dict(fs.tools(root, draw=stage.draw, labels=known))
