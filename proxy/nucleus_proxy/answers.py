@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier.commit import Permit
 from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Deny
@@ -69,10 +70,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A call that may run now, once."""
+    """A call that may run now, once. `authority` is what its credential still permits: what an
+    effect finds on its way is judged by the same scopes."""
 
     permit: Permit
     call: Call
+    authority: Authority
+
+    @property
+    def exposure(self) -> int:
+        """What both cells have seen once this call is let run."""
+        wall, tree = self.permit.intent.cells
+        return wall.bits | tree.bits | self.call.records
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ only make a call stricter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nucleus_proxy import resolve
 from nucleus_proxy.policy import SelectorRule, ToolBinding
 from nucleus_tokens import exposure, labelling, labels, projection
-from nucleus_tokens.authority import MISSING, lookup
+from nucleus_tokens.authority import MISSING, Authority, lookup
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
@@ -61,6 +61,8 @@ class BoundCall:
     costs: Mapping[str, int]
     obliged: bool
     classified: bool
+    # What the call touches may depend on what its credential permits: a cell shows no more.
+    within: Callable[[BoundCall, Authority], BoundCall] | None = None
 
     def at(self, cells: int) -> Call:
         """The call as it stands while the session has seen `cells` (the join of both cells)."""

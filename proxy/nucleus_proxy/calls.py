@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Awaitable
 from typing import Any
 
-from nucleus_proxy import binding, effects, methods, toolcall, wire
+from nucleus_proxy import binding, methods, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
     UNRECORDED,
@@ -22,6 +22,7 @@ from nucleus_proxy.answers import (
 )
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.catalogue import Catalogue
+from nucleus_proxy.effects.forward import forward
 from nucleus_proxy.link import Line, ServerLink
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
@@ -139,7 +140,7 @@ class Calls:
         if made.progress_token is not None:
             self._progress[frame.key] = made.progress_token
         try:
-            await effects.forward(
+            await forward(
                 granted.permit, granted.call, self._mediator.wall, made.frame, self._link.writer
             )
         except ConnectionError:

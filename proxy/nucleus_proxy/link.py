@@ -55,7 +55,7 @@ class ClientIds:
 
 
 class ServerLink:
-    """The road to one server for everything but calls (those go through `effects.forward`)."""
+    """The road to one server for everything but calls (those go through `effects`)."""
 
     def __init__(self, writer: Writer, prefix: str) -> None:
         """`prefix` starts the ids of our own questions; a client cannot guess it."""

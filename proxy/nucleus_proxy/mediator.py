@@ -19,6 +19,7 @@ from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Wit
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
+from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential
@@ -31,6 +32,8 @@ from nucleus_verifier.ports import Clock, Desk, Ledger, PendingRequest, Snapshot
 from nucleus_verifier.record import decision_record, refusal_record
 
 Reveals = Callable[[Mapping[str, object]], None]
+# The selectors, by pointer, for which the proxy holds positive evidence. Called in a thread.
+Evidence = Callable[[VerifiedCredential, Call], frozenset[str]]
 
 TRIES: Final = 16  # races lost in a row before the caller is told to come again
 ROUNDS: Final = 8  # times a call may be asked about anew while it waits
@@ -84,11 +87,13 @@ class Mediator:
         ask_seconds: int = waiting.ASK_SECONDS,
         poll_seconds: float = waiting.POLL_SECONDS,
         offload: Offload = in_thread,
+        evidence: Evidence | None = None,
     ) -> None:
         """`instance` is this verifier's name for itself, `run` the name of what a person started;
         without a wall the run has the cell. `draw(n)` gives n random bytes. `ledger` and `desk`
         are called from several threads. `reveals` keeps what the trace only digests. `offload`
         keeps blocking work off the event loop; where one client is served, `inline` is faster.
+        `evidence` says what the proxy can vouch for; without it only the issuer's word counts.
         """
         self._verifier = verifier
         self._ledger = ledger
@@ -104,6 +109,7 @@ class Mediator:
         self._ask_seconds = ask_seconds
         self._poll_seconds = poll_seconds
         self._offload = offload
+        self._evidence = evidence
         self._raised_for: set[str] = set()
         self._nonces: dict[tuple[str, str], int] = {}
 
@@ -207,16 +213,19 @@ class Mediator:
         """Look, decide, and make it durable. In a thread."""
         for _ in range(TRIES):
             bound = build()
+            authority = self._authority(arrival)
+            if bound.within is not None:
+                bound = bound.within(bound, authority)
             snapshot = self._look(arrival)
             call = bound.at(snapshot.wall.bits | snapshot.tree.bits)
-            facts = self._facts(arrival, snapshot, bound)
+            facts = self._facts(arrival, snapshot, bound, call)
             decision = (reconsider if waited else clear)(arrival.credential, call, facts)
             record = self._record(arrival, call, facts, decision, waited)
             match decision:
                 case Allow():
                     permit = commit(decision.intent, self._ledger, record)
                     if isinstance(permit, Permit):
-                        return Granted(permit, call)
+                        return Granted(permit, call, authority)
                     if permit.code == "commit.lost_race":
                         continue
                     return self._refused_late(permit, arrival)
@@ -238,12 +247,27 @@ class Mediator:
                     return Refusal.denied(decision) if known else UNCLASSIFIED
         return self._refused_late(Deny(14, "commit.lost_race"), arrival)
 
+    def _authority(self, arrival: _Arrival) -> Authority:
+        """What the credential still permits, with everything that is owed under it here."""
+        prefix = arrival.credential.prefix
+        owed = prefix.opened.obligations | self.policy.verifier.obligations
+        return prefix.authority._replace(obligations=prefix.authority.obligations | owed)
+
     def _look(self, arrival: _Arrival) -> Snapshot:
         snapshot = self._ledger.read(gather.wanted(arrival.credential, self.wall))
         return replace(snapshot, nonce_seen=True) if arrival.replayed else snapshot
 
-    def _facts(self, arrival: _Arrival, snapshot: Snapshot, bound: BoundCall | None) -> Facts:
+    def _facts(
+        self,
+        arrival: _Arrival,
+        snapshot: Snapshot,
+        bound: BoundCall | None = None,
+        call: Call | None = None,
+    ) -> Facts:
         policy = self.policy.verifier
+        vouched = frozenset[str]()
+        if call is not None and self._evidence is not None:
+            vouched = self._evidence(arrival.credential, call)
         if bound is not None and bound.obliged:
             policy = replace(policy, tool_obligations=policy.tool_obligations | {bound.tool})
         return gather.facts(
@@ -254,6 +278,7 @@ class Mediator:
             channel=arrival.presented.channel,
             peer=arrival.presented.peer,
             policy=policy,
+            evidence=vouched,
         )
 
     def _record(
@@ -289,7 +314,7 @@ class Mediator:
 
     def _list(self, arrival: _Arrival, params: Any) -> frozenset[str] | Refusal:
         snapshot = self._look(arrival)
-        facts = self._facts(arrival, snapshot, None)
+        facts = self._facts(arrival, snapshot)
         call = listing.as_call(params)
         decision = clear(arrival.credential, call, facts)
         if isinstance(decision, Deny) and decision.step < _AUTHORITY_STEP:

@@ -72,6 +72,14 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where the proxy's own tools work: they open nothing outside `root`."""
+
+    root: str
+    shows: int = NO_WALL  # exposure bits of what it holds
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """One validated policy file."""
 
@@ -80,6 +88,8 @@ class PolicyFile:
     wall: Wall | None
     tools: Mapping[str, ToolBinding]
     opened: frozenset[str] = frozenset()
+    workspace: Workspace | None = None
+    remotes: Mapping[str, str] = field(default_factory=dict)  # name -> URL, or path of a repository
 
 
 def load(path: Path) -> PolicyFile:
@@ -166,6 +176,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     _keys(
         "top level", value,
         "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
+        "workspace", "remotes",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
     match value.get("gate", "ask"):
@@ -196,7 +207,31 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         wall=_wall(value["wall"]) if "wall" in value else None,
         tools={_text("tools", name): _tool(name, table) for name, table in tools.items()},
         opened=opened,
+        workspace=_workspace(value["workspace"], base) if "workspace" in value else None,
+        remotes=_remotes(value.get("remotes", {})),
     )
+
+
+def _workspace(value: Any, base: Path) -> Workspace:
+    table = _keys("workspace", value, "root", "shows")
+    if "root" not in table:
+        _bad("workspace", "it needs a 'root'")
+    shows = NO_WALL
+    if "shows" in table:
+        shows = names.exposure_bits(_texts("workspace.shows", table["shows"]))
+    return Workspace(str(base / _text("workspace.root", table["root"])), shows)
+
+
+def _remotes(value: Any) -> dict[str, str]:
+    if type(value) is not dict:
+        _bad("remotes", "a table is needed")
+    found = {}
+    for name, table in value.items():
+        where = f"remotes.{_text('remotes', name)}"
+        if sorted(_keys(where, table, "url")) != ["url"]:
+            _bad(where, "it needs a 'url'")
+        found[name] = _text(f"{where}.url", table["url"])
+    return found
 
 
 def _server(value: Any, base: Path) -> ServerSpec:

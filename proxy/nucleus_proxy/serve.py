@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Final
 from nucleus_proxy import wire
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
+from nucleus_proxy.native import Tools
 from nucleus_proxy.relay import Log, Relay
 from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.toolserver import ToolServer
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 
@@ -41,8 +43,15 @@ class Service:
         log: Log,
         command: Sequence[str] = (),
         stderr: Callable[[bytes], None] | None = None,
+        native: Tools | None = None,
+        held: str | None = None,
     ) -> None:
+        """With `native` a connection is served the proxy's own tools and no server is started.
+        `held` is the token of whoever reaches this socket: then the socket is the proof, and
+        whoever can open it acts with the token."""
         self._mediator = mediator
+        self._native = native
+        self._held = held
         self._draw = draw
         self._log = log
         self._command = command
@@ -66,6 +75,9 @@ class Service:
         try:
             writer.write(wire.notification(HELLO, hello) + b"\n")
             await writer.drain()
+            if self._native is not None:
+                await self._own_tools(reader, writer, self._native)
+                return
             spec = mediator.policy.server
             server = await ServerProcess.start(spec, self._command, stderr=self._stderr)
             relay = Relay(
@@ -73,7 +85,7 @@ class Service:
                 writer=writer,
                 server=server,
                 mediator=mediator,
-                held=None,
+                held=self._held,
                 cwd=spec.cwd,
                 draw=self._draw,
                 log=self._log,
@@ -83,6 +95,23 @@ class Service:
             self._log(f"a connection ended: {error}")
         finally:
             writer.close()
+
+    async def _own_tools(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tools: Tools
+    ) -> None:
+        workspace = self._mediator.policy.workspace
+        if workspace is None:
+            raise CallerError("workspace.none", "The policy file names no workspace.")
+        server = ToolServer(
+            reader=reader,
+            writer=writer,
+            mediator=self._mediator,
+            tools=tools,
+            held=self._held,
+            cwd=workspace.root,
+            log=self._log,
+        )
+        await server.run()
 
     async def close(self) -> None:
         """End every connection and its server."""
@@ -126,11 +155,15 @@ async def run_serve(
     log: Log,
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
+    native: Tools | None = None,
+    held: str | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until cancelled. `ready` is called once connections are taken."""
     mediator.open()
-    service = Service(mediator, draw=draw, log=log, command=command, stderr=stderr)
+    service = Service(
+        mediator, draw=draw, log=log, command=command, stderr=stderr, native=native, held=held
+    )
     async with listening(path, service):
         ready()
         await asyncio.get_running_loop().create_future()

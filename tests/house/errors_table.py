@@ -10,7 +10,7 @@ import ast
 from tests.house.source import ROOT, repository, shown
 
 PAGE = ROOT / "docs" / "spec" / "errors.md"
-ROOMS = ("tokens", "verifier", "issuer", "proxy", "sdk")
+ROOMS = ("tokens", "verifier", "issuer", "proxy", "vmhost", "sdk")
 BLAME = {
     "CredentialError": "whoever presented it",
     "CallerError": "our caller, operator or policy",

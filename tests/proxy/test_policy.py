@@ -182,3 +182,28 @@ def test_a_missing_file_is_the_worlds_fault(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="cannot be read") as caught:
         policy.load(tmp_path / "none.toml")
     assert caught.value.code == "policy.unreadable"
+
+
+def test_a_workspace_and_remotes() -> None:
+    text = """
+version = 1
+[workspace]
+root = "ws"
+shows = ["private_data"]
+[remotes.origin]
+url = "https://forge.example/team/x"
+"""
+    file = policy.parse(text.encode(), base=Path("/srv"))
+    assert file.workspace == policy.Workspace("/srv/ws", 1)
+    assert file.remotes == {"origin": "https://forge.example/team/x"}
+    assert policy.parse(b"version = 1").workspace is None
+    bare = policy.parse(b'version = 1\n[workspace]\nroot = "/w"')
+    assert bare.workspace == policy.Workspace("/w", policy.NO_WALL)
+    for bad in ("[workspace]", "[workspace]\nroot = 1", "[remotes.x]", "remotes = 1",
+                '[remotes.x]\nurl = ""', '[workspace]\nroot = "/w"\nshows = ["x"]'):  # fmt: skip
+        with pytest.raises(CallerError) as caught:
+            policy.parse(b"version = 1\n" + bad.encode())
+        assert caught.value.code == "policy.value"
+    with pytest.raises(CallerError) as caught:
+        policy.parse(b'version = 1\n[workspace]\nroot = "/w"\nmode = 1')
+    assert caught.value.code == "policy.unknown_key"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from nucleus_proxy import effects, wire
+from nucleus_proxy import wire
+from nucleus_proxy.effects.forward import forward
 from nucleus_proxy.link import MOST_OPEN
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
@@ -65,10 +66,10 @@ async def test_a_call_is_written_nowhere_but_with_its_permit() -> None:
     equal = frame(b"read", b'{"x":1}')  # looks the same, but is not what was judged
     for other in (equal, frame(b"write", b'{"x":1}'), frame(b"read", b'{"x":2}')):
         with pytest.raises(CallerError, match="not the call"):
-            await effects.forward(answer.permit, answer.call, "wall:test", other, Spy())
+            await forward(answer.permit, answer.call, "wall:test", other, Spy())
     equal.value["params"]["arguments"] = args
     with pytest.raises(CallerError, match="another call"):
-        await effects.forward(answer.permit, answer.call, "wall:other", equal, Spy())
+        await forward(answer.permit, answer.call, "wall:other", equal, Spy())
     assert Spy.lines == []
 
 

@@ -1,3 +1,4 @@
-"""The wall between an agent and the machine (local sandbox, microVM). It is not built yet: this
-package holds no code, and nothing in the project may be read as if it confined a process today.
+"""The wall between somebody else's code and the machine: work cells and the local sandbox.
+
+It moves bytes and decides nothing. What a cell may see and write is said by whoever starts it.
 """

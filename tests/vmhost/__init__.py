@@ -1,0 +1,1 @@
+"""The wall, met by real programs in real cells."""

@@ -1,0 +1,140 @@
+"""Law: what bubblewrap is told, in the order in which it does it; nothing of it is in an argument
+list that others on the machine can read.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nucleus_vmhost import opening
+from nucleus_vmhost.mounts import How, Mount
+from nucleus_vmhost.opening import Descriptors
+from nucleus_vmhost.work import Work
+
+HOME: Final = "/home/agent"
+ID: Final = "1000"
+OURS: Final = "/run/nucleus"
+LAUNCHER: Final = f"{OURS}/inside.py"
+SOCKET: Final = f"{OURS}/proxy.sock"
+_HERE: Final = Path(__file__).resolve().parent
+_LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+# Of /etc what programs need to run, and nothing that names people, hosts or secrets.
+_ETC: Final = (
+    "alternatives", "ca-certificates.conf", "fonts", "inputrc", "java-*-openjdk", "ld.so.cache",
+    "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "magic.mime", "mime.types", "pki/tls/certs",
+    "pki/ca-trust", "protocols", "python3*", "services", "ssl/certs", "ssl/openssl.cnf",
+    "terminfo", "timezone",
+)  # fmt: skip
+_FILES: Final = {
+    "/etc/passwd": f"agent:x:{ID}:{ID}::{HOME}:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "/etc/group": f"agent:x:{ID}:\nnogroup:x:65534:\n",
+    "/etc/hosts": "127.0.0.1 localhost cell\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_EMPTY_BYTES: Final = "4096"
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The same work with more hidden."""
+
+    work: Work
+    masked: tuple[str, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.work, name)
+
+
+def environment(work: Work, port: int | None) -> dict[str, str]:
+    """All of it."""
+    made = {
+        "HOME": HOME,
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TMPDIR": "/tmp",  # noqa: S108  the cell's own
+        "LANG": "C.UTF-8",
+    }
+    if port is not None:
+        way = f"http://127.0.0.1:{port}"
+        made |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), way)
+    return made | dict(work.env)
+
+
+def interpreter() -> str | None:
+    """The folder of the Python that starts a cell, where the system folders do not hold it."""
+    prefix = os.path.realpath(sys.base_prefix)
+    return None if prefix == "/usr" or prefix.startswith("/usr/") else prefix
+
+
+def options(
+    work: Work, placed: list[Mount], keep: Descriptors, *, tmp_bytes: int, seccomp: int
+) -> list[str]:
+    """Everything but the command. Raises WorldError `wall.mount`, `wall.moved`."""
+    said = [
+        "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+        "--unshare-cgroup", "--disable-userns", "--uid", ID, "--gid", ID, "--hostname", "cell",
+        "--new-session", "--die-with-parent", "--cap-drop", "ALL", "--clearenv",
+        *_system(), "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
+    ]  # fmt: skip
+    size = str(tmp_bytes)
+    said += ["--perms", "1777", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+    said += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]  # noqa: S108
+    said += ["--perms", "0700", "--size", size, "--tmpfs", HOME]
+    said += ["--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--dir", OURS]  # noqa: S108
+    for path, text in _FILES.items():
+        fd = keep.keep(opening.sealed(text.encode(), "etc"))
+        said += ["--ro-bind-data", str(fd), path]
+    launcher = keep.keep(opening.place(str(_HERE / "inside.py")))
+    said += ["--ro-bind-fd", str(launcher), LAUNCHER]
+    if work.socket is not None:
+        said += ["--ro-bind-fd", str(keep.keep(opening.place(work.socket))), SOCKET]
+    if (prefix := interpreter()) is not None:
+        said += ["--ro-bind", prefix, prefix]
+    for mount in placed:
+        said += _mount(mount)
+    return [*said, "--remount-ro", "/", "--chdir", work.cwd, "--seccomp", str(seccomp)]
+
+
+def _mount(mount: Mount) -> list[str]:
+    match mount.how:
+        case How.READ:
+            return ["--ro-bind-fd", str(mount.fd), mount.path]
+        case How.WRITE | How.PIN:
+            return ["--bind-fd", str(mount.fd), mount.path]
+        case How.HIDE if mount.is_dir:
+            empty = ["--perms", "0555", "--size", _EMPTY_BYTES, "--tmpfs", mount.path]
+            return [*empty, "--remount-ro", mount.path]
+        case How.HIDE:
+            return ["--ro-bind", "/dev/null", mount.path]  # without the right to use devices
+
+
+def _system() -> list[str]:
+    said = ["--ro-bind", "/usr", "/usr"]
+    for path in _LINKS:
+        if os.path.islink(path):
+            said += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            said += ["--ro-bind", path, path]
+    for pattern in _ETC:
+        for path in sorted(glob.glob(f"/etc/{pattern}")):
+            said += ["--ro-bind-try", path, path]
+    return said
+
+
+def seen(work: Work, placed: list[Mount]) -> Mapping[str, list[str]]:
+    """What the launcher checks and what Landlock allows."""
+    read = [m.path for m in placed if m.how is How.READ]
+    write = [m.path for m in placed if m.how is How.WRITE]
+    system = [path for path in ("/usr", *_LINKS) if os.path.isdir(path)]
+    return {
+        "read": read,
+        "hide": [m.path for m in placed if m.how is How.HIDE],
+        "allowed": [*system, "/etc", "/proc", *read],
+        "write": [*write, "/tmp", "/dev/shm", HOME],  # noqa: S108
+        "devices": ["/dev"],
+    }
