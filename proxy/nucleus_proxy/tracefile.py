@@ -1,8 +1,10 @@
 """Law: the ledger is the trace; a file is a copy of it that others can read, line by line.
 
 `export` appends what the file does not have yet, under a lock, as often as anybody likes: the same
-file results. A last line that was torn by a crash is set aside, never completed. The reveal file
-keeps what the trace only digests, readable by its owner alone.
+file results. A last line that was torn by a crash is set aside, never completed. `rotate` does the
+same into a directory of files, each named by its first record; the chain goes on from one to the
+next, so that a file that is missing in the middle is missed. The reveal file keeps what the trace
+only digests, readable by its owner alone.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Protocol, Self
@@ -38,16 +41,51 @@ def export(source: TraceSource, path: Path) -> int:
     Raises CallerError `trace.other_history` when the file is not a copy of this trace, WorldError
     `trace.file` when it cannot be written; what was written before stays valid.
     """
+    with _opened(path) as file:
+        return _append(source, file, _after(source, _last_line(file, path)), None)[0]
+
+
+def rotate(source: TraceSource, folder: Path, most_bytes: int) -> int:
+    """Bring the directory `folder` up to date; a new file begins once one has `most_bytes`.
+
+    Returns the last sequence number in it. Raises as `export` does.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    with _opened(folder / ".lock"):
+        end = (0, trace.GENESIS)
+        for path in segments(folder)[-1:]:
+            with _opened(path) as file:
+                last = _last_line(file, path)
+                # A file whose first line was torn: its place in the chain is in its name.
+                end = _after(source, last) if last else _before(source, _first(path))
+                end = _append(source, file, end, most_bytes)
+        while source.trace_lines(end[0], 1):
+            with _opened(folder / f"trace-{end[0] + 1:012d}.jsonl") as file:
+                end = _append(source, file, end, most_bytes)
+        return end[0]
+
+
+def segments(folder: Path) -> list[Path]:
+    """The files that `rotate` made, in order."""
+    return sorted(folder.glob("trace-*.jsonl"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            last = _last_line(file, path)
-            return _append(source, file, last)
+            yield file
     except OSError as error:
-        raise WorldError("trace.file", f"The trace file {path} cannot be written: {error}.") from (
-            error
-        )
+        raise _failed(path, error) from error
+
+
+def _failed(path: Path, error: OSError) -> WorldError:
+    return WorldError("trace.file", f"The trace file {path} cannot be written: {error}.")
 
 
 def _last_line(file: IO[bytes], path: Path) -> bytes:
@@ -72,30 +110,61 @@ def _last_line(file: IO[bytes], path: Path) -> bytes:
     return whole.rpartition(b"\n")[2] if newline else b""
 
 
-def _append(source: TraceSource, file: IO[bytes], last: bytes) -> int:
-    seq, digest = 0, trace.GENESIS
-    if last:
-        try:
-            value = arguments.parse(last)
-            seq, digest = value["seq"], value["hash"]
-            known = source.trace_lines(seq - 1, 1)
-        except (CredentialError, KeyError, TypeError) as error:
-            raise CallerError("trace.other_history", "The file does not end like a trace.") from (
-                error
-            )
-        if not known or known[0][1] != last:
-            raise CallerError(
-                "trace.other_history", "The file is a copy of another trace.", hint="Use a new one."
-            )
-    while lines := source.trace_lines(seq, _BATCH):
+def _after(source: TraceSource, last: bytes) -> tuple[int, str]:
+    """Where a copy that ends with this line goes on: its number and hash."""
+    if not last:
+        return 0, trace.GENESIS
+    try:
+        value = arguments.parse(last)
+        seq, digest = value["seq"], value["hash"]
+        known = source.trace_lines(seq - 1, 1)
+    except (CredentialError, KeyError, TypeError) as error:
+        raise CallerError("trace.other_history", "The file does not end like a trace.") from error
+    if not known or known[0][1] != last:
+        raise CallerError(
+            "trace.other_history", "The file is a copy of another trace.", hint="Use a new one."
+        )
+    return seq, digest
+
+
+def _first(path: Path) -> int:
+    digits = path.stem.removeprefix("trace-")
+    if not digits.isascii() or not digits.isdigit() or int(digits) < 1:
+        raise CallerError("trace.other_history", f"{path} is not named like a part of a trace.")
+    return int(digits)
+
+
+def _before(source: TraceSource, first: int) -> tuple[int, str]:
+    """Where a part that begins with this record goes on."""
+    if first == 1:
+        return 0, trace.GENESIS
+    known = source.trace_lines(first - 2, 1)
+    if not known:
+        raise CallerError("trace.other_history", f"Record {first - 1} is missing.")
+    return first - 1, arguments.parse(known[0][1])["hash"]
+
+
+def _append(
+    source: TraceSource, file: IO[bytes], end: tuple[int, str], most_bytes: int | None
+) -> tuple[int, str]:
+    """Append what follows `end`, until the file has `most_bytes`; where it ends now."""
+    seq, digest = end
+    size = file.seek(0, os.SEEK_END)
+    while (most_bytes is None or size < most_bytes) and (lines := source.trace_lines(seq, _BATCH)):
+        made: list[bytes] = []
         for number, line in lines:
-            if number != seq + 1 or arguments.parse(line)["prev"] != digest:
+            value = arguments.parse(line)
+            if number != seq + 1 or value["prev"] != digest:
                 raise CallerError("trace.other_history", f"Record {seq + 1} is missing.")
-            seq, digest = number, arguments.parse(line)["hash"]
-        file.write(b"".join(line + b"\n" for _, line in lines))
+            seq, digest = number, value["hash"]
+            made.append(line + b"\n")
+            size += len(line) + 1
+            if most_bytes is not None and size >= most_bytes:
+                break
+        file.write(b"".join(made))
         file.flush()
         os.fsync(file.fileno())
-    return seq
+    return seq, digest
 
 
 def _private(path: str, flags: int) -> int:

@@ -251,6 +251,52 @@ def test_an_auditor_needs_the_bundle_and_no_key(
     assert value["unchecked_checkpoints"] == value["checkpoints"] > 0
 
 
+def test_a_replay_says_where_each_decision_came_from(told: tuple[Desk, list[Any]]) -> None:
+    desk, _ = told
+    steps = desk.run("trace", "replay", "--json").ok().json
+    assert [s["verdict"] for s in steps] == ["allow", "deny", "deny", "deny"]
+    allowed, outside, never, unknown = steps
+    assert allowed["exposure"]["adds"] == ["private_data"]
+    # Without a wall a run starts as one that has seen what its user can see.
+    assert allowed["exposure"]["before"] == ["private_data", "untrusted_content"]
+    assert outside["came_from"]["step_name"] == "scopes"
+    assert str(desk.root) in outside["came_from"]["caveat"]
+    assert outside["came_from"]["added_by"] == never["came_from"]["added_by"] == "issuer local"
+    assert never["authority"]["level"] == "never"
+    assert never["came_from"]["caveat"].startswith('["only"')
+    assert unknown["operation"] == "unclassified"
+    text = desk.run("trace", "replay", "--record", outside["seq"]).ok().out
+    assert "10 (scopes)" in text
+    assert "label     confidentiality internal" in text
+
+
+def test_a_replay_reports_a_session_that_forgot(told: tuple[Desk, list[Any]]) -> None:
+    """The chain holds and the decision follows, but the session had seen more before."""
+    desk, _ = told
+    records = _records(_exported(desk))
+    at = [i for i, r in enumerate(records) if r["type"] == "decision"][1]
+    for cell in ("wall", "tree"):
+        records[at]["facts"][cell][2] = 0
+    reveals = (desk.home / "state" / "reveals.jsonl").read_bytes()
+    path = desk.file("forgot.jsonl", b"\n".join(_chained(records)) + b"\n")
+    steps = desk.run("trace", "replay", path, "--json").ok(1).json
+    assert [s["seq"] for s in steps if s["problem"]] == [at + 1]
+    assert "has seen less" in steps[1]["problem"]
+    few = desk.file("few.jsonl", b"\n".join(reveals.splitlines()[1:]))
+    first = desk.run("trace", "replay", "--reveals", few, "--json").ok(1).json[0]
+    assert first["problem"] == "its reveal is not here"
+
+
+def test_a_rotated_trace_verifies_as_one_and_misses_a_missing_file(
+    told: tuple[Desk, list[Any]],
+) -> None:
+    desk, _ = told
+    place = desk.root / "traces"
+    desk.run("trace", "rotate", "--into", place).ok()
+    assert desk.run("trace", "verify", place, "--json").ok().json["decisions"] == 4
+    assert [p.name for p in place.glob("trace-*")] == ["trace-000000000001.jsonl"]
+
+
 def test_a_token_is_revoked_by_the_record_of_its_call(told: tuple[Desk, list[Any]]) -> None:
     """Last: it changes the state of this module."""
     desk, _ = told

@@ -117,3 +117,48 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     with pytest.raises(NucleusError) as caught, RevealFile(Path("/dev/full")) as reveals:
         reveals({"n": 1})
     assert caught.value.code in ("reveal.file", "reveal.readable")
+
+
+# Rotation ---------------------------------------------------------------------------------------
+
+
+def _parts(folder: Path) -> list[bytes]:
+    return [line for path in tracefile.segments(folder) for line in path.read_bytes().splitlines()]
+
+
+def test_the_chain_goes_on_from_file_to_file(tmp_path: Path) -> None:
+    ledger = _ledger(1203)
+    assert tracefile.rotate(ledger, tmp_path / "t", 20_000) == 1203
+    paths = tracefile.segments(tmp_path / "t")
+    assert len(paths) > 5
+    whole = [line for _, line in ledger.trace_lines(0, 5000)]
+    assert _parts(tmp_path / "t") == whole
+    before = {path: path.read_bytes() for path in paths}
+    ledger.append({"type": "test"})
+    assert tracefile.rotate(ledger, tmp_path / "t", 20_000) == 1204
+    # Only the last one grows; a complete one is never written again.
+    assert all(path.read_bytes() == before[path] for path in paths[:-1])
+    entries, broken = trace.read(_parts(tmp_path / "t"))
+    assert (len(entries), broken) == (1204, None)
+    paths[2].unlink()
+    _, broken = trace.read(_parts(tmp_path / "t"))
+    assert broken is not None
+
+
+@pytest.mark.parametrize("kept", [0, 7, 400])
+def test_a_part_that_was_torn_is_made_whole(tmp_path: Path, kept: int) -> None:
+    ledger = _ledger(200)
+    tracefile.rotate(ledger, tmp_path / "t", 10_000)
+    last = tracefile.segments(tmp_path / "t")[-1]
+    whole = _parts(tmp_path / "t")
+    last.write_bytes(last.read_bytes()[:kept])
+    assert tracefile.rotate(ledger, tmp_path / "t", 10_000) == 200
+    assert _parts(tmp_path / "t") == whole
+
+
+def test_a_directory_of_another_trace_is_left_alone(tmp_path: Path) -> None:
+    tracefile.rotate(_ledger(20), tmp_path / "t", 1000)
+    before = _parts(tmp_path / "t")
+    with pytest.raises(CallerError, match="another trace"):
+        tracefile.rotate(_ledger(40, "y"), tmp_path / "t", 1000)
+    assert _parts(tmp_path / "t") == before

@@ -9,7 +9,7 @@ that proves the decision, not the facts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nucleus_tokens import arguments, canonical, caveats, chain, crypto, header
 from nucleus_tokens.caveats import Req
@@ -149,15 +149,34 @@ def _spell_facts(facts: Facts) -> dict[str, object]:
     }
 
 
+class Again(NamedTuple):
+    """A decision that was computed again, and what it was computed from."""
+
+    decision: Decision
+    credential: VerifiedCredential
+    call: Call
+    facts: Facts
+
+
 def recompute(
     record: Mapping[str, Any], reveal: Mapping[str, Any], keys: Keys
 ) -> dict[str, object]:
-    """Decide again from a record and its reveal, in the form of `spell_decision`.
+    """Decide again from a record and its reveal, in the form of `spell_decision`. Raises
+    CredentialError as `again` does."""
+    try:
+        return spell_decision(again(record, reveal, keys).decision)
+    except Refused as refused:
+        return spell_decision(refused.deny)
+
+
+def again(record: Mapping[str, Any], reveal: Mapping[str, Any], keys: Keys) -> Again:
+    """Decide again from a record and its reveal.
 
     The issuer's signature on the header, every delegation and every approval are checked again
     under `keys`; that the chain's tag held, and the holder's proof with it, is taken from the
     record, because the tag is a secret that a trace must not hold. Raises CredentialError
-    `trace.unreadable` when the record does not hold what a decision needs.
+    `trace.unreadable` when the record does not hold what a decision needs, `trace.reveal` for
+    another reveal, Refused where the token would not have been authenticated.
     """
     try:
         if reveal_digest(reveal) != record["call"]["digest"]:
@@ -165,11 +184,9 @@ def recompute(
         credential = _credential(record["token"], reveal, keys)
         call, facts = _call(record["call"], reveal), _facts(record["facts"], reveal, keys)
         judge = reconsider if record["waited"] else clear
-        return spell_decision(judge(credential, call, facts))
+        return Again(judge(credential, call, facts), credential, call, facts)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, CallerError) as error:
         raise CredentialError("trace.unreadable", "The record cannot be read back.") from error
-    except Refused as refused:
-        return spell_decision(refused.deny)
 
 
 def _credential(

@@ -23,6 +23,7 @@ from nucleus.cli import (
     token_reading,
     token_revoking,
     trace,
+    trace_replay,
 )
 from nucleus.cli.options import examples, group
 
@@ -99,7 +100,9 @@ def _trace() -> tuple[typer.Typer, Table]:
     ), {
         "show": (trace.show, trace.SHOW),
         "verify": (trace.verify, trace.VERIFY),
+        "replay": (trace_replay.replay, trace_replay.EXAMPLES),
         "export": (trace.export, trace.EXPORT),
+        "rotate": (trace.rotate, trace.ROTATE),
         "checkpoint": (trace.checkpoint, trace.CHECKPOINT),
     }
 

@@ -11,8 +11,8 @@ import typer
 from nucleus.cli.options import Force, Json, examples, home
 
 if TYPE_CHECKING:
-    from nucleus.audit import Report
     from nucleus.home import Home
+    from nucleus.tracecheck import Report
 
 SHOW = examples(
     "nucleus trace show --last 20",
@@ -24,11 +24,15 @@ VERIFY = examples(
     "nucleus trace verify trace.jsonl --reveals reveals.jsonl --checkpoint monday.json",
 )
 EXPORT = examples("nucleus trace export --out trace.jsonl")
+ROTATE = examples(
+    "nucleus trace rotate --into traces", "nucleus trace rotate --into traces --most-mib 8"
+)
 CHECKPOINT = examples("nucleus trace checkpoint --out monday.json")
 _BATCH = 500
 
 TraceFile = Annotated[
-    Path | None, typer.Argument(metavar="FILE", help="Exported trace; this host's if left out.")
+    Path | None,
+    typer.Argument(metavar="FILE", help="Exported trace (or directory); this host's if left out."),
 ]
 
 
@@ -59,7 +63,7 @@ def show(
     from nucleus_tokens.errors import CredentialError
 
     found: list[dict[str, Any]] = []
-    for number, line in enumerate(_lines(home(ctx), file), 1):
+    for number, line in enumerate(trace_lines(home(ctx), file), 1):
         try:
             entry = arguments.parse(line)
             record = entry["record"]
@@ -176,7 +180,7 @@ def verify(
     the same kernel. One without a reveal cannot be, and counts as a failure unless you say
     otherwise.
     """
-    from nucleus.audit import audit, index_reveals
+    from nucleus import tracecheck
     from nucleus.cli import inputs
     from nucleus.cli.console import DENIED, OK, answer
     from nucleus_issuer import bundle as bundles
@@ -187,9 +191,11 @@ def verify(
         key: bytes | None = inputs.hexed(trace_key, 32, "--trace-key")
     else:
         key = place.trace_public() if place.exists else None
-    report = audit(
-        _lines(place, file),
-        index_reveals(_file_lines(reveals or place.reveals_path, missing=reveals is None)),
+    report = tracecheck.check(
+        trace_lines(place, file),
+        tracecheck.index_reveals(
+            file_lines(reveals or place.reveals_path, missing=reveals is None)
+        ),
         trusted.keys({}),
         trace_key=key,
         kept=[inputs.json_file(each) for each in checkpoint or ()],
@@ -239,6 +245,35 @@ def export(
     return OK
 
 
+def rotate(
+    ctx: typer.Context,
+    into: Annotated[
+        Path, typer.Option("--into", metavar="DIR", help="A directory for the files of the copy.")
+    ],
+    most_mib: Annotated[
+        int, typer.Option("--most-mib", metavar="N", min=1, help="Begin a new file at this size.")
+    ] = 64,
+    as_json: Json = False,
+) -> int:
+    """Copy the trace to a directory of files.
+
+    The chain goes on from file to file: `nucleus trace verify DIR` checks all of them. Files that
+    are complete are never written again, so they can be moved to a place that only appends.
+    """
+    from nucleus.cli.console import OK, answer
+    from nucleus_proxy import tracefile
+
+    with home(ctx).store() as store:
+        last = tracefile.rotate(store, into, most_mib << 20)
+    count = len(tracefile.segments(into))
+    answer(
+        as_json,
+        {"directory": str(into), "files": count, "last": last},
+        f"{into} holds records 1 to {last} in {count} files.",
+    )
+    return OK
+
+
 def checkpoint(
     ctx: typer.Context,
     out: Annotated[
@@ -267,9 +302,16 @@ def checkpoint(
     return OK
 
 
-def _lines(place: Home, file: Path | None) -> Iterator[bytes]:
+def trace_lines(place: Home, file: Path | None) -> Iterator[bytes]:
+    """The lines of this host's trace, of a file, or of a directory that `rotate` filled."""
+    if file is not None and file.is_dir():
+        from nucleus_proxy import tracefile
+
+        for part in tracefile.segments(file):
+            yield from file_lines(part, missing=False)
+        return
     if file is not None:
-        yield from _file_lines(file, missing=False)
+        yield from file_lines(file, missing=False)
         return
     with place.store() as store:
         seq = 0
@@ -278,7 +320,8 @@ def _lines(place: Home, file: Path | None) -> Iterator[bytes]:
             seq = batch[-1][0]
 
 
-def _file_lines(path: Path, *, missing: bool) -> Iterator[bytes]:
+def file_lines(path: Path, *, missing: bool) -> Iterator[bytes]:
+    """The lines of a file; none if it may be `missing` and is."""
     from nucleus_tokens.errors import WorldError
 
     try:

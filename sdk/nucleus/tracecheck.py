@@ -84,7 +84,7 @@ def index_reveals(lines: Iterable[bytes]) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def audit(
+def check(
     lines: Iterable[bytes],
     reveals: Mapping[str, Mapping[str, Any]],
     keys: Keys,
