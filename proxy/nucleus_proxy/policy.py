@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from nucleus_proxy import rules as result_rules
 from nucleus_proxy.methods import OPENABLE
+from nucleus_proxy.rules import SELECTOR_KINDS, Believed, ResultRule
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.caveats import BUDGET_UNITS
 from nucleus_tokens.errors import CallerError, WorldError
@@ -23,9 +25,6 @@ from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_verifier.facts import Policy
 
 MOST_BYTES: Final = 1024 * 1024
-SELECTOR_KINDS: Final = (
-    "path", "url", "host", "ref", "argv", "recipient", "payee", "amount", "id",
-)  # fmt: skip
 # Where no wall stands the agent may see anything the user can: nothing starts cleaner than this.
 NO_WALL: Final = PRIVATE_DATA | UNTRUSTED_CONTENT
 
@@ -38,6 +37,8 @@ class SelectorRule:
     kind: str
     base: str = ""  # pointer of the path that a relative path starts from; empty: the server's cwd
     optional: bool = False  # left out, it chooses nothing
+    of: str = ""  # of an id: the kind of record it belongs to
+    least: str = ""  # of a choice: the value that needs nobody's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class ToolBinding:
     adds: int = 0
     costs: Mapping[str, int] = field(default_factory=dict)
     trusted_sink: bool = False
+    verbs: frozenset[str] = frozenset()  # words of which the prompt must hold one
+    scan: frozenset[str] = frozenset()  # free texts whose links and addresses need evidence
+    results: tuple[ResultRule, ...] = ()
+    label: str = ""  # the kind of node a result is; empty: by the operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class PolicyFile:
     opened: frozenset[str] = frozenset()
     workspace: Workspace | None = None
     remotes: Mapping[str, str] = field(default_factory=dict)  # name -> URL, or path of a repository
+    believed: Believed = field(default_factory=Believed)
 
 
 def load(path: Path) -> PolicyFile:
@@ -177,6 +183,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         "top level", value,
         "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
         "workspace", "remotes",
+        "evidence", "files",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
     match value.get("gate", "ask"):
@@ -209,6 +216,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         opened=opened,
         workspace=_workspace(value["workspace"], base) if "workspace" in value else None,
         remotes=_remotes(value.get("remotes", {})),
+        believed=result_rules.believed(value.get("evidence", {}), value.get("files", {}), base),
     )
 
 
@@ -263,6 +271,7 @@ def _tool(name: str, value: Any) -> ToolBinding:
     table = _keys(
         where, value,
         "operation", "sink", "selectors", "payload", "adds", "costs", "trusted_sink",
+        "verbs", "scan", "results", "label",
     )  # fmt: skip
     if "operation" not in table:
         _bad(where, "it needs an 'operation'")
@@ -283,6 +292,13 @@ def _tool(name: str, value: Any) -> ToolBinding:
             _bad(where, f"the base {rule.base!r} is not a path selector of this tool")
         if rule.base and next(r for r in rules if r.pointer == rule.base).base:
             _bad(where, f"the base {rule.base!r} has a base of its own")
+    scan = frozenset(_texts(f"{where}.scan", table.get("scan", [])))
+    if not scan <= payload:
+        _bad(f"{where}.scan", "only arguments of the payload are scanned")
+    label = table.get("label", "")
+    if "label" in table and label not in label_names.NODE_KINDS:
+        _bad(f"{where}.label", f"it is one of {', '.join(label_names.NODE_KINDS)}")
+    verbs = _texts(f"{where}.verbs", table.get("verbs", []))
     units = [unit for unit in BUDGET_UNITS if unit != "calls"]  # every call counts as one
     costs = _keys(f"{where}.costs", table.get("costs", {}), *units)
     return ToolBinding(
@@ -294,21 +310,29 @@ def _tool(name: str, value: Any) -> ToolBinding:
         adds=names.exposure_bits(_texts(f"{where}.adds", table.get("adds", []))),
         costs={u: _count(f"{where}.costs.{u}", n, 0, 2**53 - 1) for u, n in costs.items()},
         trusted_sink=_flag(f"{where}.trusted_sink", table.get("trusted_sink", False)),
+        verbs=frozenset(verb.lower() for verb in verbs),
+        scan=scan,
+        results=result_rules.results(f"{where}.results", table.get("results", []), _pointer),
+        label=label,
     )
 
 
 def _selector(where: str, pointer: str, value: Any) -> SelectorRule:
     pointer = _pointer(where, pointer)
     table = {"kind": value} if type(value) is str else value
-    _keys(f"{where}.{pointer}", table, "kind", "base", "optional")
+    _keys(f"{where}.{pointer}", table, "kind", "base", "optional", "of", "least")
     kind = table.get("kind")
     if kind not in SELECTOR_KINDS:
         _bad(f"{where}.{pointer}", f"a kind is one of {', '.join(SELECTOR_KINDS)}")
     if "base" in table and kind != "path":
         _bad(f"{where}.{pointer}", "only a path has a base")
+    if ("of" in table and kind != "id") or ("least" in table and kind != "choice"):
+        _bad(f"{where}.{pointer}", "only an id has an 'of', and only a choice a 'least'")
     return SelectorRule(
         pointer,
         kind,
         _pointer(f"{where}.{pointer}", table["base"]) if "base" in table else "",
         _flag(f"{where}.{pointer}", table.get("optional", False)),
+        _text(f"{where}.{pointer}.of", table["of"]) if "of" in table else "",
+        _text(f"{where}.{pointer}.least", table["least"]) if "least" in table else "",
     )

@@ -56,6 +56,14 @@ def path(value: Any, base: str | None) -> str | None:
     return found if is_path(found) and spellable(found) else None
 
 
+def unlinked(value: str, base: str) -> str | None:
+    """The absolute path of `value` from `base` as it is written, through no symlink below `base`:
+    what `path` gives for it where no link stands on the way."""
+    if value.startswith("~") or "\\" in value or "\0" in value or not spellable(value):
+        return None
+    return os.path.normpath(os.path.join(os.path.realpath(base), value))
+
+
 def _real(joined: str) -> str:
     """`realpath` of what is there, or of what would be there. Raises OSError for a loop, and for
     a directory that we may not look into."""

@@ -1,0 +1,167 @@
+"""Law: an argument is vouched for by the user's words or what they point at, and by nothing else.
+
+Without a prompt nothing is vouched for but what the issuer's `ceil` fixes, which the kernel sees
+for itself. The rules V, A, S and L of docs/spec/flow.md are here; how one value is matched is in
+`matchers.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nucleus_proxy.knowledge import Known, is_file_name
+from nucleus_proxy.matchers import Case, matches
+from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_proxy.words import Words
+from nucleus_tokens.authority import MISSING, lookup
+from nucleus_tokens.sinks import reversible
+from nucleus_verifier.facts import Selector
+
+# Where something in a text could be reached: looked for generously, since a find only asks.
+_LINKS: Final = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'`]+|\b[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"'`]*)?", re.I
+)
+_ADDRESSES: Final = re.compile(r"[^\s<>\"'`,;()]+@[^\s<>\"'`,;()]+")
+_ACCOUNTS: Final = re.compile(r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{2,4}){2,9}\b")
+_LINK_TAIL: Final = ".,;:!?)]}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """What is vouched for, and what must be asked about besides the declared selectors."""
+
+    pointers: frozenset[str] = frozenset()
+    more: tuple[Selector, ...] = ()
+
+
+def vouched(
+    binding: ToolBinding,
+    args: Any,
+    selectors: tuple[Selector, ...],
+    known: Known,
+    *,
+    also: Set[str] = frozenset(),
+    cwd: str = "/",
+    today: str = "",
+) -> Vouched:
+    """The pointers of `selectors` with positive evidence, and selectors that rules S and L add.
+
+    `also` are the operator's opt-ins, `cwd` is where relative paths start, `today` is the date of
+    the user's day (`2026-05-15`). Total.
+    """
+    more = tuple(_beyond(binding, args, known))
+    if not known.words or not _in_scope(binding, known.words, also):
+        return Vouched(more=more)
+    found = set()
+    for selector in selectors:
+        rule = rule_of(binding, selector.pointer)
+        if rule is None:
+            continue
+        value = lookup(args, selector.pointer)
+        if value is MISSING or value is None:
+            continue
+        if matches(Case(value, selector.value, rule, known, also, cwd, today)):
+            found.add(selector.pointer)
+    return Vouched(frozenset(found), more)
+
+
+def rule_of(binding: ToolBinding, pointer: str) -> SelectorRule | None:
+    """The rule that a selector was made by; the items of a list are selectors of their own."""
+    for rule in binding.selectors:
+        if pointer == rule.pointer or (
+            pointer.startswith(rule.pointer + "/") and pointer[len(rule.pointer) + 1 :].isdigit()
+        ):
+            return rule
+    return None
+
+
+def by_users_words(binding: ToolBinding, args: Any, known: Known) -> bool:
+    """Rule D2: whether a search was made by the user's own words, dates and addresses, and by
+    something that points more narrowly than one word."""
+    strong = False
+    for rule in binding.selectors:
+        value = lookup(args, rule.pointer)
+        if value is MISSING or value is None:
+            continue
+        for each in value if type(value) is list else [value]:
+            kind = "email" if type(each) is str and "@" in each else rule.kind
+            if kind not in ("email", "date", "url"):
+                kind = "text"
+            if not matches(Case(each, None, rule, known), kind):
+                return False
+            strong = strong or kind != "text" or _strong(str(each), known.words)
+    return strong
+
+
+def _strong(text: str, words: Words) -> bool:
+    return " " in text or is_file_name(text) or any(map(words.quoted, words.places(text)))
+
+
+# Rule V: the prompt speaks of this kind of deed ---------------------------------------------------
+
+
+def _in_scope(binding: ToolBinding, words: Words, also: Set[str]) -> bool:
+    if not binding.verbs:
+        return True
+    if "any_verb" in also and not reversible(binding.sink):
+        return True
+    return not words.vocabulary.isdisjoint(binding.verbs)
+
+
+# Rules S and L: what a text would carry out -------------------------------------------------------
+
+
+def _beyond(binding: ToolBinding, args: Any, known: Known) -> Iterator[Selector]:
+    """Private values anywhere in what leaves, and links and addresses in its free texts."""
+    if not reversible(binding.sink):
+        for pointer, text in _texts(args, ""):
+            if any(
+                value in text and not any(known.words.places(word) for word in words)
+                for value, words in known.private.items()
+            ):
+                yield Selector(pointer, "private", None)
+    for pointer in sorted(binding.scan):
+        value = lookup(args, pointer)
+        for at, text in _texts(value, pointer) if value is not MISSING else ():
+            if not all(_known_contact(each, known) for each in contacts(text)):
+                yield Selector(at, "contact", None)
+
+
+def contacts(text: str) -> list[tuple[str, str]]:
+    """(kind, value) of every link, address and account in a text. Hygiene, no boundary: a person
+    who wants to be misunderstood by it can spell them in words."""
+    found = [("email", m.group().strip(_LINK_TAIL)) for m in _ADDRESSES.finditer(text)]
+    found += [("payee", m.group()) for m in _ACCOUNTS.finditer(text)]
+    for match in _LINKS.finditer(text):
+        link = match.group().rstrip(_LINK_TAIL)
+        around = text[max(0, match.start() - 1) : match.end() + 1]
+        if "@" not in around:
+            last = link.split("/")[0].rpartition(".")[2]
+            if (
+                "://" in link
+                or link.lower().startswith("www.")
+                or "/" in link
+                or (last.isalpha() and len(last) > 1)
+            ):
+                found.append(("url", link))
+    return found
+
+
+def _known_contact(contact: tuple[str, str], known: Known) -> bool:
+    kind, value = contact
+    case = Case(value, None, SelectorRule("", kind), known)
+    return matches(case) or (kind == "url" and bool(known.words.places(value)))
+
+
+def _texts(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    if type(value) is str:
+        yield at, value
+    elif type(value) is list:
+        for i, item in enumerate(value):
+            yield from _texts(item, f"{at}/{i}")
+    elif type(value) is dict:
+        for key, item in value.items():
+            yield from _texts(item, f"{at}/{key.replace('~', '~0').replace('/', '~1')}")

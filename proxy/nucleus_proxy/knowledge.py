@@ -1,0 +1,192 @@
+"""Law: what a session knows came from its user or from a result that policy says may be believed.
+
+The proxy fills this, never the agent. It is kept per root token, so that a sub-agent's task text is
+no trusted input. Facts are small tuples that can be written down and learned again in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from nucleus_proxy.rules import ResultRule
+from nucleus_proxy.words import Words, folded, plain
+from nucleus_tokens.authority import MISSING, lookup
+
+Fact = tuple[Any, ...]
+
+MOST_FACTS: Final = 4096
+_PRIVATE_CHARS: Final = 5  # a shorter text is found everywhere
+_NAME_CHARS: Final = 4  # of a record: a shorter one is a word
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that a result showed: an event, a file, a contact, a payment."""
+
+    kind: str
+    key: Any
+    name: str
+    strangers: bool
+    attributes: tuple[tuple[str, str], ...]  # (kind of value, value)
+    participants: tuple[tuple[str, str], ...]
+    sole: bool  # the only one that a search by the user's own words returned
+
+
+@dataclass(slots=True)
+class Known:
+    """What one root token's session knows. `full`: more was shown than is kept, so that nothing
+    can be called the only one of its kind any more."""
+
+    words: Words = field(default_factory=Words)
+    records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    created: set[tuple[str, str]] = field(default_factory=set)
+    directory: set[str] = field(default_factory=set)
+    own: set[tuple[str, str]] = field(default_factory=set)
+    private: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    links: set[str] = field(default_factory=set)
+    facts: int = 0
+    full: bool = False
+
+    def learn(self, facts: Iterable[Fact]) -> None:
+        """Take in what `learned` found. Unknown facts are left out."""
+        for fact in facts:
+            self.facts += 1
+            if self.facts > MOST_FACTS:
+                self.full = True
+                return
+            match fact:
+                case ("record", kind, key, name, strangers, attributes, participants, sole):
+                    at = (kind, spelled(key))
+                    before = self.records.get(at)
+                    self.records[at] = Record(
+                        kind, key, name, strangers,
+                        tuple((k, v) for k, v in attributes),
+                        tuple((k, v) for k, v in participants),
+                        sole or (before is not None and before.sole and before.name == name),
+                    )  # fmt: skip
+                case ("created", kind, key):
+                    self.created.add((kind, spelled(key)))
+                case ("directory", name):
+                    self.directory.add(name)
+                case ("own", kind, value):
+                    self.own.add((kind, value))
+                case ("private", value, words):
+                    self.private[value] = tuple(words)
+                case ("links", url):
+                    self.links.add(url)
+                case _:
+                    pass
+
+    # What the user's words point at -----------------------------------------------------------
+
+    def designated(self, kind: str) -> list[Record]:
+        """The records of a kind that the prompt points at, each without doubt which one."""
+        if self.full or not self.words:
+            return []
+        mine = [record for record in self.records.values() if record.kind == kind]
+        named = [record for record in mine if self._names(record, mine)]
+        sole = [record for record in mine if record.sole and not _twins(record, mine)]
+        return named + [record for record in sole if record not in named]
+
+    def _names(self, record: Record, among: list[Record]) -> bool:
+        name = plain(record.name)
+        if name is None or len(name) < _NAME_CHARS or _twins(record, among):
+            return False
+        longer = [r.name for r in among if len(r.name) > len(name) and plain(r.name)]
+        covered = [place for other in longer for place in self.words.places(other)]
+        places = [
+            place
+            for place in self.words.places(name)
+            # A part of a longer name, of a record that we know or of what is quoted, is not it.
+            if not self.words.within_quotes(place)
+            and not any(
+                c.text == place.text and c.start <= place.start and place.end <= c.end
+                for c in covered
+            )
+        ]
+        if not places or any(map(self.words.names_new, places)):
+            return False
+        # What a stranger can make is pointed at by more than one word that he could guess.
+        return (
+            not record.strangers
+            or " " in name
+            or is_file_name(name)
+            or any(map(self.words.quoted, places))
+        )
+
+
+def _twins(record: Record, among: list[Record]) -> bool:
+    """Whether another record bears the same name."""
+    same = [r for r in among if folded(r.name) == folded(record.name)]
+    return bool(record.name) and len(same) > 1
+
+
+def is_file_name(text: str) -> bool:
+    """A name with an extension."""
+    stem, dot, extension = text.rpartition(".")
+    return bool(dot and stem) and extension.isalnum() and 0 < len(extension) <= 5
+
+
+def spelled(key: Any) -> str:
+    """One spelling of an id: 12 and "12" are written the same by whoever shows them."""
+    if type(key) is int:
+        return str(key)
+    return key if type(key) is str else ""
+
+
+# What a result teaches ------------------------------------------------------------------------
+
+
+def learned(rules: Iterable[ResultRule], result: Any, *, by_users_words: bool) -> list[Fact]:
+    """The facts of one result, by the rules of its tool. Total: what has another form than the
+    rules say teaches nothing. `by_users_words`: every selector of the call was the user's own."""
+    found: list[Fact] = []
+    for rule in rules:
+        part = lookup(result, rule.at) if rule.at else result
+        if part is MISSING:
+            continue
+        items = part if type(part) is list else [part]
+        for item in items[: MOST_FACTS + 1]:
+            found += _item(rule, item, by_users_words and len(items) == 1)
+    return found
+
+
+def _item(rule: ResultRule, item: Any, sole: bool) -> list[Fact]:
+    match rule.yields:
+        case "record":
+            key = lookup(item, rule.key)
+            if not spelled(key):
+                return []
+            name = lookup(item, rule.name) if rule.name else ""
+            return [
+                (
+                    "record", rule.kind, key, name if type(name) is str else "", rule.strangers,
+                    _values(item, rule.attributes or {}), _values(item, rule.participants or {}),
+                    sole,
+                )
+            ]  # fmt: skip
+        case "created":
+            return [("created", rule.kind, item)] if spelled(item) else []
+        case "own":
+            value = plain(item)
+            return [] if value is None else [("own", rule.kind, value)]
+        case "private":
+            text = spelled(item)
+            return [("private", text, list(rule.words))] if len(text) >= _PRIVATE_CHARS else []
+        case "directory" | "links":
+            value = plain(item)
+            return [] if value is None else [(rule.yields, value)]
+        case _:
+            return []
+
+
+def _values(item: Any, pointers: dict[str, str] | Any) -> list[list[str]]:
+    found = []
+    for pointer, kind in pointers.items():
+        value = lookup(item, pointer)
+        for each in value if type(value) is list else [value]:
+            if plain(each) is not None:
+                found.append([kind, each])
+    return found
