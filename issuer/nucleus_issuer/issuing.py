@@ -100,11 +100,6 @@ class Issuer:
         rids = [chain.rid(first.tag)]
         for each in chain.next_tags(first.tag, token.caveats):
             rids.append(chain.rid(each))
-        holder = {
-            "bearer": order.holder.bearer,
-            "key": None if order.holder.key is None else order.holder.key.hex(),
-            "spiffe": order.holder.spiffe,
-        }
         summary = {
             "account": None if order.account is None else order.account[0],
             "akid": order.audience.akid,
@@ -115,6 +110,7 @@ class Issuer:
             "obligations": list(obligations),
             "profile": None if order.profile is None else order.profile.name,
         }
+        links = [Link(rid, tid, parent, "") for parent, rid in zip(rids, rids[1:], strict=False)]
         # From here on the token exists for everybody but its holder.
         self._inventory.record(
             Issued(
@@ -124,16 +120,13 @@ class Issuer:
                 aud=order.audience.name,
                 iat=now,
                 exp=now + ttl,
-                holder=canonical.encode(holder).decode(),
+                holder=canonical.encode(mint.spelled_holder(order.holder)).decode(),
                 header=canonical.encode(summary).decode(),
                 memo=order.memo,
                 idempotency=order.idempotency,
-            )
+            ),
+            links,
         )
-        if len(rids) > 1:
-            self._inventory.note_links(
-                Link(rid, tid, parent, "") for parent, rid in zip(rids, rids[1:], strict=False)
-            )
         return Minted(text, tid, rids[-1], now + ttl)
 
 

@@ -37,6 +37,12 @@ class Audience:
     public: bytes
 
 
+def spelled_holder(holder: Holder) -> dict[str, object]:
+    """A holder in JSON form, as the header has it."""
+    key = None if holder.key is None else holder.key.hex()
+    return {"bearer": holder.bearer, "key": key, "spiffe": holder.spiffe}
+
+
 def mint(
     signer: Signer,
     audience: Audience,
@@ -52,7 +58,7 @@ def mint(
     obligations: Sequence[str] = (),
     narrowed: Sequence[tuple[str, list[Any]]] = (),
     account: tuple[str, Mapping[str, int]] | None = None,
-    ancestors: Sequence[str] = (),
+    ancestors: Sequence[tuple[str, bytes]] = (),
 ) -> UnverifiedToken:
     """One token. `tid` is 16 random bytes in hex, `root_key` 32 random bytes used for it alone;
     times are unix seconds. Raises CredentialError for what no verifier would read, CallerError
@@ -65,16 +71,12 @@ def mint(
     body: dict[str, Any] = {
         "account": None if account is None else [account[0], dict(account[1])],
         "akid": audience.akid,
-        "ancestors": list(ancestors),
+        "ancestors": [[rid, key.hex()] for rid, key in ancestors],
         "aud": audience.name,
         "ceil": list(ceil),
         "depth": depth,
         "exp": exp,
-        "holder": {
-            "bearer": holder.bearer,
-            "key": None if holder.key is None else holder.key.hex(),
-            "spiffe": holder.spiffe,
-        },
+        "holder": spelled_holder(holder),
         "iat": iat,
         "iss": signer.iss,
         "kid": signer.kid,

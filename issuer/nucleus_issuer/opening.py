@@ -13,6 +13,7 @@ from typing import Protocol
 
 from nucleus_issuer.ports import Link
 from nucleus_tokens import chain, crypto, header
+from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_verifier import authenticate
 from nucleus_verifier.authenticate import VerifiedPrefix
@@ -52,7 +53,10 @@ class IssuerOpener:
 
     def open(self, text: str) -> OpenedToken:
         """Check a token or credential by the issuer's own seal."""
-        token = chain.read_credential(text.strip()).token
+        return described(self.prefix(chain.read_credential(text.strip()).token))
+
+    def prefix(self, token: UnverifiedToken) -> VerifiedPrefix:
+        """A token without its request, checked as `open` does and with the same errors."""
         claimed = header.parse(token.identifier)
         who = (claimed.iss, claimed.kid)
         if who not in self._issuers or who not in self._exchange:
@@ -67,7 +71,7 @@ class IssuerOpener:
         opened = authenticate.fold_header(claimed, first, chain.rid(first))
         raw, req = authenticate.split_request(token.caveats)
         try:
-            return _described(authenticate.verify_prefix(opened, token, raw, req))
+            return authenticate.verify_prefix(opened, token, raw, req)
         except authenticate.Refused as refused:
             raise CredentialError(refused.deny.code, "This token was altered.") from refused
 
@@ -83,10 +87,11 @@ class AudienceOpener:
         verified = authenticate.authenticate(text.strip(), self._keys)
         if isinstance(verified, Deny):
             raise CredentialError(verified.code, "This token does not pass for this audience.")
-        return _described(verified.prefix)
+        return described(verified.prefix)
 
 
-def _described(prefix: VerifiedPrefix) -> OpenedToken:
+def described(prefix: VerifiedPrefix) -> OpenedToken:
+    """Which prefixes there are, and who made them."""
     fields = prefix.opened.header
     handed = {hop.number: hop.to for hop in prefix.hops}
     links = [Link(prefix.rids[0], fields.tid, None, fields.sub)]

@@ -53,9 +53,10 @@ class Revocation:
 class Inventory(Protocol):
     """What was issued, what of it is known to exist, and what was revoked."""
 
-    def record(self, issued: Issued) -> None:
-        """Make a token known, durably. Raises CallerError `token.already_issued` when its
-        idempotency key was used before."""
+    def record(self, issued: Issued, links: Iterable[Link] = ()) -> None:
+        """Make a token known, and `links`, durably. Raises CallerError `token.already_issued` when
+        its idempotency key was used before, and for an exchanged token `token.revoked` when
+        anything it came from is dead, `exchange.too_many` when its tree has enough of them."""
         ...
 
     def issued(self, tid: str) -> Issued | None: ...

@@ -19,12 +19,22 @@ from nucleus_issuer.database import Connection, Database, marks, one, rows
 from nucleus_issuer.ports import Issued, Link, Revocation
 from nucleus_issuer.store_clock import HighWater
 from nucleus_issuer.store_ledger import revocation_seq
-from nucleus_issuer.store_revoking import MARGIN, REVOCATION, revoke, revoke_exchanged
+from nucleus_issuer.store_revoking import (
+    MARGIN,
+    REVOCATION,
+    check_exchange,
+    revoke,
+    revoke_exchanged,
+)
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.limits import TOKEN_LIFETIME
 
 _BATCH: Final = 500  # values in one query
 
+_KNOW: Final = (
+    "INSERT INTO links VALUES (?, ?, ?, ?) ON CONFLICT (rid) DO UPDATE SET"
+    " who = excluded.who WHERE links.who = ''"
+)
 _ISSUED: Final = "tid, rid0, sub, aud, iat, exp, holder, header, memo, idempotency"
 
 
@@ -38,11 +48,13 @@ class SqliteInventory:
 
     # What was issued --------------------------------------------------------------------------
 
-    def record(self, issued: Issued) -> None:
-        """Make a token known, durably. Raises CallerError `token.already_issued`."""
+    def record(self, issued: Issued, links: Iterable[Link] = ()) -> None:
+        """Make a token known, and `links`, durably. Raises CallerError `token.already_issued`,
+        `token.revoked` or `exchange.too_many`."""
+        known = _rows_of(links)
 
         def job(c: Connection) -> None:
-            self._time.note(c)
+            now = self._time.note(c)
             before = one(
                 c, "SELECT tid FROM inventory WHERE idempotency = ?", (issued.idempotency,)
             )
@@ -52,6 +64,8 @@ class SqliteInventory:
                     f"This order was carried out: token {before[0]}. Revoke it and order anew if "
                     "its text was lost; it is kept nowhere.",
                 )
+            if issued.ancestors:
+                check_exchange(c, issued.ancestors, now)
             try:
                 c.execute(
                     f"INSERT INTO inventory ({_ISSUED}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  only our own columns and placeholders
@@ -76,6 +90,7 @@ class SqliteInventory:
                 # A tree that begins here has seen nothing, and only the issuer can know that.
                 # What was exchanged goes on in the cell it had.
                 c.execute("INSERT OR IGNORE INTO cells VALUES ('tree:' || ?, 1, 0)", (issued.rid0,))
+            c.executemany(_KNOW, known)
 
         self._database.write(job)
 
@@ -106,16 +121,8 @@ class SqliteInventory:
 
     def note_links(self, links: Iterable[Link]) -> None:
         """Make prefixes known that were shown to be real."""
-        values = [(link.rid, link.tid, link.parent, link.who) for link in links]
-
-        def job(c: Connection) -> None:
-            c.executemany(
-                "INSERT INTO links VALUES (?, ?, ?, ?) ON CONFLICT (rid) DO UPDATE SET"
-                " who = excluded.who WHERE links.who = ''",
-                values,
-            )
-
-        self._database.write(job)
+        known = _rows_of(links)
+        self._database.write(lambda c: c.executemany(_KNOW, known))
 
     def link(self, rid: str) -> Link | None:
         """The known prefix of this rid."""
@@ -231,3 +238,7 @@ class SqliteInventory:
                 "The revocation is recorded, but its anchor could not be written: check the disk "
                 "and revoke again.",
             ) from error
+
+
+def _rows_of(links: Iterable[Link]) -> list[tuple[str, str, str | None, str]]:
+    return [(link.rid, link.tid, link.parent, link.who) for link in links]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nucleus_issuer.database import Connection, one, rows
+from nucleus_issuer.database import Connection, marks, one, rows
 from nucleus_issuer.ports import Revocation
 from nucleus_issuer.store_ledger import append_record
 from nucleus_tokens.errors import CallerError
-from nucleus_tokens.limits import REVOCATIONS_PER_TREE
+from nucleus_tokens.limits import EXCHANGES_PER_TREE, REVOCATIONS_PER_TREE
 
 # A revocation outlives its token by more than any clock of ours may be wrong.
 MARGIN: Final = 30 * 24 * 3600
@@ -95,6 +95,25 @@ def revoke_exchanged(c: Connection, rid: str, now: int, by: str, reason: str) ->
                 done.add(child)
                 revoke(c, child, now, by, reason)
                 todo.append(child)
+
+
+def check_exchange(c: Connection, ancestors: tuple[str, ...], now: int) -> None:
+    """Inside a write: whether a token may be exchanged from these prefixes. Raises CallerError.
+
+    In the transaction that records it, so that none slips through while a revocation is made.
+    """
+    for rid in ancestors:
+        if _entry(c, rid) is not None:
+            raise CallerError("token.revoked", "This token, or what it was made from, is revoked.")
+    found = f"SELECT tid FROM ancestors WHERE rid IN ({marks(len(ancestors))})"  # noqa: S608  only our own columns and placeholders
+    sql = f"SELECT COUNT(*) FROM inventory WHERE exp > ? AND tid IN ({found})"  # noqa: S608  only our own columns and placeholders
+    ((live,),) = rows(c, sql, (now, *ancestors))
+    if live >= EXCHANGES_PER_TREE:
+        raise CallerError(
+            "exchange.too_many",
+            f"This token's tree was exchanged {EXCHANGES_PER_TREE} times already, and none of "
+            "those has expired: use one of them.",
+        )
 
 
 def _entry(c: Connection, rid: str) -> Revocation | None:

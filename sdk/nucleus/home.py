@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from nucleus_issuer import files, keys
 from nucleus_issuer.desk import ApprovalDesk
+from nucleus_issuer.exchanging import Exchanger
 from nucleus_issuer.issuing import Issuer
 from nucleus_issuer.keyring import TRACE, KeyRing
 from nucleus_issuer.keys import Key, Passphrase, Strength
@@ -153,6 +154,19 @@ class Home:
         """Whoever mints. Raises WorldError, or CallerError `keys.passphrase_missing`."""
         opened = self.keyring().issuer(self.issuer_key_id(), passphrase)
         return Issuer(opened.signer, store, clock=self.clock, random=self.random)
+
+    def exchanger(self, store: Store, passphrase: Passphrase) -> Exchanger:
+        """Whoever exchanges tokens of this issuer. Raises as `issuer` does."""
+        ring = self.keyring()
+        opened = ring.issuer(self.issuer_key_id(), passphrase)
+        return Exchanger(
+            opened.signer,
+            opened.opener(),
+            store,
+            ring.bundle().audience_named,
+            clock=self.clock,
+            random=self.random,
+        )
 
     def issuer_key_id(self) -> str:
         """The latest issuer key that is here. Raises CallerError `home.no_issuer`."""

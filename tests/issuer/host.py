@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from nucleus_issuer.desk import ApprovalDesk
+from nucleus_issuer.exchanging import Exchanger
 from nucleus_issuer.issuing import Issuer, Minted, Order
 from nucleus_issuer.keys import Key
 from nucleus_issuer.opening import IssuerOpener
 from nucleus_issuer.revoking import Revoker
 from nucleus_issuer.store import Store
-from nucleus_tokens import holding
+from nucleus_tokens import exchanges, holding
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_verifier import gather
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Decision
-from nucleus_verifier.facts import Call, Facts, Policy
+from nucleus_verifier.facts import Call, Facts, Keys, Policy
 from nucleus_verifier.ports import PendingRequest
 from tests.issuer.making import Clock
 from tests.support import world
@@ -57,6 +58,14 @@ class Host:
         return IssuerOpener({who: world.public("issuer")}, {who: world.secret("exchange")})
 
     @property
+    def exchanger(self) -> Exchanger:
+        audiences = {each.name: each for each in (world.AUDIENCE, world.ELSEWHERE)}
+        return Exchanger(
+            world.SIGNER, self.opener, self.store, audiences.__getitem__,
+            clock=self.clock, random=self.random,
+        )  # fmt: skip
+
+    @property
     def revoker(self) -> Revoker:
         return Revoker(self.store, self.opener)
 
@@ -80,12 +89,22 @@ class Host:
         minted = self.issuer.issue(self.order(**changes))
         return minted, holding.read_token(minted.text)
 
-    def look(self, token: str | UnverifiedToken) -> Facts:
+    def exchange(
+        self, token: UnverifiedToken, holder: str = "agent", *, nonce: str = "nonce"
+    ) -> tuple[Minted, UnverifiedToken]:
+        """The token exchanged for ELSEWHERE, at its named holder's request."""
+        statement = exchanges.write(
+            token, world.secret(holder), audience=world.ELSEWHERE.name, nonce=world.hex16(nonce)
+        )
+        minted = self.exchanger.exchange(token, statement)
+        return minted, holding.read_token(minted.text)
+
+    def look(self, token: str | UnverifiedToken, keys: Keys = world.KEYS) -> Facts:
         """The facts of now for a held token."""
-        credential = world.opened(token)
+        credential = world.opened(token, keys)
         self.store.open_cell(world.WALL, 0)
         return gather.facts(
-            world.KEYS,
+            keys,
             self.store.read(gather.wanted(credential, world.WALL)),
             arrived=self.clock(),
             instance=world.INSTANCE,
@@ -94,8 +113,8 @@ class Host:
             policy=Policy(),
         )
 
-    def judge(self, token: str | UnverifiedToken, call: Call) -> Decision:
-        return clear(world.opened(token), call, self.look(token))
+    def judge(self, token: str | UnverifiedToken, call: Call, keys: Keys = world.KEYS) -> Decision:
+        return clear(world.opened(token, keys), call, self.look(token, keys))
 
     def ask(self, token: str | UnverifiedToken, call: Call, name: str = "r1") -> PendingRequest:
         """Put on the desk what a call would owe."""

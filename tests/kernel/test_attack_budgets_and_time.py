@@ -166,10 +166,10 @@ def test_revoking_a_child_leaves_its_parent() -> None:
 
 
 def test_revoking_what_a_token_was_exchanged_for() -> None:
-    ancestors = [world.hex16("root"), world.hex16("hop")]
+    ancestors = [(world.hex16(name), world.public(name)) for name in ("root", "hop")]
     token = world.narrow(world.mint(ancestors=ancestors), ["link", "00" * 16])
     allowed(judge(token, READ))
-    for rid in ancestors:
+    for rid, _ in ancestors:
         denied(judge(token, READ, revoked=frozenset((rid,))), 6, "token.revoked")
 
 

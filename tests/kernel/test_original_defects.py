@@ -103,7 +103,9 @@ def test_b3_an_absent_restriction_is_all_and_stays_so() -> None:
 
 
 def test_b4_every_field_of_the_header_is_signed() -> None:
-    token = world.mint(account=("team", {"calls": 1}), ancestors=[world.hex16("a")])
+    token = world.mint(
+        account=("team", {"calls": 1}), ancestors=[(world.hex16("a"), world.public("a"))]
+    )
     signed_until = len(token.identifier)
     body = canonical.decode(token.identifier[64 : signed_until - 161])
     assert sorted(body) == [

@@ -56,9 +56,14 @@ class Said:
     """A token as it was said: the header in words, the appended caveats, and every rid."""
 
     header: dict[str, Any]  # tid, iat, exp, ceil, narrowed, obligations, account, ancestors
-    holders: tuple[bytes, ...]  # the keys of everybody who held it
+    holders: tuple[bytes, ...]  # the keys of everybody who held it, before an exchange too
     caveats: tuple[list[Any], ...]
     rids: tuple[str, ...]  # the header's first
+
+    @property
+    def root(self) -> str:
+        """The rid of the first header: what the issuer's own budgets are counted under."""
+        return self.header["ancestors"][0][0] if self.header["ancestors"] else self.rids[0]
 
     @cached_property
     def nu(self) -> set[str]:
@@ -79,7 +84,7 @@ def judge(said: Said, call: Call, facts: Facts, approvals: Iterable[Approval] = 
     """The verdict from step 6 on, for a credential that was authenticated."""
     header = said.header
     heard = [against(["exp", header["exp"]], said.rids[0], call, facts)]
-    heard += [against(c, said.rids[0], call, facts) for c in header["ceil"]]
+    heard += [against(c, said.root, call, facts) for c in header["ceil"]]
     heard += [against(c, rid, call, facts) for rid, c in header["narrowed"]]
     heard += [
         against(c, rid, call, facts) for c, rid in zip(said.caveats, said.rids[1:], strict=True)
@@ -98,7 +103,8 @@ def conclude(
     header = said.header
     level = min(o.level for o in heard)
     steps = set().union(*(o.steps for o in heard))
-    if not facts.lease_ok or any(r in facts.revoked for r in (*said.rids, *header["ancestors"])):
+    above = [rid for rid, _ in header["ancestors"]]
+    if not facts.lease_ok or any(rid in facts.revoked for rid in (*said.rids, *above)):
         steps.add(6)
     if not facts.clock_ok or facts.now < header["iat"] - SKEW:
         steps.add(7)

@@ -53,6 +53,7 @@ SIGNER: Final = Signer(
 AUDIENCE: Final = Audience("proxy:test", "a1", crypto.exchange_public_of(secret("audience")))
 AGENT: Final = Holder(None, public("agent"))
 BEARER: Final = Holder(None, None)
+ELSEWHERE: Final = Audience("proxy:elsewhere", "e1", crypto.exchange_public_of(secret("elsewhere")))
 KEYS: Final = Keys(
     audience=AUDIENCE.name,
     audience_keys={AUDIENCE.akid: secret("audience")},
@@ -62,6 +63,10 @@ KEYS: Final = Keys(
         "second": Approver(public("second"), EVERY_OPERATION),
         "reader": Approver(public("reader"), 1 << names.operation("read_files")),
     },
+)
+# The same issuers and approvers, believed by another audience.
+KEYS_ELSEWHERE: Final = replace(
+    KEYS, audience=ELSEWHERE.name, audience_keys={ELSEWHERE.akid: secret("elsewhere")}
 )
 
 

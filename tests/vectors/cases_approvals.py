@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.vectors import writer
-from tests.vectors.frozen import CALL, CARRIED, allow, ask, case, deny, token
-from tests.vectors.writer import NOW, Chain, b64, digest_of_call, key, name16, sign
+from tests.vectors.frozen import CALL, CARRIED, allow, ask, case, deny, holder, token
+from tests.vectors.writer import NOW, Chain, b64, digest_of_call, key, name16, public, sign
 
 OWED = "op:read_files"
 ASKED = ask(OWED)
@@ -101,6 +101,10 @@ def _bad() -> list[dict[str, Any]]:
     deeper = chain.add(["link", name16("x")])
     denied = token(["approve", ["read_files"]], ["cap", {"read_files": "never"}])
     handed = token(["approve", ["read_files"]]).hand("agent", "sub", 1)
+    exchanged = token(
+        ["approve", ["read_files"]], holder=holder("sub"),
+        ancestors=[[name16("origin"), public(key("agent")).hex()]],
+    )  # fmt: skip
     over = [good[:64], good[64:]]
     return [
         one("other-tid", "Of another token.", tid=name16("other")),
@@ -123,6 +127,8 @@ def _bad() -> list[dict[str, Any]]:
             "the operator listed.", by="agent", approver="agent"),
         case("holder-handed", handed, ASKED, "Nor after handing it on.",
              facts=_facts(signed(statement(handed, approver="agent"), "agent"))),
+        case("holder-before-exchange", exchanged, ASKED, "Nor after having it exchanged.",
+             facts=_facts(signed(statement(exchanged, approver="agent"), "agent"))),
         case("flipped", chain, ASKED, "One bit of the signature.",
              facts=_facts(bytes((over[0][0] ^ 1, *over[0][1:])) + over[1])),
         case("malleable", chain, ASKED, "The signature with L added.",

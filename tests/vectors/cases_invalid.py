@@ -164,10 +164,14 @@ def _headers() -> list[dict[str, Any]]:
         ("sub-nfd", {"sub": "cafe\u0301"}, "Strings are in NFC: two spellings, one look."),
         ("sub-long", {"sub": "s" * 1025}, "At most 1,024 characters."),
         ("ancestors-object", {"ancestors": {}}, "A list."),
+        ("ancestors-bare", {"ancestors": [rid]}, "Each names the key that held it."),
+        ("ancestors-member", {"ancestors": [{rid: 1, "f" * 64: 1}]}, "A pair is a list."),
+        ("ancestors-key-short", {"ancestors": [[rid, "ab"]]}, "A key is 32 bytes."),
+        ("ancestors-no-key", {"ancestors": [[rid, None]]}, "Only a key's holder exchanges."),
         ("account-unit", {"account": ["team", {"euros": 1}]}, "A unit nobody counts."),
         ("account-float", {"account": ["team", {"calls": 1.5}]}, "There are no floats."),
-        ("ancestors-65", {"ancestors": [rid] * 65}, "At most 64 ancestors."),
-        ("large", {"sub": "s" * 1000, "ancestors": [rid] * 80}, "Over 4,096 bytes."),
+        ("ancestors-33", {"ancestors": [[rid, "ab" * 32]] * 33}, "At most 32 ancestors."),
+        ("large", {"sub": "s" * 1000, "ancestors": [[rid, "ab" * 32]] * 30}, "Over 4,096 bytes."),
     ]  # fmt: skip
     made += [one(name, body(**change), note) for name, change, note in changes]
     made += [

@@ -6,8 +6,19 @@ from typing import Any
 
 from tests.vectors import cases_scopes
 from tests.vectors.cases_scopes import OUT, SUBPATH, fetch, levels, push, write
-from tests.vectors.frozen import CARRIED, allow, ask, case, deny, holder, parts, patterns, token
-from tests.vectors.writer import NOW, Chain, name16
+from tests.vectors.frozen import (
+    CARRIED,
+    READS,
+    allow,
+    ask,
+    case,
+    deny,
+    holder,
+    parts,
+    patterns,
+    token,
+)
+from tests.vectors.writer import NOW, Chain, key, name16, public
 
 
 def _spent(chain: Chain, prefix: int, unit: str, amount: int) -> dict[str, Any]:
@@ -219,11 +230,12 @@ def _holders(add: Any) -> None:
 
 
 def _exchanged(add: Any) -> None:
-    origin = token().rids()[0]
+    origin, held = token().rids()[0], public(key("sub")).hex()
+    before = [[origin, held]]
     carried = token(
         narrowed=[[origin, SUBPATH], [origin, ["budget", "calls", 2]],
                   [origin, ["approve", ["git_push"]]], [origin, ["link", name16("x")]]],
-        ancestors=[origin], tid=name16("exchanged"),
+        ancestors=before, tid=name16("exchanged"),
     )  # fmt: skip
     budget = {f"{origin}/calls": 1}
     add(
@@ -247,10 +259,18 @@ def _exchanged(add: Any) -> None:
         "exchange-low-risk",
         token(
             ceil=[levels(write_files="low_risk")], narrowed=[[origin, SUBPATH]],
-            ancestors=[origin], tid=name16("exchanged"),
+            ancestors=before, tid=name16("exchanged"),
         ),
         ask("input:/path"), "`narrowed` is no evidence: a holder wrote it.",
         call=write("/srv/data/a.txt"),
+    )  # fmt: skip
+    priced = token(
+        ceil=[*READS, ["budget", "calls", 2]], ancestors=before, tid=name16("exchanged")
+    )  # fmt: skip
+    add(
+        "exchange-ceil-budget", priced, deny(11, "budget.exhausted", ("ceil", 1)),
+        "The issuer's own budget is counted where it was: an exchange must not refill it.",
+        facts={"spent": {f"{origin}/calls": 2, f"{priced.rids()[0]}/calls": 0}},
     )  # fmt: skip
 
 

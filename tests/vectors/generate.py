@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.vectors import (
     cases_approvals,
+    cases_exchange,
     cases_invalid,
     cases_malleable,
     cases_revocation,
@@ -34,6 +35,10 @@ def documents() -> dict[str, dict[str, Any]]:
             spells=cases_malleable.subject().text(),
         ),
         "approvals": document("Approvals of what a credential asks for.", cases_approvals.cases()),
+        "exchange": document(
+            "A holder's statements that ask for an exchange, and which of them holds.",
+            cases_exchange.cases(),
+        ),
         "revocation": document(
             "Revocation ids, preimages and what dies with which id.",
             cases_revocation.cases(),

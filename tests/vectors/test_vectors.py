@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from nacl.public import PrivateKey, SealedBox
 
-from nucleus_tokens import arguments, chain, header
+from nucleus_tokens import arguments, chain, exchanges, header
 from nucleus_tokens.arguments import args_digest
 from nucleus_tokens.arguments import encode as jcs
 from nucleus_tokens.errors import CredentialError
@@ -45,7 +45,7 @@ def _cases(*files: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, "exchange"])
 def test_the_generator_writes_the_committed_files(name: str) -> None:
     """Byte for byte: the format did not move, and nobody edited a vector to make it pass."""
     committed = (reading.HERE / f"{name}.json").read_text(encoding="ascii")
@@ -119,6 +119,22 @@ def test_preimages_and_rids(case: dict[str, Any]) -> None:
         preimage = chain.preimage(bytes.fromhex(prefix["tag"]))
         assert preimage.hex() == prefix["preimage"]
         assert chain.rid_of_preimage(preimage) == prefix["rid"]
+
+
+@pytest.mark.parametrize("case", document("exchange")["cases"], ids=lambda c: c["id"])
+def test_statements_that_ask_for_an_exchange(case: dict[str, Any]) -> None:
+    token, _ = chain.read_credential(case["credential"])
+    found = _of_statement(token, case)
+    assert found == case["expect"], case["note"]
+
+
+def _of_statement(token: chain.UnverifiedToken, case: dict[str, Any]) -> str:
+    try:
+        statement = exchanges.parse(chain.from_text(case["statement"]))
+    except CredentialError as refused:
+        return refused.code
+    held = exchanges.holds(statement, token, bytes.fromhex(case["holder"]))
+    return "holds" if held else "fails"
 
 
 def test_the_frozen_seal_is_a_sealed_box() -> None:

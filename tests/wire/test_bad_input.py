@@ -92,8 +92,8 @@ def test_every_part_of_a_header_may_be_of_any_kind() -> None:
     rid = world.hex16("rid")
     token = world.mint(
         world.levels(read_files="always"), ["path", "in", ["/a"]],
-        narrowed=[(rid, ["budget", "calls", 1])], account=("team", {"calls": 1}), ancestors=[rid],
-        obligations=["git_push"],
+        narrowed=[(rid, ["budget", "calls", 1])], account=("team", {"calls": 1}),
+        ancestors=[(rid, world.public("a"))], obligations=["git_push"],
     )  # fmt: skip
     body = canonical.decode(token.identifier[64:-161])
     found = _codes(header.parse, _replaced(body), bytes(64), bytes(161))

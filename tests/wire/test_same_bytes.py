@@ -39,7 +39,7 @@ def test_a_token_with_every_field_of_a_header() -> None:
         obligations=["git_push", "read_files"],
         narrowed=[(world.hex16("rid"), ["budget", "calls", 3])],
         account=("team", {"calls": 5, "micro_usd": 7}),
-        ancestors=[world.hex16("rid")],
+        ancestors=[(world.hex16("rid"), world.public("a"))],
     )
     assert_same_bytes(world.text(token))
 

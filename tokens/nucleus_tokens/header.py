@@ -56,7 +56,8 @@ class UnverifiedHeader(NamedTuple):
     narrowed: tuple[tuple[str, Caveat], ...]  # (rid it had in the token exchanged, caveat)
     obligations: int
     account: tuple[str, tuple[tuple[str, int], ...]] | None  # (account, limit per unit)
-    ancestors: tuple[str, ...]
+    ancestors: tuple[str, ...]  # of an exchanged token: rid 0 and the hops it had, oldest first
+    earlier: tuple[bytes, ...]  # and the keys that held it there
     signature: bytes
     signed: bytes
     seal_audience: bytes
@@ -119,8 +120,10 @@ def parse(identifier: bytes) -> UnverifiedHeader:
         hexed(value["tid"], 16)
         ancestors = value["ancestors"]
         need(type(ancestors) is list and len(ancestors) <= ANCESTORS)
-        for rid in ancestors:
-            hexed(rid, 16)
+        earlier = tuple(hexed(key, 32) for _, key in ancestors)
+        for pair in ancestors:
+            need(type(pair) is list)
+            hexed(pair[0], 16)
         return UnverifiedHeader(
             text(value["iss"]),
             text(value["kid"]),
@@ -136,7 +139,8 @@ def parse(identifier: bytes) -> UnverifiedHeader:
             _narrowed(value["narrowed"]),
             names.obligation_bits(name_set(value["obligations"])),
             _account(value["account"]),
-            tuple(ancestors),
+            tuple(rid for rid, _ in ancestors),
+            earlier,
             identifier[: crypto.SIGNATURE_BYTES],
             identifier[crypto.SIGNATURE_BYTES :],
             identifier[seals : seals + crypto.SEALED_KEY_BYTES],

@@ -14,7 +14,9 @@ CAVEATS: Final = 64
 # An organisation, a team, an agent, and its sub-agents: deeper trees are loops.
 DEPTH: Final = 8
 # What an exchanged token still answers to: rid 0 and the hops of every token before it.
-ANCESTORS: Final = 64
+ANCESTORS: Final = 32
+# Live tokens that one tree may be exchanged for: audiences of an agent, on several keys.
+EXCHANGES_PER_TREE: Final = 64
 # One caveat: the largest honest one is a list of some thirty paths.
 CAVEAT_BYTES: Final = 2048
 # One signed header body: ceilings are written by people, or by an Exchange that carries them over.

@@ -96,8 +96,9 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
 def fold_header(claimed: UnverifiedHeader, tag: bytes, rid: str) -> Opened:
     """What a header alone permits, once its signature held: exp, ceil and what was narrowed."""
     authority = fold(FULL, "header", ((0, rid, Exp(claimed.exp)),))
-    authority = fold(authority, "ceil", [(i, rid, c) for i, c in enumerate(claimed.ceil)])
     # A budget carried over by an Exchange keeps the counter it had: its original rid.
+    root = claimed.ancestors[0] if claimed.ancestors else rid
+    authority = fold(authority, "ceil", [(i, root, c) for i, c in enumerate(claimed.ceil)])
     if claimed.narrowed:
         parts = [(i, own, c) for i, (own, c) in enumerate(claimed.narrowed)]
         authority = fold(authority, "narrowed", parts)
@@ -144,17 +145,7 @@ def read_prefix(
         authority = fold(opened.authority, "caveat", read)
     except CredentialError as error:
         raise Refused(3, error.code) from error
-    return VerifiedPrefix(
-        opened,
-        identifier,
-        raw,
-        tag,
-        rids,
-        authority,
-        holder,
-        depth,
-        tuple(hops),
-    )
+    return VerifiedPrefix(opened, identifier, raw, tag, rids, authority, holder, depth, tuple(hops))
 
 
 def verify_prefix(

@@ -294,11 +294,11 @@ def _approver_key(
     approver = facts.keys.approvers.get(approval.approver)
     if approver is None or not obliged(approver.operations, call.operation):
         return None
-    holders = {prefix.opened.header.holder.key, *(hop.key for hop in prefix.hops)}
-    if approver.key in holders:
+    fields = prefix.opened.header
+    if approver.key in (fields.holder.key, *fields.earlier, *(hop.key for hop in prefix.hops)):
         return None
     if (
-        approval.tid != prefix.opened.header.tid
+        approval.tid != fields.tid
         or approval.rid != prefix.rids[-1]
         or approval.cell != facts.wall.id
         or facts.now >= approval.not_after
