@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from stat import S_ISDIR, S_ISLNK
+from stat import S_IFMT, S_ISDIR, S_ISLNK
 from typing import Final
 
 from nucleus_proxy.effects.opening import Root
@@ -27,14 +27,18 @@ MASKS: Final = 512
 _ASIDE: Final = ".set-aside-"
 
 
+# Device, inode, type, and where a link leads: inode numbers are used again.
+Identity = tuple[int, int, int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one cell is shown, and the places in it that need care: path -> (device, inode)."""
+    """What one cell is shown, and what stands at the places in it that need care."""
 
     readable: tuple[str, ...]
     writable: tuple[str, ...]
     masked: tuple[str, ...]
-    special: dict[str, tuple[int, int]]
+    special: dict[str, Identity]
 
 
 def may_read(authority: Authority) -> bool:
@@ -96,7 +100,7 @@ def view(root: Root, subtree: tuple[str, ...], authority: Authority) -> View:
         )
     readable: list[str] = []
     masked: list[str] = []
-    special: dict[str, tuple[int, int]] = {}
+    special: dict[str, Identity] = {}
     for path, mode, identity in _special(root, subtree, authority):
         special[path] = identity
         if _blocked(path, authority):
@@ -127,7 +131,7 @@ def set_aside(root: Root, before: View, authority: Authority, tag: str) -> tuple
 
 def _special(
     root: Root, subtree: tuple[str, ...], authority: Authority
-) -> Iterator[tuple[str, int, tuple[int, int]]]:
+) -> Iterator[tuple[str, int, Identity]]:
     """Every blocked path, and every path that runs later, with its mode and identity."""
     seen = 0
     todo = list(subtree)
@@ -144,7 +148,9 @@ def _special(
                     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     path = f"{at.rstrip('/')}/{name}"
                     if not _text(name) or _blocked(path, authority) or runs_later(path):
-                        yield path, found.st_mode, (found.st_dev, found.st_ino)
+                        leads = _leads(directory, name) if S_ISLNK(found.st_mode) else ""
+                        kind = S_IFMT(found.st_mode)
+                        yield path, found.st_mode, (found.st_dev, found.st_ino, kind, leads)
                     elif S_ISDIR(found.st_mode):
                         todo.append(path)
         except FileNotFoundError:
@@ -152,6 +158,13 @@ def _special(
         except NucleusError as error:
             if error.code not in ("fs.moved", "fs.missing", "fs.not_directory") or at in subtree:
                 raise
+
+
+def _leads(directory: int, name: str) -> str:
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError:
+        return ""  # it was replaced while we looked
 
 
 def _text(name: str) -> bool:

@@ -12,11 +12,15 @@ from nucleus_proxy.effects import fs
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import Tools, Value
 from nucleus_proxy.waiting import Caller
+from nucleus_tokens import names
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import NucleusError
 from tests.proxy.stage import Stage, within
 from tests.support import world
 
+LOCAL = world.levels(
+    **{name: "always" for name in names.OPERATIONS if name not in ("web_fetch", "web_search")}
+)
 POLICY = """
 version = 1
 [wall]
@@ -40,11 +44,16 @@ class NativeStage(Stage):
             **fs.tools(self.root, draw=self.draw),
             **(tools or {}),
         }
+        self.rebind()
+
+    def rebind(self) -> None:
+        """Take in what was added to `tools`."""
         self.mediator.policy = native.bound(self.policy, self.tools)
 
     def everywhere(self, *more: list[Any], **rest: Any) -> UnverifiedToken:
-        """A token for everything in the workspace, narrowed by the ceil's further caveats."""
-        return self.token(world.all_levels(), ["path", "in", [str(self.workspace)]], *more, **rest)
+        """A token for everything in the workspace, narrowed by the ceil's further caveats. It
+        cannot reach the web: with that leg every command and push would owe an approval."""
+        return self.token(LOCAL, ["path", "in", [str(self.workspace)]], *more, **rest)
 
     async def decide(
         self, token: UnverifiedToken, tool: str, args: dict[str, Any], caller: Caller | None = None
