@@ -83,7 +83,7 @@ async def test_a_placeholder_stays_while_another_cell_relies_on_it(tmp_path: Pat
     assert (tmp_path / "hook").exists()
     _, complaint = await process.communicate(b"go\n")
     assert b"hook" in complaint
-    await asyncio.gather(*runner._ends)
+    await runner.ended()
     assert not (tmp_path / "hook").exists()
 
 
@@ -192,7 +192,7 @@ async def test_a_started_server_talks_and_ends_with_its_input() -> None:
         assert await process.stdout.readline() == line
     process.stdin.close()
     assert await process.wait() == 0
-    await asyncio.gather(*runner._ends)
+    await runner.ended()
 
 
 async def test_a_started_server_ends_when_its_starter_is_killed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,10 @@ HOME: Final = "/home/agent"
 ID: Final = "1000"
 OURS: Final = "/run/nucleus"
 LAUNCHER: Final = f"{OURS}/inside.py"
-SOCKET: Final = f"{OURS}/proxy.sock"
+# Beside a pump: `nucleus mcp connect` for those inside, and where it leads.
+CONNECT: Final = f"{OURS}/mcp"
+PROXY_PORT: Final = 3128
+TOOLS_PORT: Final = 3129
 _HERE: Final = Path(__file__).resolve().parent
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Of /etc what programs need to run, and nothing that names people, hosts or secrets.
@@ -37,6 +40,7 @@ _FILES: Final = {
     "/etc/hosts": "127.0.0.1 localhost cell\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
+_PROXY_NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 _EMPTY_BYTES: Final = "4096"
 
 
@@ -51,18 +55,25 @@ class Masked:
         return getattr(self.work, name)
 
 
-def environment(work: Work, port: int | None) -> dict[str, str]:
-    """All of it."""
+def environment(work: Work, routes: Collection[int]) -> dict[str, str]:
+    """All of it. `routes` are the loopback ports that lead out."""
     made = {
         "HOME": HOME,
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "TMPDIR": "/tmp",  # noqa: S108  the cell's own
         "LANG": "C.UTF-8",
     }
-    if port is not None:
-        way = f"http://127.0.0.1:{port}"
-        made |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), way)
+    if PROXY_PORT in routes:
+        way = f"http://127.0.0.1:{PROXY_PORT}"
+        made |= dict.fromkeys(_PROXY_NAMES, way)
+    if TOOLS_PORT in routes:
+        made |= {"NUCLEUS_MCP": CONNECT, "NUCLEUS_TOOLS": f"127.0.0.1:{TOOLS_PORT}"}
     return made | dict(work.env)
+
+
+def python() -> str:
+    """The interpreter that starts a cell: ours."""
+    return os.path.realpath(sys.executable)
 
 
 def interpreter() -> str | None:
@@ -72,9 +83,18 @@ def interpreter() -> str | None:
 
 
 def options(
-    work: Work, placed: list[Mount], keep: Descriptors, *, tmp_bytes: int, seccomp: int
+    work: Work,
+    placed: list[Mount],
+    keep: Descriptors,
+    *,
+    sockets: Mapping[str, int],
+    tmp_bytes: int,
+    seccomp: int,
 ) -> list[str]:
-    """Everything but the command. Raises WorldError `wall.mount`, `wall.moved`."""
+    """Everything but the command. `sockets`: where inside, and the open socket.
+
+    Raises WorldError `wall.mount`, `wall.moved`.
+    """
     said = [
         "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
         "--unshare-cgroup", "--disable-userns", "--uid", ID, "--gid", ID, "--hostname", "cell",
@@ -91,8 +111,12 @@ def options(
         said += ["--ro-bind-data", str(fd), path]
     launcher = keep.keep(opening.place(str(_HERE / "inside.py")))
     said += ["--ro-bind-fd", str(launcher), LAUNCHER]
-    if work.socket is not None:
-        said += ["--ro-bind-fd", str(keep.keep(opening.place(work.socket))), SOCKET]
+    if sockets:
+        script = _script()
+        fd = keep.keep(opening.sealed(script, "connect"))
+        said += ["--perms", "0555", "--ro-bind-data", str(fd), CONNECT]
+    for path, fd in sockets.items():
+        said += ["--ro-bind-fd", str(fd), path]
     if (prefix := interpreter()) is not None:
         said += ["--ro-bind", prefix, prefix]
     for mount in placed:
@@ -110,7 +134,7 @@ def _mount(mount: Mount) -> list[str]:
             empty = ["--perms", "0555", "--size", _EMPTY_BYTES, "--tmpfs", mount.path]
             return [*empty, "--remount-ro", mount.path]
         case How.HIDE:
-            return ["--ro-bind", "/dev/null", mount.path]  # without the right to use devices
+            return ["--ro-bind", str(_HERE / "nothing"), mount.path]
 
 
 def _system() -> list[str]:
@@ -126,11 +150,14 @@ def _system() -> list[str]:
     return said
 
 
-def seen(work: Work, placed: list[Mount]) -> Mapping[str, list[str]]:
+def seen(work: Work, placed: list[Mount], *, routes: bool) -> dict[str, list[str]]:
     """What the launcher checks and what Landlock allows."""
     read = [m.path for m in placed if m.how is How.READ]
     write = [m.path for m in placed if m.how is How.WRITE]
     system = [path for path in ("/usr", *_LINKS) if os.path.isdir(path)]
+    if routes:
+        prefix = interpreter()
+        system += [CONNECT] if prefix is None else [CONNECT, prefix]
     return {
         "read": read,
         "hide": [m.path for m in placed if m.how is How.HIDE],
@@ -138,3 +165,8 @@ def seen(work: Work, placed: list[Mount]) -> Mapping[str, list[str]]:
         "write": [*write, "/tmp", "/dev/shm", HOME],  # noqa: S108
         "devices": ["/dev"],
     }
+
+
+def _script() -> bytes:
+    text = (_HERE / "connect.py").read_text(encoding="ascii")
+    return f"#!{python()} -IS\n{text}".encode()

@@ -73,8 +73,9 @@ def _verify_hidden(path: str) -> None:
     if stat.S_ISDIR(found.st_mode):
         if os.statvfs(path).f_flag & os.ST_RDONLY and not os.listdir(path):
             return
-    elif stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3):
-        return
+    elif stat.S_ISREG(found.st_mode) and found.st_size == 0:
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return
     raise NotACell(f"{path} is not hidden")
 
 
@@ -197,9 +198,11 @@ def main(config_fd: int) -> NoReturn:
     with open(config_fd, "rb", closefd=True) as file:
         config: dict[str, Any] = marshal.loads(file.read())  # noqa: S302  sealed by our own starter
     status: int = config["status"]
-    os.closerange(3, status)
-    os.closerange(status + 1, 1 << 20)
     try:
+        for number, fd in enumerate(config["streams"]):
+            os.dup2(fd, number)
+        os.closerange(3, status)
+        os.closerange(status + 1, 1 << 20)
         verify(config)
         limit(config["limits"])
         if config["routes"]:
