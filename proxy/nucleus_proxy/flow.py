@@ -21,7 +21,8 @@ from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_PARENTS, FlowTracker, Labelled
 from nucleus_proxy.held_values import Held, References
 from nucleus_proxy.knowledge import MOST_FACTS, Known, learned
-from nucleus_proxy.policy import PolicyFile, ToolBinding
+from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.rules import Believed
 from nucleus_proxy.words import Words
 from nucleus_tokens import arguments, exposure, label_names, labelling, labels, lattice, releases
 from nucleus_tokens.authority import MISSING, fixed_by_ceil, lookup
@@ -82,16 +83,17 @@ class Flow:
     def __init__(
         self,
         state: FlowState,
-        policy: PolicyFile,
         *,
+        believed: Believed,
         releasers: Mapping[str, bytes],
         draw: Callable[[int], bytes],
         cwd: str,
     ) -> None:
-        """`releasers` are the Ed25519 keys, by id, that the verifier's bundle lists for releases;
-        `cwd` is where relative paths of a prompt start; `draw(n)` gives n random bytes."""
+        """`believed` is what the policy file says of evidence; `releasers` are the Ed25519 keys,
+        by id, that the verifier's bundle lists for releases; `cwd` is where relative paths of a
+        prompt start; `draw(n)` gives n random bytes."""
         self._state = state
-        self._policy = policy
+        self._also = believed.also
         self._releasers = dict(releasers)
         self._draw = draw
         self._cwd = cwd
@@ -110,6 +112,7 @@ class Flow:
         self,
         credential: VerifiedCredential,
         bound: BoundCall,
+        binding: ToolBinding | None,
         *,
         wall: str,
         cells: int,
@@ -123,7 +126,6 @@ class Flow:
             tree = self._tree(name)
             seen = self._seen(tree, name).join(self._seen(tree, wall))
             _open(tree)
-            binding = self._policy.tools.get(bound.tool)
             ceiling = Labelled(payload_label(cells)).join(seen)
             given = tree.held.resolve(bound.references, bound.args)
             if binding is None:
@@ -131,7 +133,7 @@ class Flow:
             today = datetime.fromtimestamp(now, UTC).date().isoformat()
             found = evidence.vouched(
                 binding, bound.args, bound.selectors, tree.known,
-                also=self._policy.believed.also, cwd=self._cwd, today=today,
+                also=self._also, cwd=self._cwd, today=today,
             )  # fmt: skip
             vouched = found.pointers
             if tree.known.words:
@@ -197,6 +199,19 @@ class Flow:
 
     # After an effect --------------------------------------------------------------------------
 
+    def entered(self, looked: Looked, *, now: int) -> None:
+        """A call is about to run whose answer passes piece by piece: raise what the session has
+        seen by what such an answer is. Raises WorldError `flow.state`: then it must not run."""
+        with self._lock:
+            self._raise(self._tree(looked.tree), looked, self._own(looked, None, now))
+
+    def _raise(self, tree: _Tree, looked: Looked, what: Labelled) -> None:
+        for cell in (looked.tree, looked.wall):
+            before = self._seen(tree, cell)
+            if before.join(what) != before:
+                self._state.saw(cell, what)
+                tree.seen[cell] = before.join(what)
+
     def saw(self, looked: Looked, value: Any, *, now: int, label: int | None = None) -> Kept:
         """Label a result; call it before the first byte is released. `value` is what the agent
         will read, `label` the effect's own knowledge of it, else the binding says. Raises
@@ -216,11 +231,7 @@ class Flow:
                     "flow.poisoned", "A result could not be followed: this session is closed."
                 ) from error
             made = tree.tracker.label(node) or Labelled(labels.TOP)
-            for cell in (looked.tree, looked.wall):
-                before = self._seen(tree, cell)
-                if before.join(made) != before:
-                    self._state.saw(cell, made)
-                    tree.seen[cell] = before.join(made)
+            self._raise(tree, looked, made)
             self._learn(tree, looked, value)
             return Kept(tree.held.keep(node, value, made), made)
 

@@ -56,8 +56,9 @@ class Session:
         for cell in (self.tree, wall):
             self.ledger.open_cell(cell, 0)
         self.flow = Flow(
-            self.state, self.policy, releasers=releasers, draw=counted(id(self) % 10**6), cwd=cwd
-        )
+            self.state, believed=self.policy.believed, releasers=releasers,
+            draw=counted(id(self) % 10**6), cwd=cwd,
+        )  # fmt: skip
         self.last: Looked | None = None
 
     def prompt(self, text: str) -> Session:
@@ -78,7 +79,7 @@ class Session:
         cells = snapshot.wall.bits | snapshot.tree.bits
         self.snapshot = snapshot
         self.last = self.flow.look(
-            self.credential, bound, wall=self.wall, cells=cells,
+            self.credential, bound, self.policy.tools.get(tool), wall=self.wall, cells=cells,
             spent=snapshot.spent, now=snapshot.now,
         )  # fmt: skip
         return bound.at(cells, self.last)
