@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from nucleus_proxy.flow import Looked
+from nucleus_tokens import label_names
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier.commit import Permit
@@ -17,6 +19,8 @@ from nucleus_verifier.facts import Call
 from nucleus_verifier.hints import STEPS, hint, public_detail
 
 REFUSAL: Final = "nucleus/refusal"
+LABEL: Final = "nucleus/label"
+REFERENCE: Final = "nucleus/ref"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Granted:
     permit: Permit
     call: Call
     authority: Authority
+    looked: Looked | None = None
 
     @property
     def exposure(self) -> int:
@@ -96,6 +101,11 @@ class Presented:
     text: str
     channel: Literal["held", "carried"]
     peer: str | None = None
+
+
+def labelled(label: int) -> dict[str, Any]:
+    """A label as `_meta` says it: packed, and in words."""
+    return {LABEL: {"bits": label, **label_names.describe_label(label)}}
 
 
 UNCLASSIFIED: Final = Refusal(

@@ -8,8 +8,8 @@ only make a call stricter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from nucleus_proxy import resolve
 from nucleus_proxy.policy import SelectorRule, ToolBinding
@@ -19,6 +19,9 @@ from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
 from nucleus_verifier.facts import Call, Selector
+
+if TYPE_CHECKING:
+    from nucleus_proxy.flow import Looked
 
 # No operation has this number, so the kernel denies it at step 9.
 UNCLASSIFIED: Final = -1
@@ -63,20 +66,31 @@ class BoundCall:
     classified: bool
     # What the call touches may depend on what its credential permits: a cell shows no more.
     within: Callable[[BoundCall, Authority], BoundCall] | None = None
+    references: Mapping[str, str] = field(default_factory=dict)  # what the caller claims them to be
 
-    def at(self, cells: int) -> Call:
-        """The call as it stands while the session has seen `cells` (the join of both cells)."""
+    def at(self, cells: int, looked: Looked | None = None) -> Call:
+        """The call as it stands while the session has seen `cells` (the join of both cells), with
+        what the proxy knows of its values."""
+        if looked is None:
+            known: dict[str, Any] = {"selectors": self.selectors, "label": payload_label(cells)}
+        else:
+            known = {
+                "selectors": self.selectors + looked.more,
+                "label": looked.payload.label,
+                "observed": looked.payload.observed,
+                "ttl": looked.payload.ttl,
+                "bad_declassification": looked.bad_declassification,
+            }
         return Call(
             tool=self.tool,
             operation=self.operation,
             args=self.args,
             sink=self.sink,
             resources=self.resources,
-            selectors=self.selectors,
             records=self.records,
             projects=self.projects,
-            label=payload_label(cells),
             costs=self.costs,
+            **known,
         )
 
 

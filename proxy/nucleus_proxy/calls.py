@@ -23,6 +23,7 @@ from nucleus_proxy.answers import (
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.catalogue import Catalogue
 from nucleus_proxy.effects.forward import forward
+from nucleus_proxy.flow import value_of
 from nucleus_proxy.link import Line, ServerLink
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
@@ -115,9 +116,10 @@ class Calls:
             said = heard
         hints = said
 
-        def build() -> BoundCall:
+        def bind() -> BoundCall:
             return binding.bind(made.tool, made.args, bound, hints, self._cwd)
 
+        build = made.with_references(bind)
         rising = itertools.count(1)
 
         async def progress(message: str) -> None:
@@ -136,6 +138,11 @@ class Calls:
         return await self._link.ask(methods.TOOLS_LIST, params)
 
     async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
+        try:
+            await self._mediator.entering(granted)
+        except NucleusError as error:
+            await self._refuse(frame, made, Refusal.failed(error))
+            return
         answer = self._link.expect(frame.key)
         if made.progress_token is not None:
             self._progress[frame.key] = made.progress_token
@@ -155,6 +162,11 @@ class Calls:
         ok = type(result) is dict and result.get("isError") is not True
         closed = asks_for_closed(result, self._opened)
         try:
+            said = await self._mediator.saw(granted, value_of(result))
+            if said and type(result) is dict:
+                meta = result.get("_meta")
+                about = {**meta, **said} if type(meta) is dict else said
+                got = got.altered("result", {**result, "_meta": about})
             await self._mediator.outcome(granted.permit, ok=ok and not closed, result=got.raw)
         except NucleusError:
             await self._refuse(frame, made, UNRECORDED)

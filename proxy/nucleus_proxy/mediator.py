@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
-from nucleus_proxy import listing, waiting
+from nucleus_proxy import answers, listing, waiting
 from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Withdrawn
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.flow import Flow, Looked
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
 from nucleus_tokens.authority import Authority
@@ -32,8 +33,6 @@ from nucleus_verifier.ports import Clock, Desk, Ledger, PendingRequest, Snapshot
 from nucleus_verifier.record import decision_record, refusal_record
 
 Reveals = Callable[[Mapping[str, object]], None]
-# The selectors, by pointer, for which the proxy holds positive evidence. Called in a thread.
-Evidence = Callable[[VerifiedCredential, Call], frozenset[str]]
 
 TRIES: Final = 16  # races lost in a row before the caller is told to come again
 ROUNDS: Final = 8  # times a call may be asked about anew while it waits
@@ -87,13 +86,14 @@ class Mediator:
         ask_seconds: int = waiting.ASK_SECONDS,
         poll_seconds: float = waiting.POLL_SECONDS,
         offload: Offload = in_thread,
-        evidence: Evidence | None = None,
+        flow: Flow | None = None,
     ) -> None:
         """`instance` is this verifier's name for itself, `run` the name of what a person started;
         without a wall the run has the cell. `draw(n)` gives n random bytes. `ledger` and `desk`
         are called from several threads. `reveals` keeps what the trace only digests. `offload`
         keeps blocking work off the event loop; where one client is served, `inline` is faster.
-        `evidence` says what the proxy can vouch for; without it only the issuer's word counts.
+        `flow` knows labels and evidence; without it only the issuer's word vouches, and every
+        value is as tainted as its session.
         """
         self._verifier = verifier
         self._ledger = ledger
@@ -109,7 +109,7 @@ class Mediator:
         self._ask_seconds = ask_seconds
         self._poll_seconds = poll_seconds
         self._offload = offload
-        self._evidence = evidence
+        self._flow = flow
         self._raised_for: set[str] = set()
         self._nonces: dict[tuple[str, str], int] = {}
 
@@ -217,15 +217,19 @@ class Mediator:
             if bound.within is not None:
                 bound = bound.within(bound, authority)
             snapshot = self._look(arrival)
-            call = bound.at(snapshot.wall.bits | snapshot.tree.bits)
-            facts = self._facts(arrival, snapshot, bound, call)
+            looked = self._looked(arrival, snapshot, bound)
+            call = bound.at(snapshot.wall.bits | snapshot.tree.bits, looked)
+            facts = self._facts(arrival, snapshot, bound, looked)
             decision = (reconsider if waited else clear)(arrival.credential, call, facts)
             record = self._record(arrival, call, facts, decision, waited)
             match decision:
                 case Allow():
-                    permit = commit(decision.intent, self._ledger, record)
+                    intent = decision.intent
+                    if looked is not None:
+                        intent = intent._replace(spends=intent.spends + looked.spends)
+                    permit = commit(intent, self._ledger, record)
                     if isinstance(permit, Permit):
-                        return Granted(permit, call, authority)
+                        return Granted(permit, call, authority, looked)
                     if permit.code == "commit.lost_race":
                         continue
                     return self._refused_late(permit, arrival)
@@ -254,20 +258,34 @@ class Mediator:
         return prefix.authority._replace(obligations=prefix.authority.obligations | owed)
 
     def _look(self, arrival: _Arrival) -> Snapshot:
-        snapshot = self._ledger.read(gather.wanted(arrival.credential, self.wall))
+        wanted = gather.wanted(arrival.credential, self.wall)
+        if self._flow is not None:
+            more = self._flow.counters(arrival.credential)
+            wanted = replace(wanted, counters=wanted.counters + more)
+        snapshot = self._ledger.read(wanted)
         return replace(snapshot, nonce_seen=True) if arrival.replayed else snapshot
+
+    def _looked(self, arrival: _Arrival, snapshot: Snapshot, bound: BoundCall) -> Looked | None:
+        if self._flow is None:
+            return None
+        return self._flow.look(
+            arrival.credential,
+            bound,
+            self.policy.tools.get(bound.tool),
+            wall=self.wall,
+            cells=snapshot.wall.bits | snapshot.tree.bits,
+            spent=snapshot.spent,
+            now=snapshot.now,
+        )
 
     def _facts(
         self,
         arrival: _Arrival,
         snapshot: Snapshot,
         bound: BoundCall | None = None,
-        call: Call | None = None,
+        looked: Looked | None = None,
     ) -> Facts:
         policy = self.policy.verifier
-        vouched = frozenset[str]()
-        if call is not None and self._evidence is not None:
-            vouched = self._evidence(arrival.credential, call)
         if bound is not None and bound.obliged:
             policy = replace(policy, tool_obligations=policy.tool_obligations | {bound.tool})
         return gather.facts(
@@ -278,7 +296,7 @@ class Mediator:
             channel=arrival.presented.channel,
             peer=arrival.presented.peer,
             policy=policy,
-            evidence=vouched,
+            evidence=frozenset() if looked is None else looked.evidence,
         )
 
     def _record(
@@ -323,6 +341,24 @@ class Mediator:
         shown = listing.visible(arrival.credential, self.policy.tools, snapshot)
         self._ledger.append(listing.record(arrival.credential, shown, facts.now))
         return shown
+
+    async def entering(self, granted: Granted) -> None:
+        """Before an effect whose answer passes piece by piece. Raises WorldError: do not run it."""
+        flow, looked = self._flow, granted.looked
+        if flow is not None and looked is not None:
+            await self._offload(lambda: flow.entered(looked, now=self._clock()))
+
+    async def saw(
+        self, granted: Granted, value: Any, *, label: int | None = None
+    ) -> dict[str, Any]:
+        """Label a result, before it is released; what its `_meta` says of it. `label` is what the
+        effect knows of it. Raises WorldError: withhold it."""
+        flow, looked = self._flow, granted.looked
+        if flow is None or looked is None:
+            return {} if label is None else answers.labelled(label)
+        now = self._clock()
+        kept = await self._offload(lambda: flow.saw(looked, value, now=now, label=label))
+        return {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
 
     async def outcome(self, permit: Permit, *, ok: bool, result: bytes) -> None:
         """Record what came of an effect; call it before the first byte of it is released."""

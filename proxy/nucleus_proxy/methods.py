@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 CREDENTIAL: Final = "nucleus/credential"
+REFERENCES: Final = "nucleus/refs"
 HELLO: Final = "nucleus/hello"
 PROTOCOL_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"

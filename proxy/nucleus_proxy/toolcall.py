@@ -6,10 +6,13 @@ protocol's nor a trace context: it would be a word from the agent to the server 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nucleus_proxy import methods, resolve
+from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.held_values import MOST_REFERENCES
 from nucleus_proxy.wire import Frame
 from nucleus_tokens import arguments
 from nucleus_tokens.errors import CredentialError
@@ -30,6 +33,11 @@ class ToolCall:
     progress_token: str | int | None
     new_era: bool
     frame: Frame
+    references: Mapping[str, str]  # argument's pointer -> the value it is said to be
+
+    def with_references(self, build: Callable[[], BoundCall]) -> Callable[[], BoundCall]:
+        """What builds the call, with these."""
+        return lambda: replace(build(), references=self.references)
 
 
 def credential_of(params: dict[str, Any]) -> str:
@@ -94,7 +102,21 @@ def read(frame: Frame, opened: frozenset[str]) -> ToolCall:
         progress_token(params),
         methods.of_new_era(params),
         cleaned(frame, opened),
+        _references(params),
     )
+
+
+def _references(params: dict[str, Any]) -> dict[str, str]:
+    """The references in `_meta`. Raises CredentialError `call.params` for another form."""
+    meta = params.get("_meta")
+    given = meta.get(methods.REFERENCES, {}) if type(meta) is dict else {}
+    if (
+        type(given) is not dict
+        or len(given) > MOST_REFERENCES
+        or not all(type(ref) is str for ref in given.values())
+    ):
+        raise CredentialError("call.params", "References are a table from pointer to reference.")
+    return given
 
 
 def progress_token(params: dict[str, Any]) -> str | int | None:

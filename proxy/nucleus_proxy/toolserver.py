@@ -26,7 +26,6 @@ from nucleus_tokens.errors import CredentialError, NucleusError
 from nucleus_tokens.names import exposure_names
 
 FAILURE: Final = "nucleus/failure"
-LABEL: Final = "nucleus/label"
 EXPOSURE: Final = "nucleus/exposure"
 DECISION: Final = "nucleus/decision"
 VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
@@ -178,7 +177,7 @@ class ToolServer:
         tool = self._tools.get(made.tool)
         build: Callable[[], BoundCall] = partial(unclassified, made.tool, made.args)
         if tool is not None:
-            build = partial(tool.bind, made.args, self._cwd)
+            build = made.with_references(partial(tool.bind, made.args, self._cwd))
         rising = itertools.count(1)
 
         async def progress(message: str) -> None:
@@ -206,6 +205,7 @@ class ToolServer:
         }
         try:
             value = await tool.run(granted, self._mediator.wall)
+            about |= await self._mediator.saw(granted, value.structured, label=value.label)
             ok, content = value.ok, _content(value, about)
         except NucleusError as error:
             ok, content = False, _failed(error, about)
@@ -223,7 +223,7 @@ def _content(value: Value, about: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "content": [{"type": "text", "text": value.text}],
         "structuredContent": value.structured,
-        "_meta": {LABEL: {"bits": value.label}, **about},
+        "_meta": about,
     }
     return made if value.ok else {**made, "isError": True}
 

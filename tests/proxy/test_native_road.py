@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from nucleus_proxy import connect, serve
-from nucleus_proxy.answers import Granted
+from nucleus_proxy.answers import LABEL, Granted
 from nucleus_proxy.native import Value
-from nucleus_proxy.toolserver import DECISION, EXPOSURE, FAILURE, LABEL
+from nucleus_proxy.toolserver import DECISION, EXPOSURE, FAILURE
 from nucleus_tokens import labelling
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError
@@ -83,7 +83,7 @@ async def test_a_carried_call_reads_a_file(tmp_path: Path, stage: NativeStage) -
         assert result["content"] == [{"type": "text", "text": "hello"}]
         assert "isError" not in result
         meta = result["_meta"]
-        assert meta[LABEL] == {"bits": labelling.EXISTING_FILE}
+        assert meta[LABEL]["bits"] == labelling.EXISTING_FILE
         assert meta[EXPOSURE] == ["private_data"]
         (decision,) = stage.ledger.records("decision")
         (outcome,) = stage.ledger.records("outcome")
