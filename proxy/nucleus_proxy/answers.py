@@ -13,10 +13,11 @@ from nucleus_proxy.flow import Looked
 from nucleus_tokens import label_names
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
+from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.commit import Permit
-from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Deny
+from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Ask, Deny
 from nucleus_verifier.facts import Call
-from nucleus_verifier.hints import STEPS, hint, public_detail
+from nucleus_verifier.hints import STEPS, added_by, caveat_text, hint, public_detail
 
 REFUSAL: Final = "nucleus/refusal"
 LABEL: Final = "nucleus/label"
@@ -25,19 +26,40 @@ REFERENCE: Final = "nucleus/ref"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call did not run. `step` is the kernel's, or 0 where the kernel did not decide."""
+    """Why a call did not run. `step` is the kernel's, or 0 where the kernel did not decide.
+    `caveat` is the restriction that was enough for it, as JSON text, if one was."""
 
     code: str
     step: int
     sentence: str
     hint: str
+    caveat: str = ""
+    added_by: str = ""
+    obligations: tuple[str, ...] = ()
 
     @classmethod
-    def denied(cls, deny: Deny) -> Refusal:
+    def denied(cls, deny: Deny, credential: VerifiedCredential | None = None) -> Refusal:
         """What the caller may know of a Deny."""
         if deny.step <= LAST_SILENT_STEP:
             return cls(REFUSED, 0, public_detail(deny), hint(deny))
-        return cls(deny.public_code, deny.step, public_detail(deny), hint(deny))
+        source = deny.source
+        return cls(
+            deny.public_code,
+            deny.step,
+            public_detail(deny),
+            hint(deny),
+            caveat_text(credential, source),
+            "" if source is None else added_by(credential, source),
+        )
+
+    @classmethod
+    def asked(cls, ask: Ask) -> Refusal:
+        """The answer to a caller who does not wait for a person."""
+        why = "; ".join(f"{o.id}: {o.why}" for o in ask.obligations)
+        owed = tuple(o.id for o in ask.obligations)
+        return cls(
+            "approval.required", 13, f"A person must approve this: {why}.", hint(ask), "", "", owed
+        )
 
     @classmethod
     def failed(cls, error: NucleusError) -> Refusal:
@@ -51,6 +73,10 @@ class Refusal:
             made["step"] = self.step
         if self.hint:
             made["hint"] = self.hint
+        if self.caveat:
+            made |= {"caveat": self.caveat, "added_by": self.added_by}
+        if self.obligations:
+            made["obligations"] = list(self.obligations)
         return made
 
     def text(self) -> str:
@@ -58,6 +84,8 @@ class Refusal:
         lines = [f"Refused by nucleus: {self.sentence}", f"code: {self.code}"]
         if self.step:
             lines.append(f"step: {self.step} ({STEPS[self.step]})")
+        if self.caveat:
+            lines.append(f"because of: {self.caveat} (added by {self.added_by})")
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)

@@ -29,6 +29,7 @@ from nucleus_verifier.clear import NONCE_SECONDS, clear, reconsider
 from nucleus_verifier.commit import Permit, commit
 from nucleus_verifier.decision import Allow, Ask, Deny
 from nucleus_verifier.facts import Call, Facts
+from nucleus_verifier.hints import located
 from nucleus_verifier.ports import Clock, Desk, Ledger, PendingRequest, Snapshot
 from nucleus_verifier.record import decision_record, refusal_record
 
@@ -189,7 +190,8 @@ class Mediator:
     ) -> Granted | Refusal | Withdrawn:
         waited = False
         for _ in range(ROUNDS):
-            done = await self._offload(partial(self._attempt, arrival, build, waited))
+            attempt = partial(self._attempt, arrival, build, waited, caller.waits)
+            done = await self._offload(attempt)
             if caller.cancelled.is_set():
                 # A permit that came too late is never used; its decision counts as having run.
                 return Withdrawn()
@@ -208,7 +210,7 @@ class Mediator:
         return waiting.not_approved("expired", "It was asked about too often.")
 
     def _attempt(
-        self, arrival: _Arrival, build: Callable[[], BoundCall], waited: bool
+        self, arrival: _Arrival, build: Callable[[], BoundCall], waited: bool, waits: bool
     ) -> Granted | Refusal | PendingRequest:
         """Look, decide, and make it durable. In a thread."""
         for _ in range(TRIES):
@@ -235,6 +237,8 @@ class Mediator:
                     return self._refused_late(permit, arrival)
                 case Ask():
                     self._ledger.append(record)
+                    if not waits:
+                        return Refusal.asked(decision)
                     asked = waiting.request(
                         self._draw(8).hex(),
                         arrival.credential,
@@ -247,8 +251,11 @@ class Mediator:
                     return asked
                 case Deny():
                     self._ledger.append(record)
-                    known = bound.classified or decision.code != "level.never"
-                    return Refusal.denied(decision) if known else UNCLASSIFIED
+                    if not bound.classified and decision.code == "level.never":
+                        return UNCLASSIFIED
+                    cells = snapshot.wall.bits | snapshot.tree.bits
+                    named = located(decision, arrival.credential, call.operation, cells)
+                    return Refusal.denied(named, arrival.credential)
         return self._refused_late(Deny(14, "commit.lost_race"), arrival)
 
     def _authority(self, arrival: _Arrival) -> Authority:

@@ -27,11 +27,12 @@ SHOWN_CHARS: Final = 16 * 1024  # of the arguments, to a person
 
 
 class Caller:
-    """Whoever waits for one call."""
+    """Whoever wants one call; with `waits`, also if a person must answer for it first."""
 
-    __slots__ = ("cancelled", "gone")
+    __slots__ = ("cancelled", "gone", "waits")
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool = True) -> None:
+        self.waits = waits
         self.cancelled = asyncio.Event()  # the caller said so: nothing shall run for it
         self.gone = False  # the caller left: nobody is asked on its behalf
 

@@ -1,8 +1,7 @@
 """Law: a question is judged exactly as a call would be: the same binding, the same kernel, the same
 state; and asking changes nothing.
 
-The kernel folds a chain and keeps no more than it needs to decide. Whose restriction it was is
-looked for here, afterwards.
+Who wants a person to be asked is looked for here, afterwards: the kernel folds that away.
 """
 
 from __future__ import annotations
@@ -12,16 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from nucleus import questions
 from nucleus_proxy.policy import NO_WALL, PolicyFile
-from nucleus_tokens import caveats, exposure, names
-from nucleus_tokens.authority import Source
-from nucleus_tokens.caveats import Approve, Caveat, Exp, ExposureLimit, Levels, Nbf
-from nucleus_tokens.lattice import level_of, obliged
+from nucleus_tokens import names
+from nucleus_tokens.caveats import Approve
+from nucleus_tokens.lattice import obliged
 from nucleus_verifier import gather
-from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix, authenticate
+from nucleus_verifier.authenticate import VerifiedCredential, authenticate
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Allow, Ask, Decision, Deny
 from nucleus_verifier.facts import Cell, Keys, Policy
-from nucleus_verifier.hints import Explanation, added_by, explain
+from nucleus_verifier.hints import Explanation, added_by, explain, located, restrictions
 from nucleus_verifier.ports import Ledger, Snapshot
 
 # A name that no run has: a session that nobody started has its own cell.
@@ -86,9 +84,8 @@ def judge(
         policy=Policy() if policy is None else policy.verifier,
     )
     decision = clear(credential, bound.at(bits), facts)
-    if isinstance(decision, Deny) and decision.source is None and bound.classified:
-        prefix = credential.prefix
-        decision = replace(decision, source=deciding(decision.code, prefix, bound.operation, bits))
+    if isinstance(decision, Deny):
+        decision = located(decision, credential, bound.operation, bits)
     said = explain(decision, credential)
     if isinstance(decision, Deny) and not bound.classified:
         said = _unclassified(said)
@@ -139,40 +136,6 @@ def _unclassified(said: Explanation) -> Explanation:
 
 
 # Who decided ----------------------------------------------------------------------------------
-
-
-def deciding(code: str, prefix: VerifiedPrefix, operation: int, session: int) -> Source | None:
-    """The first restriction that is enough for a denial that the fold alone decided: the kernel
-    meets levels, times and exposures, and does not keep whose they were."""
-    fields = prefix.opened.header
-    parts = [(Source("header", 0), Exp(fields.exp)), *restrictions(prefix)]
-    authority = prefix.authority
-    for source, caveat in parts:
-        match code, caveat:
-            case "level.never", Levels(packed):
-                if level_of(packed, operation) == 0:
-                    return source
-            case "exposure.exceeded", ExposureLimit(bits):
-                if not exposure.leq(session, bits):
-                    return source
-            case "token.expired", Exp(at):
-                if at == authority.exp:
-                    return source
-            case "token.not_yet_valid", Nbf(at):
-                if at == authority.nbf:
-                    return source
-            case _:
-                continue
-    return None
-
-
-def restrictions(prefix: VerifiedPrefix) -> list[tuple[Source, Caveat]]:
-    """Every restriction of a chain and where it stands, the issuer's first."""
-    fields = prefix.opened.header
-    made = [(Source("ceil", i), caveat) for i, caveat in enumerate(fields.ceil)]
-    made += [(Source("narrowed", i), caveat) for i, (_, caveat) in enumerate(fields.narrowed)]
-    read = map(caveats.parse, prefix.raw)
-    return made + [(Source("caveat", number), caveat) for number, caveat in enumerate(read, 1)]
 
 
 def _demanded_by(

@@ -9,19 +9,18 @@ cell has seen less than earlier records let it see is reported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nucleus import shapes
-from nucleus.explaining import deciding
 from nucleus_tokens import label_names, labels, names
 from nucleus_tokens.errors import NucleusError
 from nucleus_tokens.lattice import known, level_of, obliged
 from nucleus_verifier import trace
 from nucleus_verifier.authenticate import Refused
-from nucleus_verifier.decision import Decision, Deny
+from nucleus_verifier.decision import Deny
 from nucleus_verifier.facts import Keys
-from nucleus_verifier.hints import Explanation, explain
+from nucleus_verifier.hints import Explanation, explain, located
 from nucleus_verifier.record import Again, again, spell_decision
 from nucleus_verifier.trace import Entry
 
@@ -119,7 +118,9 @@ def _shown(entry: Entry, found: Again, cells: dict[str, int]) -> Step:
     decision, credential, call, facts = found
     prefix = credential.prefix
     seen = facts.wall.bits | facts.tree.bits
-    spelled = spell_decision(decision)
+    if isinstance(decision, Deny):
+        decision = located(decision, credential, call.operation, seen)
+    spelled = spell_decision(found.decision)
     verdict = str(spelled["verdict"])
     problem = "" if spelled == entry.record.get("decision") else "the record says otherwise"
     for cell in (facts.wall, facts.tree):
@@ -136,26 +137,12 @@ def _shown(entry: Entry, found: Again, cells: dict[str, int]) -> Step:
         operation=names.OPERATIONS[call.operation] if known(call.operation) else "unclassified",
         who=(prefix.opened.header.sub, *(hop.to for hop in prefix.hops)),
         verdict=verdict,
-        came_from=explain(_with_source(decision, found), credential),
+        came_from=explain(decision, credential),
         authority=_authority(found),
         exposure=Seen(*map(names.exposure_names, (seen, adds, seen | adds))),
         label=_label(call.label),
         problem=problem,
     )
-
-
-def _with_source(decision: Decision, found: Again) -> Decision:
-    """A denial with the restriction that decided, where the kernel folded it away."""
-    if isinstance(decision, Deny) and decision.source is None and known(found.call.operation):
-        facts = found.facts
-        source = deciding(
-            decision.code,
-            found.credential.prefix,
-            found.call.operation,
-            facts.wall.bits | facts.tree.bits,
-        )
-        return replace(decision, source=source)
-    return decision
 
 
 def _authority(found: Again) -> dict[str, Any]:

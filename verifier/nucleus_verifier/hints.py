@@ -8,12 +8,14 @@ may have appended it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from nucleus_tokens import canonical
+from nucleus_tokens import canonical, caveats, exposure
 from nucleus_tokens.authority import Source
-from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_tokens.caveats import Caveat, Exp, ExposureLimit, Levels, Nbf
+from nucleus_tokens.lattice import known, level_of
+from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix
 from nucleus_verifier.decision import LAST_SILENT_STEP, Allow, Ask, Decision, Deny
 
 UNATTRIBUTED: Final = "unattributed"
@@ -208,3 +210,48 @@ def added_by(credential: VerifiedCredential | None, source: Source) -> str:
             return holder
         holder = hop.to
     return holder if credential.proven else UNATTRIBUTED
+
+
+# Whose restriction it was ---------------------------------------------------------------------
+
+
+def located(deny: Deny, credential: VerifiedCredential, operation: int, session: int) -> Deny:
+    """A denial with the restriction that was enough for it, where the kernel folded that away:
+    it meets levels, times and exposures, and does not keep whose they were. `session` is what
+    both cells have seen."""
+    if deny.source is not None or not known(operation):
+        return deny
+    return replace(deny, source=deciding(deny.code, credential.prefix, operation, session))
+
+
+def deciding(code: str, prefix: VerifiedPrefix, operation: int, session: int) -> Source | None:
+    """The first restriction that is enough for a denial that the fold alone decided."""
+    fields = prefix.opened.header
+    parts = [(Source("header", 0), Exp(fields.exp)), *restrictions(prefix)]
+    authority = prefix.authority
+    for source, caveat in parts:
+        match code, caveat:
+            case "level.never", Levels(packed):
+                if level_of(packed, operation) == 0:
+                    return source
+            case "exposure.exceeded", ExposureLimit(bits):
+                if not exposure.leq(session, bits):
+                    return source
+            case "token.expired", Exp(at):
+                if at == authority.exp:
+                    return source
+            case "token.not_yet_valid", Nbf(at):
+                if at == authority.nbf:
+                    return source
+            case _:
+                continue
+    return None
+
+
+def restrictions(prefix: VerifiedPrefix) -> list[tuple[Source, Caveat]]:
+    """Every restriction of a chain and where it stands, the issuer's first."""
+    fields = prefix.opened.header
+    made = [(Source("ceil", i), caveat) for i, caveat in enumerate(fields.ceil)]
+    made += [(Source("narrowed", i), caveat) for i, (_, caveat) in enumerate(fields.narrowed)]
+    read = map(caveats.parse, prefix.raw)
+    return made + [(Source("caveat", number), caveat) for number, caveat in enumerate(read, 1)]
