@@ -8,7 +8,7 @@ only make a call stricter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nucleus_proxy import resolve
@@ -67,6 +67,14 @@ class BoundCall:
     # What the call touches may depend on what its credential permits: a cell shows no more.
     within: Callable[[BoundCall, Authority], BoundCall] | None = None
     references: Mapping[str, str] = field(default_factory=dict)  # what the caller claims them to be
+
+    def priced(self, costs: Mapping[str, int]) -> BoundCall:
+        """The same call at other costs."""
+        return replace(self, costs=costs)
+
+    def touching(self, kind: str, values: tuple[Any, ...]) -> BoundCall:
+        """The same call, known to touch exactly these resources of a kind."""
+        return replace(self, resources={**self.resources, kind: values})
 
     def at(self, cells: int, looked: Looked | None = None) -> Call:
         """The call as it stands while the session has seen `cells` (the join of both cells), with

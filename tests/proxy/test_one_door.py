@@ -15,6 +15,7 @@ from tests.house.source import PACKAGES, python_files, tree
 WRITERS = {
     "forward.py": "the call under its permit",
     "fs.py": "a file under its permit",
+    "http1.py": "a request to a host, under its permit",
     "link.py": "whole lines that are no calls, and what goes to the client",
     "serve.py": "the hello to a client",
     "tracefile.py": "the copy of the trace, and reveals",
