@@ -6,6 +6,7 @@ a machine-readable form finds the same in `_meta["nucleus/refusal"]`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,8 +17,9 @@ from nucleus_tokens.errors import NucleusError
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.commit import Permit
 from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Ask, Deny
-from nucleus_verifier.facts import Call
+from nucleus_verifier.facts import Call, Facts
 from nucleus_verifier.hints import STEPS, added_by, caveat_text, hint, public_detail
+from nucleus_verifier.ports import Snapshot
 
 REFUSAL: Final = "nucleus/refusal"
 LABEL: Final = "nucleus/label"
@@ -101,13 +103,24 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Who asked, the facts at arrival, and where the facts of now are read."""
+
+    credential: VerifiedCredential
+    arrival: Facts
+    look: Callable[[], Snapshot]
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """A call that may run now, once. `authority` is what its credential still permits: what an
-    effect finds on its way is judged by the same scopes."""
+    effect finds on its way is judged by the same scopes. `standing` is what an effect that goes
+    on is judged by again (`live`)."""
 
     permit: Permit
     call: Call
     authority: Authority
+    standing: Standing
     looked: Looked | None = None
 
     @property

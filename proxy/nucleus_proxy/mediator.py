@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from nucleus_proxy import answers, listing, waiting
-from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Withdrawn
+from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Standing, Withdrawn
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.flow import Flow, Looked
 from nucleus_proxy.policy import NO_WALL, PolicyFile
@@ -231,7 +231,8 @@ class Mediator:
                         intent = intent._replace(spends=intent.spends + looked.spends)
                     permit = commit(intent, self._ledger, record)
                     if isinstance(permit, Permit):
-                        return Granted(permit, call, authority, looked)
+                        standing = Standing(arrival.credential, facts, partial(self._look, arrival))
+                        return Granted(permit, call, authority, standing, looked)
                     if permit.code == "commit.lost_race":
                         continue
                     return self._refused_late(permit, arrival)
