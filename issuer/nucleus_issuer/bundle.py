@@ -34,11 +34,13 @@ class TrustedIssuer:
 
 @dataclass(frozen=True, slots=True)
 class TrustedApprover:
-    """An approver's Ed25519 key, and the operations (names) it may approve."""
+    """An approver's Ed25519 key, the operations (names) it may approve, and whether it may
+    release values (declassify) as well."""
 
     id: str
     key: bytes
     operations: tuple[str, ...]
+    releases: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,12 @@ class Bundle:
         """The one spelling of this bundle. Raises CallerError `bundle.malformed`."""
         value = {
             "approvers": [
-                {"id": a.id, "key": a.key.hex(), "operations": sorted(a.operations)}
+                {
+                    "id": a.id,
+                    "key": a.key.hex(),
+                    "operations": sorted(a.operations),
+                    **({"releases": True} if a.releases else {}),
+                }
                 for a in sorted(self.approvers, key=lambda a: a.id)
             ],
             "audience": self.audience,
@@ -99,6 +106,10 @@ class Bundle:
             epoch=int.from_bytes(crypto.sha256(self.encode())[:_EPOCH_BYTES], "big"),
         )
 
+    def releasers(self) -> dict[str, bytes]:
+        """The keys, by id, that may sign a release of a value."""
+        return {a.id: a.key for a in self.approvers if a.releases}
+
     def audience_named(self, name: str | None = None) -> Audience:
         """Where to seal to; the latest key (by id) of that audience. Raises CallerError
         `audience.unknown`."""
@@ -126,8 +137,8 @@ def decode(data: bytes) -> Bundle:
                 for iss, kid, public in _items(value["issuers"], ["iss", "kid", "public"])
             ),
             tuple(
-                TrustedApprover(_text(id_), _key(key), _operations(operations))
-                for id_, key, operations in _items(value["approvers"], ["id", "key", "operations"])
+                TrustedApprover(_text(id_), _key(key), _operations(operations), releases)
+                for (id_, key, operations), releases in map(_approver, value["approvers"])
             ),
             tuple(
                 Audience(_text(name), _text(akid), _key(public))
@@ -160,6 +171,13 @@ def _items(value: Any, fields: list[str]) -> list[list[Any]]:
     if type(value) is not list or any(type(v) is not dict or sorted(v) != fields for v in value):
         raise ValueError("items")
     return [[item[f] for f in fields] for item in value]
+
+
+def _approver(item: Any) -> tuple[list[Any], bool]:
+    """A key that may not release says nothing of it: there is one spelling."""
+    releases = type(item) is dict and item.get("releases") is True
+    plain = {k: v for k, v in item.items() if k != "releases"} if releases else item
+    return _items([plain], ["id", "key", "operations"])[0], releases
 
 
 def _text(value: Any) -> str:

@@ -103,11 +103,12 @@ class FlowState:
     # Prompts and facts ------------------------------------------------------------------------
 
     def give_prompt(self, tree: str, text: str) -> None:
-        """The user of this root token said this, to the proxy. `tree` is the cell of the whole
-        delegation tree. Raises CallerError `flow.prompt` for a text that is too long."""
+        """The user of this root token said this, to the proxy; said again it adds nothing. `tree`
+        is the cell of the whole delegation tree. Raises CallerError `flow.prompt` for a text that is too long."""
         if not text.strip() or len(text) > MOST_CHARS or "\0" in text:
             raise CallerError("flow.prompt", f"A prompt has 1 to {MOST_CHARS} characters.")
-        self._run("INSERT INTO prompts (tree, text) VALUES (?, ?)", (tree, text))
+        if text not in self.prompts(tree):
+            self._run("INSERT INTO prompts (tree, text) VALUES (?, ?)", (tree, text))
 
     def prompts(self, tree: str) -> tuple[str, ...]:
         """All prompts, in order."""

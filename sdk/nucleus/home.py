@@ -22,11 +22,13 @@ from nucleus_issuer.keys import Key, Passphrase, Strength
 from nucleus_issuer.opening import AudienceOpener
 from nucleus_issuer.revoking import Revoker
 from nucleus_issuer.store import FILE_NAME, Store, wall_clock
-from nucleus_tokens.errors import CallerError
+from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_verifier import trace
+from nucleus_verifier.decision import Deny
 from nucleus_verifier.facts import Keys
 
 if TYPE_CHECKING:
+    from nucleus_proxy.flowstate import FlowState
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_proxy.tracefile import RevealFile
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "NUCLEUS_HOME"
 POLICY: Final = "policy.toml"
 REVEALS: Final = "reveals.jsonl"
+LABELS: Final = "labels.db"
 _FOLDER: Final = "nucleus"
 
 
@@ -213,25 +216,58 @@ class Home:
 
         return RevealFile(self.reveals_path)
 
+    def labels(self) -> FlowState:
+        """What the proxy remembers of values, prompts and releases; close it. Raises WorldError."""
+        from nucleus_proxy.flowstate import FlowState
+
+        self.keyring()
+        return FlowState.open(self.state / LABELS)
+
+    def tree_of(self, token: str) -> str:
+        """The delegation tree of a token or credential, which prompts and releases belong to.
+        Raises CredentialError `credential.refused` for one this host does not believe."""
+        from nucleus_verifier import gather
+        from nucleus_verifier.authenticate import authenticate
+
+        found = authenticate(token, self.verifier_keys())
+        if isinstance(found, Deny):
+            raise CredentialError(
+                "credential.refused", "The credential was refused.", hint=f"See: {found.code}"
+            )
+        return gather.tree_cell(found)
+
     def mediator(
         self,
         store: Store,
         policy: PolicyFile,
         reveals: Callable[[Mapping[str, object]], None],
         *,
+        labels: FlowState | None = None,
         run: str | None = None,
         ask_seconds: int | None = None,
         one_client: bool = False,
     ) -> Mediator:
         """The decisions of one verifier instance. `run` names what a person started, and with it
         the session's exposure where no wall stands; without it the run is a new one.
-        `one_client` says that nobody else waits for this process: it then works without threads.
+        With `labels` values carry their own, and the user's prompt vouches; without, every value
+        is as tainted as its session. `one_client` says that nobody else waits for this process:
+        it then works without threads.
         """
+        from nucleus_proxy.flow import Flow
         from nucleus_proxy.mediator import Mediator, in_thread, inline
         from nucleus_proxy.waiting import ASK_SECONDS
         from nucleus_verifier.caching import CachingVerifier
 
         believed = self.verifier_keys()
+        flow = None
+        if labels is not None:
+            flow = Flow(
+                labels,
+                believed=policy.believed,
+                releasers=self.keyring().bundle().releasers(),
+                draw=self.random,
+                cwd=policy.server.cwd,
+            )
         return Mediator(
             verifier=CachingVerifier(believed),
             ledger=store,
@@ -244,6 +280,7 @@ class Home:
             reveals=reveals,
             ask_seconds=ASK_SECONDS if ask_seconds is None else ask_seconds,
             offload=inline if one_client else in_thread,
+            flow=flow,
         )
 
     def checkpoint(self, store: Store) -> dict[str, object] | None:

@@ -325,6 +325,20 @@ def test_a_bundle_names_each_person_once_and_only_known_operations(
     assert caught.value.code == "bundle.malformed"
 
 
+def test_who_may_release_is_listed_and_has_one_spelling() -> None:
+    people = (
+        TrustedApprover("a", b"\x01" * 32, ("git_push",), True),
+        TrustedApprover("b", b"\x02" * 32, ("git_push",)),
+    )
+    made = Bundle("p", (), people, ())
+    assert made.releasers() == {"a": b"\x01" * 32}
+    assert bundle.decode(made.encode()) == made
+    assert made.encode().count(b"releases") == 1
+    for said in (b"false", b"1", b'"true"', b"null"):
+        with pytest.raises(WorldError):
+            bundle.decode(made.encode().replace(b'"releases":true', b'"releases":' + said))
+
+
 def test_an_audience_that_is_not_listed_is_not_sealed_to() -> None:
     made = Bundle("p", (), (), (Audience("p", "a1", b"1" * 32), Audience("p", "a2", b"2" * 32)))
     assert made.audience_named().akid == "a2"

@@ -13,11 +13,13 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    declassify,
     demo,
     identity,
     init,
     mcp,
     profiles,
+    prompt,
     token_exchanging,
     token_making,
     token_narrowing,
@@ -93,6 +95,28 @@ def _mcp() -> tuple[typer.Typer, Table]:
     }
 
 
+def _declassify() -> tuple[typer.Typer, Table]:
+    return group(
+        "Let one value out, once, after you have read it.",
+        'nucleus declassify value 41 /body --reason "the draft holds no key"',
+        "nucleus declassify list agent.token",
+    ), {
+        "value": (declassify.value, declassify.VALUE),
+        "list": (declassify.kept, declassify.LIST),
+    }
+
+
+def _prompt() -> tuple[typer.Typer, Table]:
+    return group(
+        "Say what the user asked for, so that it vouches for arguments.",
+        "nucleus prompt give agent.token task.txt",
+        "nucleus prompt show agent.token",
+    ), {
+        "give": (prompt.give, prompt.GIVE),
+        "show": (prompt.show, prompt.SHOW),
+    }
+
+
 def _trace() -> tuple[typer.Typer, Table]:
     return group(
         "See what happened, and check that nobody edited it.",
@@ -136,6 +160,8 @@ GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
     "mcp": _mcp,
+    "prompt": _prompt,
+    "declassify": _declassify,
     "trace": _trace,
     "profiles": _profiles,
     "identity": _identity,

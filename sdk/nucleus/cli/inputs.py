@@ -69,6 +69,26 @@ def json_file(where: Path) -> Any:
     return _json(data, str(where))
 
 
+def text_file(where: Path) -> str:
+    """UTF-8 text from a file or standard input. Raises CallerError or WorldError."""
+    try:
+        if where == STDIN:
+            data = sys.stdin.buffer.read(_FILE_BYTES + 1)
+        else:
+            with where.open("rb") as file:
+                data = file.read(_FILE_BYTES + 1)
+    except OSError as error:
+        raise WorldError("file.unreadable", f"{where} cannot be read.") from error
+    try:
+        if len(data) > _FILE_BYTES:
+            raise ValueError("too long")
+        return data.decode("utf-8")
+    except ValueError as error:
+        raise CallerError(
+            "input.text", f"{where} is not UTF-8 text of at most {_FILE_BYTES} bytes."
+        ) from error
+
+
 def json_text(text: str, what: str) -> Any:
     """Strict JSON from an option."""
     return _json(text.encode("utf-8", "surrogateescape"), what)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RUN = examples(
     "nucleus mcp --token agent.token -- mcp-server-git --repository .",
     "nucleus mcp --token agent.token --policy git.toml --run monday -- mcp-server-git",
+    "nucleus mcp --token agent.token --prompt task.txt -- mcp-server-git",
     "nucleus mcp run --token-fd 3 --policy git.toml 3< agent.token",
 )
 SERVE = examples("nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git")
@@ -71,6 +72,12 @@ def run(
     policy: Policy = None,
     run_name: Run = None,
     ask_for: AskFor = "10m",
+    prompt: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompt", metavar="FILE", help="What the user asked for: vouches for arguments."
+        ),
+    ] = None,
 ) -> int:
     """Serve one client; the proxy holds the token.
 
@@ -91,9 +98,11 @@ def run(
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
-    with place.store() as store, place.reveals() as reveals:
+    with place.store() as store, place.reveals() as reveals, place.labels() as labels:
+        if prompt is not None:
+            labels.give_prompt(place.tree_of(text), inputs.text_file(prompt))
         mediator = place.mediator(
-            store, rules, reveals, run=run_name, ask_seconds=seconds, one_client=True
+            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds, one_client=True
         )
 
         async def work() -> None:
@@ -136,8 +145,10 @@ def serve(
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
-    with place.store() as store, place.reveals() as reveals:
-        mediator = place.mediator(store, rules, reveals, run=run_name, ask_seconds=seconds)
+    with place.store() as store, place.reveals() as reveals, place.labels() as labels:
+        mediator = place.mediator(
+            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds
+        )
         work = run_serve(
             socket,
             mediator,
