@@ -104,7 +104,7 @@ class FlowState:
 
     def give_prompt(self, tree: str, text: str) -> None:
         """The user of this root token said this, to the proxy; said again it adds nothing. `tree`
-        is the cell of the whole delegation tree. Raises CallerError `flow.prompt` for a text that is too long."""
+        is the cell of the whole delegation tree. Raises CallerError `flow.prompt`."""
         if not text.strip() or len(text) > MOST_CHARS or "\0" in text:
             raise CallerError("flow.prompt", f"A prompt has 1 to {MOST_CHARS} characters.")
         if text not in self.prompts(tree):
