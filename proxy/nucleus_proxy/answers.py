@@ -20,6 +20,7 @@ from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Ask, Deny
 from nucleus_verifier.facts import Call, Facts
 from nucleus_verifier.hints import STEPS, added_by, caveat_text, hint, public_detail
 from nucleus_verifier.ports import Snapshot
+from nucleus_verifier.repairs import Repair, repairs
 
 REFUSAL: Final = "nucleus/refusal"
 LABEL: Final = "nucleus/label"
@@ -38,6 +39,7 @@ class Refusal:
     caveat: str = ""
     added_by: str = ""
     obligations: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
     @classmethod
     def denied(cls, deny: Deny, credential: VerifiedCredential | None = None) -> Refusal:
@@ -52,6 +54,7 @@ class Refusal:
             hint(deny),
             caveat_text(credential, source),
             "" if source is None else added_by(credential, source),
+            repairs=repairs(deny),
         )
 
     @classmethod
@@ -60,8 +63,9 @@ class Refusal:
         why = "; ".join(f"{o.id}: {o.why}" for o in ask.obligations)
         owed = tuple(o.id for o in ask.obligations)
         return cls(
-            "approval.required", 13, f"A person must approve this: {why}.", hint(ask), "", "", owed
-        )
+            "approval.required", 13, f"A person must approve this: {why}.", hint(ask), "", "", owed,
+            repairs(ask),
+        )  # fmt: skip
 
     @classmethod
     def failed(cls, error: NucleusError) -> Refusal:
@@ -79,6 +83,8 @@ class Refusal:
             made |= {"caveat": self.caveat, "added_by": self.added_by}
         if self.obligations:
             made["obligations"] = list(self.obligations)
+        if self.repairs:
+            made["repairs"] = [repair.fields() for repair in self.repairs]
         return made
 
     def text(self) -> str:
