@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import marshal
 import os
 import platform
@@ -91,7 +92,7 @@ async def _begin(work: Work, limits: Limits, extras: Extras, program: str, group
             stderr=PIPE,
             env={},
             cwd="/",
-            pass_fds=(*keep.numbers, *(extras.streams or ())),
+            pass_fds=keep.numbers,
             start_new_session=True,
             limit=max(work.output_bytes, _LEAST_LINE),
         )
@@ -129,12 +130,14 @@ def _command(
         tmp_bytes=limits.tmp_bytes,
         seccomp=keep.keep(opening.sealed(rules, "seccomp")),
     )
+    streams = extras.streams or ()
     config = {
         "status": status,
         "argv": list(work.argv),
         "env": arguments.environment(work, routes),
         "routes": routes,
-        "streams": list(extras.streams or ()),
+        # Ours may be 0, 1 and 2, which are bubblewrap's own there.
+        "streams": [keep.keep(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)) for fd in streams],
         "terminal": extras.terminal,
         "filter": seccomp.sockets_program(machine) if routes else b"",
         "limits": _rlimits(limits),

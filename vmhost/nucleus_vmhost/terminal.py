@@ -18,8 +18,6 @@ import tty
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from nucleus_tokens.errors import CallerError
-
 _CHUNK: Final = 16 * 1024
 # DECSTR, plain text: what the agent did to the screen must not dress up or hide a question.
 _SOFT_RESET: Final = b"\x1b[!p\x1b[m\r\n"
@@ -145,16 +143,3 @@ class Terminal:
         with contextlib.suppress(OSError):
             size = fcntl.ioctl(real, termios.TIOCGWINSZ, b"\0" * 8)
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
-
-
-def ask(question: str, answer_bytes: int = 256) -> str:
-    """One line from the controlling terminal. Raises CallerError `wall.no_terminal`."""
-    try:
-        fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError as error:
-        raise CallerError("wall.no_terminal", "There is no terminal to ask on.") from error
-    try:
-        os.write(fd, question.encode())
-        return os.read(fd, answer_bytes).decode(errors="replace").strip()
-    finally:
-        os.close(fd)

@@ -1,16 +1,14 @@
-"""Law: what a folder shows to an agent is found before the agent starts, name by name.
+"""Law: a secret is known by its name before an agent starts, and hidden from it.
 
-Secrets by their names are hidden; what somebody else forbids is hidden; what runs later is
-read-only. The names are those of the original's list of sensitive paths. A name is a guess: a
-secret in a file with an ordinary name is shown.
+The names are those of the usual list of sensitive paths. A name is a guess: a secret in a file
+with an ordinary name is shown.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from nucleus_tokens.errors import CallerError, WorldError
@@ -47,77 +45,36 @@ def is_secret(path: str, *, is_dir: bool) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What of a folder is hidden, and what runs later: that is read-only where the rest is
-    writable. `later` gives for a link where it leads; a link is no mount and can be replaced."""
-
-    hidden: tuple[str, ...]
-    later: Mapping[str, str | None]
-
-    @property
-    def frozen(self) -> tuple[str, ...]:
-        return tuple(path for path, leads in self.later.items() if leads is None)
-
-
-def look(
-    root: str,
-    *,
-    allowed: Callable[[str], bool],
-    runs_later: Callable[[str], bool],
-    secret: Callable[[str, bool], bool] = lambda path, is_dir: is_secret(path, is_dir=is_dir),
-    most: int = MOST_ENTRIES,
-) -> Shown:
-    """Look at every name beneath `root`, which is resolved. Links are not followed; where one has
-    the name of a secret, what it leads to is hidden. `allowed` says whether a path may be seen.
+def secrets(roots: Sequence[str], most: int = MOST_ENTRIES) -> tuple[str, ...]:
+    """Every path beneath resolved folders that has the name of a secret, the outermost of each.
+    Links are not followed; where one has such a name, what it leads to is hidden. In a git
+    repository's own folder only its configuration is one: it can hold credentials.
 
     Raises WorldError `wall.workspace` for what cannot be looked at, CallerError `wall.workspace`
     for more names than `most`.
     """
-    hidden, later = set[str](), dict[str, str | None]()
-    todo, seen = [(root, False)], 0
+    found, todo, seen = set[str](), list(roots), 0
     while todo:
-        folder, is_frozen = todo.pop()
-        entries = _entries(folder)
-        seen += len(entries)
-        if seen > most:
-            raise CallerError(
-                "wall.workspace",
-                f"{root} has more than {most} files.",
-                hint="Show a smaller folder with --dir, or none with --workspace none.",
-            )
-        for entry in entries:
-            path, is_link = entry.path, entry.is_symlink()
+        for entry in _entries(todo.pop()):
+            seen += 1
+            if seen > most:
+                raise CallerError(
+                    "wall.workspace",
+                    f"There are more than {most} files to look at.",
+                    hint="Show a smaller folder with --dir, or none with --workspace none.",
+                )
             is_dir = entry.is_dir(follow_symlinks=False)
-            if not allowed(path) or secret(path, is_dir):
-                target = os.path.realpath(path)
-                if not is_link:
-                    hidden.add(path)
-                elif target.startswith(root + "/") and os.path.lexists(target):
-                    hidden.add(target)
-                continue
-            runs = not is_frozen and runs_later(path)
-            if runs:
-                later[path] = os.readlink(path) if is_link else None
-            if is_dir:
-                todo.append((path, is_frozen or runs))
-    return Shown(tuple(sorted(hidden)), dict(sorted(later.items())))
-
-
-def set_aside(before: Shown, after: Shown, name: str) -> tuple[str, ...]:
-    """Rename what would run later and was not there before: `name` is appended. Call it when
-    nothing that could write there runs any more. Raises WorldError `wall.workspace`."""
-    moved = []
-    for path, leads in after.later.items():
-        if path not in before.later or before.later[path] != leads:
-            try:
-                os.rename(path, f"{path}.{name}")
-            except OSError as error:
-                raise WorldError(
-                    "wall.workspace", f"{path} cannot be set aside: {error.strerror}."
-                ) from error
-            moved.append(path)
-    return tuple(moved)
+            if is_secret(entry.path, is_dir=is_dir):
+                path = os.path.realpath(entry.path)
+                if os.path.lexists(path) and any(path.startswith(root + "/") for root in roots):
+                    found.add(path)
+            elif is_dir and entry.name == ".git":
+                config = f"{entry.path}/config"
+                if os.path.isfile(config) and not os.path.islink(config):
+                    found.add(config)
+            elif is_dir:
+                todo.append(entry.path)
+    return tuple(sorted(found))
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -20,6 +20,7 @@ from nucleus.cli import (
     mcp,
     profiles,
     prompt,
+    run,
     token_exchanging,
     token_making,
     token_narrowing,
@@ -190,6 +191,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
                 command, epilog = table[each]
                 made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
+    app.command("run", epilog=run.RUN)(run.run)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     return app
 

@@ -48,7 +48,7 @@ def waiting(
     else:
         now = place.clock()
         for each in found:
-            say(*_shown(each, now), "")
+            say(*shown(each, now), "")
         say("Answer with: nucleus approvals approve ID, or: nucleus approvals deny ID")
     return OK
 
@@ -89,7 +89,7 @@ def approve(
     with place.store() as store:
         found = _find(store, request)
         if not as_json:
-            say(*_shown(found, place.clock()), "")
+            say(*shown(found, place.clock()), "")
         key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
         made = place.desk(store).approve(
             found.id, key, pattern=patterns or None, count=count, ttl=ttl
@@ -163,7 +163,7 @@ def _request(request: PendingRequest) -> dict[str, Any]:
     }
 
 
-def _shown(request: PendingRequest, now: int) -> list[str]:
+def shown(request: PendingRequest, now: int) -> list[str]:
     """A request for a person: who, what in words and exactly, why."""
     from nucleus.cli.console import safe, span
 

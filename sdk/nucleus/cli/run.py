@@ -1,0 +1,190 @@
+"""`nucleus run --local -- AGENT …`: any agent, unmodified, behind the local wall."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nucleus.cli import options
+from nucleus.cli.options import PassphraseFd, PassphraseFile, Policy, TokenFd, examples
+
+if TYPE_CHECKING:
+    from nucleus.walled import Mode
+
+RUN = examples(
+    "nucleus run --local --token agent.token -- ./agent.sh",
+    "nucleus run --local --token agent.token --dir ~/project -- python3 agent.py",
+    "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
+    "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
+)
+# What a program may know of the terminal it stands at.
+_PASSED = ("TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "LANG", "LC_ALL")
+
+
+def run(
+    ctx: typer.Context,
+    agent: Annotated[
+        list[str], typer.Argument(metavar="-- AGENT ARGS…", help="The agent's command.")
+    ],
+    local: Annotated[
+        bool, typer.Option("--local", help="Behind the local wall: bubblewrap on this machine.")
+    ] = False,
+    token: Annotated[
+        Path | None,
+        typer.Option("--token", metavar="FILE", help="File with the token; it stays out here."),
+    ] = None,
+    token_fd: TokenFd = None,
+    policy: Policy = None,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="The workspace; this folder if left out.")
+    ] = Path(),
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--workspace",
+            metavar="none|ro|rw",
+            help="How the agent sees it: not at all, read-only, or writable. What it can read "
+            "counts as read.",
+        ),
+    ] = "ro",
+    show: Annotated[
+        list[Path] | None,
+        typer.Option("--show", metavar="DIR", help="Show this too, read-only. Repeatable."),
+    ] = None,
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option("--mask", metavar="PATH", help="Hide this as well. Repeatable."),
+    ] = None,
+    unmask: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--dangerously-show-secret",
+            metavar="PATH",
+            help="Show this although it has the name of a secret. Repeatable.",
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="NAME=VALUE",
+            help="For the agent; nothing secret. Repeatable.",
+        ),
+    ] = None,
+    ask_for: Annotated[
+        str,
+        typer.Option("--ask-for", metavar="TIME", help="How long a call waits to be approved."),
+    ] = "10m",
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+) -> int:
+    """Run an agent behind the wall.
+
+    It has no network, sees the workspace read-only, and its one road out is the proxy: inside,
+    `/run/nucleus/mcp` is an MCP server with the proxy's tools, and HTTP_PROXY leads to it. What
+    needs a person's word is asked on this terminal. The exit code is the agent's.
+    """
+    import asyncio
+
+    from nucleus import walled
+    from nucleus.answering import Answers
+    from nucleus.cli import inputs
+    from nucleus.cli.approvals import shown
+    from nucleus_proxy import policy as policies
+    from nucleus_tokens.errors import CallerError
+    from nucleus_vmhost.terminal import Terminal
+
+    if not local:
+        raise CallerError("run.where", "Say where it runs.", hint="With --local, on this machine.")
+    if token == inputs.STDIN:
+        raise CallerError(
+            "token.where", "Standard input is the agent's: give a file, or --token-fd N."
+        )
+    text = inputs.token(token, token_fd)
+    place = options.home(ctx)
+    rules = policies.load(policy or place.policy_path)
+    order = walled.Order(
+        argv=tuple(agent),
+        folder=_folder(folder),
+        mode=_mode(mode),
+        shows=tuple(_folder(path) for path in show or ()),
+        mask=tuple(Path(os.path.realpath(path)) for path in mask or ()),
+        unmask=tuple(Path(os.path.realpath(path)) for path in unmask or ()),
+        env=_passed() | inputs.pairs(env or (), "--env"),
+        ask_seconds=inputs.duration(ask_for, "--ask-for"),
+    )
+    terminal = Terminal()
+    answers = Answers(
+        place,
+        terminal,
+        shown=shown,
+        passphrase=inputs.passphrase(passphrase_file, passphrase_fd),
+        tell=_say,
+    )
+    with place.store() as store, place.reveals() as reveals:
+        try:
+            return asyncio.run(
+                _until_stopped(
+                    walled.run(
+                        place, store, reveals, text, rules, order,
+                        terminal=terminal, log=_say, answering=answers.listening,
+                    )
+                )
+            )  # fmt: skip
+        finally:
+            place.checkpoint(store)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:
+    """The agent's code; stopped by a signal, 128 and its number, with everything ended."""
+    import asyncio
+    import signal
+
+    stopped: list[int] = []
+    task = asyncio.ensure_future(work)
+
+    def stop(number: int) -> None:
+        stopped.append(number)
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 128 + stopped[0] if stopped else 1
+
+
+def _folder(path: Path) -> Path:
+    from nucleus_tokens.errors import CallerError
+
+    found = Path(os.path.realpath(path.expanduser()))
+    if not found.is_dir():
+        raise CallerError("run.folder", f"{path} is no folder.")
+    return found
+
+
+def _mode(text: str) -> Mode:
+    from nucleus_tokens.errors import CallerError
+
+    match text:
+        case "none" | "ro" | "rw":
+            return text
+        case _:
+            raise CallerError("run.mode", "--workspace is none, ro or rw.")
+
+
+def _passed() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
+
+
+def _say(sentence: str) -> None:
+    from nucleus.cli.console import note, safe
+
+    # The terminal may be in raw mode: go back to its edge as well.
+    note(f"\rnucleus: {safe(sentence)}\r")

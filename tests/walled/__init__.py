@@ -1,0 +1,1 @@
+"""`nucleus run --local`, as people and agents meet it."""
