@@ -115,7 +115,7 @@ class Commander:
         label = labels.join(granted.call.label, labelling.EXISTING_FILE | labelling.TOOL_RESPONSE)
         if view.writable:
             # Before it runs: whatever it leaves behind is not known to be better than this.
-            self._labels.unseen(label)
+            self._labels.ran(view.writable, label)
         cwd = call.resolved.get("/cwd") or (
             self._root.path if self._root.path in shown else shown[0]
         )
