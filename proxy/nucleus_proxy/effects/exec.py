@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from nucleus_proxy import cells, commands
+from nucleus_proxy import commands
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.policy import SelectorRule, ToolBinding

@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from nucleus_proxy import cells, resolve
+from nucleus_proxy import resolve
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.forge import Forge
 from nucleus_proxy.effects.gitcell import Repository, branch_of
 from nucleus_proxy.effects.opening import Root

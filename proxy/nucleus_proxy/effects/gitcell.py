@@ -13,9 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from nucleus_proxy import cells, resolve
+from nucleus_proxy import resolve
 from nucleus_proxy.answers import Granted
-from nucleus_proxy.effects import opening
+from nucleus_proxy.effects import cells, opening
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.work import Done, Runner, Work
 from nucleus_tokens.authority import Authority
