@@ -7,7 +7,7 @@ for their types before it is judged, so that an effect meets nothing it does not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
@@ -119,9 +119,8 @@ class FileLabels(Protocol):
         """Remember a label; called before the content becomes visible."""
         ...
 
-    def unseen(self, label: int) -> None:
-        """Something we cannot watch may write from now on: content that nobody wrote through us
-        is no better than this label."""
+    def ran(self, writable: Sequence[str], label: int) -> None:
+        """Code runs that may write anything at or under these paths; called before it starts."""
         ...
 
 
@@ -134,7 +133,7 @@ class NoFileLabels:
     def wrote(self, path: str, digest: bytes, label: int) -> None:
         return None
 
-    def unseen(self, label: int) -> None:
+    def ran(self, writable: Sequence[str], label: int) -> None:
         return None
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from nucleus_proxy import resolve
 from nucleus_proxy import rules as result_rules
 from nucleus_proxy.methods import OPENABLE
 from nucleus_proxy.rules import SELECTOR_KINDS, Believed, ResultRule
@@ -85,6 +86,27 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """A repository that may be pushed to. `host` is how scopes know it; a directory of this host
+    is `localhost`. `api` is where its forge takes pull requests; empty where there is none."""
+
+    url: str
+    host: str
+    api: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """http, https, or file for a directory."""
+        return self.url.partition("://")[0] if "://" in self.url else "file"
+
+    @property
+    def repository(self) -> str:
+        """OWNER/NAME, as forges call it."""
+        path = self.url.partition("://")[2].partition("/")[2]
+        return path.strip("/").removesuffix(".git")
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """One validated policy file."""
 
@@ -94,7 +116,7 @@ class PolicyFile:
     tools: Mapping[str, ToolBinding]
     opened: frozenset[str] = frozenset()
     workspace: Workspace | None = None
-    remotes: Mapping[str, str] = field(default_factory=dict)  # name -> URL, or path of a repository
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
     believed: Believed = field(default_factory=Believed)
 
 
@@ -230,16 +252,26 @@ def _workspace(value: Any, base: Path) -> Workspace:
     return Workspace(str(base / _text("workspace.root", table["root"])), shows)
 
 
-def _remotes(value: Any) -> dict[str, str]:
+def _remotes(value: Any) -> dict[str, Remote]:
     if type(value) is not dict:
         _bad("remotes", "a table is needed")
-    found = {}
-    for name, table in value.items():
-        where = f"remotes.{_text('remotes', name)}"
-        if sorted(_keys(where, table, "url")) != ["url"]:
-            _bad(where, "it needs a 'url'")
-        found[name] = _text(f"{where}.url", table["url"])
-    return found
+    return {_text("remotes", name): _remote(f"remotes.{name}", t) for name, t in value.items()}
+
+
+def _remote(where: str, value: Any) -> Remote:
+    table = _keys(where, value, "url", "api")
+    if "url" not in table:
+        _bad(where, "it needs a 'url'")
+    url = _text(f"{where}.url", table["url"])
+    host = "localhost" if url.startswith("/") else resolve.url_host(url)
+    if host is None:
+        _bad(f"{where}.url", "it is an http or https URL, or an absolute path")
+    if "api" not in table:
+        return Remote(url, host)
+    api = _text(f"{where}.api", table["api"])
+    if resolve.url_host(api) is None:
+        _bad(f"{where}.api", "it is an http or https URL")
+    return Remote(url, host, api)
 
 
 def _server(value: Any, base: Path) -> ServerSpec:

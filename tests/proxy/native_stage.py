@@ -15,7 +15,8 @@ from nucleus_proxy.waiting import Caller
 from nucleus_tokens import names
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import NucleusError
-from tests.proxy.stage import Stage, within
+from nucleus_verifier.ports import PendingRequest
+from tests.proxy.stage import Stage, until, within
 from tests.support import world
 
 LOCAL = world.levels(
@@ -94,7 +95,20 @@ class NativeStage(Stage):
     async def owed(self, token: UnverifiedToken, tool: str, args: dict[str, Any]) -> list[str]:
         """The obligations of a call that is asked about; the request is withdrawn."""
         call = asyncio.create_task(self.decide(token, tool, args))
-        request = await self.asked()
+        request = await self.asked_by(call)
         self.ledger.withdraw(request.id)
         await within(call)
         return [name for name, _ in request.obligations]
+
+    async def asked_by(self, call: asyncio.Task[Any]) -> PendingRequest:
+        """The request that a call waits with; a call that ends without one is a failure."""
+
+        def waits() -> PendingRequest | None:
+            assert not call.done(), call.result()
+            return self.pending()
+
+        return await until(waits, "a request at the desk")
+
+    def pending(self) -> PendingRequest | None:
+        """The request that waits at the desk now."""
+        return next((r for r in self.ledger.desk.values() if r.status == "pending"), None)

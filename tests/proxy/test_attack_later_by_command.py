@@ -109,7 +109,7 @@ async def test_the_sweep_runs_also_when_the_command_is_ended(stage: NativeStage)
 async def test_a_workspace_too_large_to_be_looked_through_runs_nothing(
     stage: NativeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nucleus_proxy.cells.ENTRIES", 3)
+    monkeypatch.setattr("nucleus_proxy.effects.cells.ENTRIES", 3)
     token = stage.everywhere()
     assert await stage.code(token, "exec_bash", {"script": "touch b"}) == "cell.too_large"
     assert not (stage.workspace / "b").exists()
@@ -117,7 +117,7 @@ async def test_a_workspace_too_large_to_be_looked_through_runs_nothing(
 
 def test_narrower_authority_never_shows_more() -> None:
     """The subtrees of a conjunction lie within those of each part."""
-    from nucleus_proxy import cells
+    from nucleus_proxy.effects import cells
     from nucleus_tokens.patterns import under
 
     parts = [["/w"], ["/w/a", "/w/b"], ["/w/a/x", "/x"], ["/w/**"], ["/w/*/x"], ["/"], []]

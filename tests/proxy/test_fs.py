@@ -131,8 +131,8 @@ async def test_labels_go_with_content(stage: NativeStage) -> None:
         def wrote(self, path: str, digest: bytes, label: int) -> None:
             self.written[path, digest] = label
 
-        def unseen(self, label: int) -> None:
-            raise AssertionError(label)
+        def ran(self, writable: object, label: int) -> None:
+            raise AssertionError(writable)
 
     known = Known()
     with Root(str(stage.workspace)) as root:

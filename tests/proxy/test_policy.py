@@ -191,15 +191,19 @@ version = 1
 root = "ws"
 shows = ["private_data"]
 [remotes.origin]
-url = "https://forge.example/team/x"
+url = "https://forge.example/team/x.git"
 """
     file = policy.parse(text.encode(), base=Path("/srv"))
     assert file.workspace == policy.Workspace("/srv/ws", 1)
-    assert file.remotes == {"origin": "https://forge.example/team/x"}
+    assert file.remotes == {
+        "origin": policy.Remote("https://forge.example/team/x", "forge.example")
+    }
+    assert file.remotes["origin"].repository == "team/x"
     assert policy.parse(b"version = 1").workspace is None
     bare = policy.parse(b'version = 1\n[workspace]\nroot = "/w"')
     assert bare.workspace == policy.Workspace("/w", policy.NO_WALL)
-    for bad in ("[workspace]", "[workspace]\nroot = 1", "[remotes.x]", "remotes = 1",
+    for bad in ('[remotes.x]\nurl = "ssh://h/x"', '[remotes.x]\nurl = "x"',
+                "[workspace]", "[workspace]\nroot = 1", "[remotes.x]", "remotes = 1",
                 '[remotes.x]\nurl = ""', '[workspace]\nroot = "/w"\nshows = ["x"]'):  # fmt: skip
         with pytest.raises(CallerError) as caught:
             policy.parse(b"version = 1\n" + bad.encode())

@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from nucleus_proxy import cells, commands
+from nucleus_proxy import commands
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.policy import SelectorRule, ToolBinding
@@ -115,7 +116,7 @@ class Commander:
         label = labels.join(granted.call.label, labelling.EXISTING_FILE | labelling.TOOL_RESPONSE)
         if view.writable:
             # Before it runs: whatever it leaves behind is not known to be better than this.
-            self._labels.unseen(label)
+            self._labels.ran(view.writable, label)
         cwd = call.resolved.get("/cwd") or (
             self._root.path if self._root.path in shown else shown[0]
         )

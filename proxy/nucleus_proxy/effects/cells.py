@@ -82,7 +82,7 @@ def _inner(a: str, b: str) -> str | None:
     return a if under(b, a) else None
 
 
-def _blocked(path: str, authority: Authority) -> bool:
+def blocked(path: str, authority: Authority) -> bool:
     return any(
         scope.kind == "path" and not scope.allow and not scope_admits(scope, (path,))
         for _, scope in authority.scopes
@@ -103,7 +103,7 @@ def view(root: Root, subtree: tuple[str, ...], authority: Authority) -> View:
     special: dict[str, Identity] = {}
     for path, mode, identity in _special(root, subtree, authority):
         special[path] = identity
-        if _blocked(path, authority):
+        if blocked(path, authority):
             if not S_ISLNK(mode):
                 masked.append(path)
             continue
@@ -147,7 +147,7 @@ def _special(
                         )
                     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     path = f"{at.rstrip('/')}/{name}"
-                    if not _text(name) or _blocked(path, authority) or runs_later(path):
+                    if not _text(name) or blocked(path, authority) or runs_later(path):
                         leads = _leads(directory, name) if S_ISLNK(found.st_mode) else ""
                         kind = S_IFMT(found.st_mode)
                         yield path, found.st_mode, (found.st_dev, found.st_ino, kind, leads)
