@@ -12,7 +12,7 @@ import pytest
 
 from nucleus import ApprovalRequired, NucleusError, PolicyDenied, Session, active, approve, asks
 from nucleus.active import Waits
-from nucleus.answering import Answer, Answering, Approve, Deny, Question, approver
+from nucleus.approver import Answer, Answering, Approve, Deny, Question, approver
 from nucleus.tools import cmd, fs
 from tests.cli.command import PASSPHRASE, Desk
 from tests.sdk.stage import Served, serving

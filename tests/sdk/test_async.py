@@ -12,7 +12,7 @@ from nucleus import ApprovalRequired, NucleusError, PolicyDenied, active, aio, t
 from nucleus.active import Waits
 from nucleus.aio import Session, approve, fs
 from nucleus.aio import toolsets as awaited
-from nucleus.answering import Approve
+from nucleus.approver import Approve
 from nucleus.tools import agent, cmd, git, net
 from nucleus.tools import fs as sync_fs
 from tests.sdk.stage import Served

@@ -9,7 +9,7 @@ import pytest
 from nucleus import ApprovalRequired, NucleusError, PolicyDenied, approve, guard
 from nucleus.aio import Session as AsyncSession
 from nucleus.aio import approve as approve_async
-from nucleus.answering import Approve
+from nucleus.approver import Approve
 from tests.cli.command import Desk
 from tests.sdk.stage import Served, serving
 from tests.sdk.test_approvals import answered_by

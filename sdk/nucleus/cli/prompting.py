@@ -6,7 +6,7 @@ anybody's. What comes from an agent cannot move the cursor or look like our own 
 
 from __future__ import annotations
 
-from nucleus.answering import Answer, Approve, Deny, Question
+from nucleus.approver import Answer, Approve, Deny, Question
 
 _ARGUMENTS = 2000  # characters of the arguments that are shown; more would scroll the reason away
 

@@ -176,7 +176,7 @@ def _answers(place: Home, store: Store, key: Key | None, offer: Offer) -> Genera
         return
     from threading import Thread
 
-    from nucleus.answering import Answering
+    from nucleus.approver import Answering
     from nucleus.cli.prompting import at_terminal
 
     desk = Answering(place, store, key, cell=f"run:{offer.run}")
