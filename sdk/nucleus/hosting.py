@@ -50,6 +50,7 @@ class Start:
     workspace: Path
     policy: Path
     run: str
+    roots: Path
     ask_seconds: int
 
     def encode(self) -> bytes:
@@ -61,6 +62,7 @@ class Start:
             "policy": str(self.policy),
             "private": self.private.hex(),
             "profile": self.profile,
+            "roots": str(self.roots),
             "run": self.run,
             "token": self.token,
             "workspace": str(self.workspace),
@@ -80,6 +82,7 @@ class Start:
             workspace=Path(value["workspace"]),
             policy=Path(value["policy"]),
             run=value["run"],
+            roots=Path(value["roots"]),
             ask_seconds=value["ask_seconds"],
         )
 
@@ -173,11 +176,11 @@ async def serve(start: Start, ended: Callable[[], Any]) -> None:
     """Serve one session until its client, or `ended`, ends it."""
     place = start.home
     rules = composing.at(policies.load(start.policy), start.workspace)
-    ours = composing.tools(rules, draw=place.random)
-    rules = composing.with_tools(rules, ours)
-    with place.store() as store, place.reveals() as reveals:
+    with place.store() as store, place.reveals() as reveals, place.labels() as labels:
+        ours = composing.tools(rules, draw=place.random, roots=start.roots, labels=labels)
+        rules = composing.with_tools(rules, ours)
         mediator = place.mediator(
-            store, rules, reveals, run=start.run, ask_seconds=start.ask_seconds
+            store, rules, reveals, labels=labels, run=start.run, ask_seconds=start.ask_seconds
         )
         host = SessionHost(
             store, place.verifier_keys(), mediator, start, after=store.trace_head()[0]

@@ -51,6 +51,8 @@ class Offer:
     workspace: Path  # resolved; a session's is this one or below it
     policy: Path
     run: str  # one cell for all sessions: what one has seen, the next one has seen
+    roots: Path  # PEM file of those whose certificates are believed
+    prompt: str = ""  # the user's words, for what they vouch for
     sub: str = "agent"
     ask_seconds: int = 600
 
@@ -124,6 +126,9 @@ class Sessions:
                 memo=f"session of run {offer.run}",
             )
         )
+        if offer.prompt:
+            with place.labels() as labels:
+                labels.give_prompt(place.tree_of(minted.text), offer.prompt)
         if self._opened is not None:
             self._opened(minted, f"run:{offer.run}")
         self._log(f"session {minted.tid} with profile {profile.name} in {workspace}")
@@ -136,6 +141,7 @@ class Sessions:
             workspace=workspace,
             policy=offer.policy,
             run=offer.run,
+            roots=offer.roots,
             ask_seconds=offer.ask_seconds,
         )
 

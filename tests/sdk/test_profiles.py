@@ -58,7 +58,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
 
 
 # Tools that sessions do not have yet: they are denied for what they are, not for the level.
-MISSING = {"web_fetch", "web_search", "git_commit", "git_push", "create_pr", "spawn_agent"}
+MISSING = {"web_search", "git_commit", "git_push", "create_pr", "spawn_agent"}
 
 
 def test_every_profile_is_here() -> None:

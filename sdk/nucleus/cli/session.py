@@ -47,6 +47,15 @@ def serve(
         typer.Option("--connection-fd", hidden=True, help="Serve this one connection instead."),
     ] = None,
     policy: Policy = None,
+    roots: Annotated[
+        Path, typer.Option("--roots", metavar="FILE", help="PEM file: whose certificates hold.")
+    ] = Path("/etc/ssl/certs/ca-certificates.crt"),
+    prompt: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompt", metavar="FILE", help="The user's words: what they name is vouched for."
+        ),
+    ] = None,
     run_name: Annotated[
         str | None,
         typer.Option("--run", metavar="NAME", help="Go on with this run: what it saw stays seen."),
@@ -97,6 +106,8 @@ def serve(
         workspace=Path(os.path.realpath(workspace)),
         policy=Path(os.path.abspath(policy or place.policy_path)),
         run=run_name or place.random(8).hex(),
+        roots=Path(os.path.abspath(roots)),
+        prompt="" if prompt is None else inputs.text_file(prompt),
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
     )
     serving.guarded()
