@@ -8,6 +8,7 @@ dropped.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from nucleus_tokens.errors import CallerError
 # Ids remembered after their answer; what is still open is never forgotten.
 _REMEMBERED: Final = 65_536
 MOST_OPEN: Final = 256
+_RETRY_SECONDS: Final = 0.01
 
 
 class Line:
@@ -35,6 +37,23 @@ class Line:
                 self.writer.write(raw + b"\n")
                 await self.writer.drain()
             except (ConnectionError, RuntimeError):
+                pass
+
+    async def send_descriptor(self, raw: bytes, connection: socket.socket, number: int) -> None:
+        """Write one line with a descriptor, past the writer, whose buffer is empty once drained
+        (its limit must be 0). `connection` is the socket that the writer writes to."""
+        async with self._lock:
+            try:
+                await self.writer.drain()
+                sent = 0
+                while not sent:
+                    try:
+                        sent = socket.send_fds(connection, [raw + b"\n"], [number])
+                    except BlockingIOError:  # the other side does not read at the moment
+                        await asyncio.sleep(_RETRY_SECONDS)
+                self.writer.write((raw + b"\n")[sent:])
+                await self.writer.drain()
+            except (OSError, RuntimeError):
                 pass
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 CREDENTIAL: Final = "nucleus/credential"
 REFERENCES: Final = "nucleus/refs"
 HELLO: Final = "nucleus/hello"
+WAIT: Final = "nucleus/wait"
 PROTOCOL_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 

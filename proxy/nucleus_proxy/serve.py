@@ -127,7 +127,7 @@ async def listening(path: Path, service: Service) -> AsyncIterator[None]:
     Raises CallerError `serve.directory` when others could enter its directory, `serve.in_use` when
     somebody listens there, WorldError `serve.socket` when it cannot be made.
     """
-    _prepare(path)
+    prepare(path)
     before = os.umask(0o177)
     try:
         server = await asyncio.start_unix_server(service.connected, path, limit=FRAME_BYTES + 1)
@@ -169,7 +169,11 @@ async def run_serve(
         await asyncio.get_running_loop().create_future()
 
 
-def _prepare(path: Path) -> None:
+def prepare(path: Path) -> None:
+    """Make sure that a socket can be made here, in a directory of this user alone.
+
+    Raises CallerError `serve.directory` or `serve.in_use`, WorldError `serve.socket`.
+    """
     folder = path.parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

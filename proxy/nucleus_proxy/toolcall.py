@@ -47,6 +47,12 @@ def credential_of(params: dict[str, Any]) -> str:
     return text if type(text) is str else ""
 
 
+def waits(params: dict[str, Any]) -> bool:
+    """Whether the caller waits where a person must answer; it does unless it says otherwise."""
+    meta = params.get("_meta")
+    return not (type(meta) is dict and meta.get(methods.WAIT) is False)
+
+
 def without_meta(params: dict[str, Any]) -> dict[str, Any]:
     """What a credential for tools/list is bound to."""
     return {key: value for key, value in params.items() if key != "_meta"}

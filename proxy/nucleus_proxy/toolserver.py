@@ -20,7 +20,7 @@ from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.native import Tools, Value
 from nucleus_proxy.toolcall import ToolCall
-from nucleus_proxy.waiting import Caller
+from nucleus_proxy.waiting import Caller, Progress
 from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
 from nucleus_tokens.errors import CredentialError, NucleusError
 from nucleus_tokens.names import exposure_names
@@ -125,8 +125,11 @@ class ToolServer:
             case "ping":
                 await self._answer(frame, {})
             case _:
-                message = f"{frame.method} is not a method that passes here."
-                await self._client.send(wire.error(frame.id, wire.METHOD_NOT_FOUND, message))
+                await self._other(frame)
+
+    async def _other(self, frame: Frame) -> None:
+        message = f"{frame.method} is not a method that passes here."
+        await self._client.send(wire.error(frame.id, wire.METHOD_NOT_FOUND, message))
 
     async def _answer(self, frame: Frame, content: dict[str, Any]) -> None:
         if frame.id is not None:
@@ -156,10 +159,10 @@ class ToolServer:
     # tools/call -------------------------------------------------------------------------------
 
     async def _call(self, frame: Frame) -> None:
-        caller = self._callers[frame.key] = Caller()
+        caller = self._callers[frame.key] = Caller(waits=toolcall.waits(frame.params))
         try:
             made = toolcall.read(frame, frozenset())
-            done = await self._decide(made, caller)
+            done = await self._decide(frame, made, caller)
         except CredentialError as error:
             await self._client.send(wire.error(frame.id, wire.INVALID_PARAMS, error.message))
             return
@@ -173,26 +176,34 @@ class ToolServer:
             case Granted():
                 await self._run(frame, made, done)
 
-    async def _decide(self, made: ToolCall, caller: Caller) -> Granted | Refusal | Withdrawn:
+    async def _decide(
+        self, frame: Frame, made: ToolCall, caller: Caller
+    ) -> Granted | Refusal | Withdrawn:
         tool = self._tools.get(made.tool)
         build: Callable[[], BoundCall] = partial(unclassified, made.tool, made.args)
         if tool is not None:
             build = made.with_references(partial(tool.bind, made.args, self._cwd))
+        presented = self._presented(made.frame.params)
+        if self._held is None:
+            presented = Presented(made.credential, "carried")
+        progress = self._progress(frame)
+        return await self._mediator.call(presented, build, progress=progress, caller=caller)
+
+    def _progress(self, frame: Frame) -> Progress:
+        """Tells the client what its call waits for, if it wants to hear it."""
+        token = toolcall.progress_token(frame.params)
         rising = itertools.count(1)
 
         async def progress(message: str) -> None:
-            if made.progress_token is not None:
+            if token is not None:
                 params = {
-                    "progressToken": made.progress_token,
+                    "progressToken": token,
                     "progress": next(rising),
                     "message": message,
                 }
                 await self._client.send(wire.notification("notifications/progress", params))
 
-        presented = self._presented(made.frame.params)
-        if self._held is None:
-            presented = Presented(made.credential, "carried")
-        return await self._mediator.call(presented, build, progress=progress, caller=caller)
+        return progress
 
     async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
         tool = self._tools.get(made.tool)

@@ -222,9 +222,14 @@ async def read_line(reader: Reader, limit: int = FRAME_BYTES) -> bytes:
 # Messages of our own -------------------------------------------------------------------------
 
 
-def error(frame_id: Id | None, code: int, message: str) -> bytes:
+def error(
+    frame_id: Id | None, code: int, message: str, data: dict[str, Any] | None = None
+) -> bytes:
     """An error answer."""
-    return spell({"jsonrpc": "2.0", "id": frame_id, "error": {"code": code, "message": message}})
+    content: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        content["data"] = data
+    return spell({"jsonrpc": "2.0", "id": frame_id, "error": content})
 
 
 def result(frame_id: Id, content: dict[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from nucleus import questions
+from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import names
 from nucleus_tokens.caveats import Approve
@@ -67,6 +68,23 @@ def judge(
     that of the token's tree and of the wall or, without a wall, of this `run` or of a new one.
     Raises CallerError `call.*` or WorldError."""
     bound = questions.bind(question, policy)
+    return judge_bound(
+        text, bound, keys=keys, ledger=ledger, policy=policy, now=now, run=run, seen=seen
+    )
+
+
+def judge_bound(
+    text: str,
+    bound: BoundCall,
+    *,
+    keys: Keys,
+    ledger: Ledger,
+    policy: PolicyFile | None,
+    now: int,
+    run: str | None = None,
+    seen: int | None = None,
+) -> Answer:
+    """`judge`, for a call whose arguments were resolved. Raises WorldError."""
     credential = authenticate(text, keys)
     if isinstance(credential, Deny):
         return Answer(credential, explain(credential, None), (), (), ())

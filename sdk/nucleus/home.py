@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nucleus import places
 from nucleus_issuer import files, keys
 from nucleus_issuer.desk import ApprovalDesk
 from nucleus_issuer.exchanging import Exchanger
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
     from nucleus_proxy.policy import PolicyFile
     from nucleus_proxy.tracefile import RevealFile
 
-VARIABLE: Final = "NUCLEUS_HOME"
 POLICY: Final = "policy.toml"
 REVEALS: Final = "reveals.jsonl"
 LABELS: Final = "labels.db"
-_FOLDER: Final = "nucleus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +53,7 @@ class Home:
     def find(cls, given: Path | None, environ: Mapping[str, str]) -> Home:
         """The home at `given`, at NUCLEUS_HOME, or where XDG says. Raises CallerError
         `home.nowhere` when there is no home directory either."""
-        chosen = given or (Path(environ[VARIABLE]) if environ.get(VARIABLE) else None)
-        if chosen is not None:
-            root = Path(os.path.abspath(chosen.expanduser()))
-            return cls(root / "config", root / "data", root / "state")
-        return cls(
-            _xdg(environ, "XDG_CONFIG_HOME", ".config"),
-            _xdg(environ, "XDG_DATA_HOME", ".local/share"),
-            _xdg(environ, "XDG_STATE_HOME", ".local/state"),
-        )
+        return cls(*places.find(given, environ))
 
     # Where things stand -----------------------------------------------------------------------
 
@@ -81,6 +72,11 @@ class Home:
     @property
     def reveals_path(self) -> Path:
         return self.state / REVEALS
+
+    @property
+    def socket_path(self) -> Path:
+        """Where `nucleus session serve` listens."""
+        return places.Places(self.config, self.data, self.state).socket
 
     @property
     def exists(self) -> bool:
@@ -298,16 +294,3 @@ def _asked(passphrase: Passphrase, what: str) -> bytes:
     if not given:
         raise CallerError("keys.passphrase_empty", "An empty passphrase protects nothing.")
     return given
-
-
-def _xdg(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
-    given = environ.get(variable, "")
-    # The XDG specification: a relative path is invalid and ignored.
-    if os.path.isabs(given):
-        return Path(given) / _FOLDER
-    home = environ.get("HOME", "")
-    if not os.path.isabs(home):
-        raise CallerError(
-            "home.nowhere", "HOME is not set.", hint="Say where things are with --home DIR."
-        )
-    return Path(home) / otherwise / _FOLDER

@@ -22,7 +22,7 @@ from nucleus_verifier.record import recompute, reveal_digest
 from nucleus_verifier.trace import Entry
 
 # Records that decide nothing.
-_QUIET: Final = frozenset(("refused", "list", "opened"))
+_QUIET: Final = frozenset(("refused", "list", "opened", "session"))
 _GONE: Final = "a prefix of its token was revoked in record {} before it"
 
 

@@ -21,6 +21,7 @@ from nucleus.cli import (
     profiles,
     prompt,
     run,
+    session,
     token_exchanging,
     token_making,
     token_narrowing,
@@ -78,6 +79,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
     ), {
         "list": (approvals.waiting, approvals.LIST),
         "approve": (approvals.approve, approvals.APPROVE),
+        "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
     }
 
@@ -115,6 +117,17 @@ def _prompt() -> tuple[typer.Typer, Table]:
     ), {
         "give": (prompt.give, prompt.GIVE),
         "show": (prompt.show, prompt.SHOW),
+    }
+
+
+def _session() -> tuple[typer.Typer, Table]:
+    return group(
+        "Sessions for programs that use the SDK.",
+        "nucleus session serve --profile safe-pr-fixer",
+        "nucleus session list",
+    ), {
+        "serve": (session.serve, session.SERVE),
+        "list": (session.running, session.LIST),
     }
 
 
@@ -161,6 +174,7 @@ GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
     "mcp": _mcp,
+    "session": _session,
     "prompt": _prompt,
     "declassify": _declassify,
     "trace": _trace,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nucleus.cli.options import Json, PassphraseFd, PassphraseFile, Reason, examples, home
+from nucleus.cli.options import (
+    Json,
+    PassphraseFd,
+    PassphraseFile,
+    Policy,
+    Reason,
+    examples,
+    home,
+)
 
 if TYPE_CHECKING:
     from nucleus_issuer.store import Store
@@ -17,6 +26,10 @@ APPROVE = examples(
     "nucleus approvals approve 3f9c",
     "nucleus approvals approve 3f9c --for 2m --approver alice",
     'nucleus approvals approve 3f9c --pattern \'["tool","in",["git_commit"]]\' --count 5 --for 1h',
+)
+GRANT = examples(
+    "nucleus approvals grant net_fetch --host example.com --count 5 --for 1h",
+    "nucleus approvals grant exec_run --session 3f9c --count 20",
 )
 DENY = examples('nucleus approvals deny 3f9c --reason "not on a Friday"')
 
@@ -99,6 +112,65 @@ def approve(
         as_json,
         {"approval": made, "approver": key.id, "request": found.id},
         f"Approved by {key.id}: {what}, for {lasts}.",
+    )
+    return OK
+
+
+def grant(
+    ctx: typer.Context,
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="Calls of this tool.")],
+    session: Annotated[
+        str, typer.Option("--session", metavar="ID", help="Whose; the only one if left out.")
+    ] = "",
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="HOST", help="To this host. Repeatable.")
+    ] = None,
+    path: Annotated[
+        list[str] | None, typer.Option("--path", metavar="DIR", help="Below this. Repeatable.")
+    ] = None,
+    ref: Annotated[
+        list[str] | None, typer.Option("--ref", metavar="REF", help="On this ref. Repeatable.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", metavar="N", help="So many calls.")] = 1,
+    lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="So long from now.")] = "1h",
+    approver: Annotated[
+        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
+    ] = None,
+    policy: Policy = None,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+    as_json: Json = False,
+) -> int:
+    """Approve calls of a running session ahead.
+
+    For this session's token only; when it is narrowed or handed on, a person is asked again. It
+    cannot make an operation possible that the token does not have.
+    """
+    from nucleus import running
+    from nucleus.cli import ahead, inputs
+    from nucleus.cli.console import OK, answer
+    from nucleus.granting import Whom
+    from nucleus.granting import grant as sign
+    from nucleus_proxy import policy as policies
+
+    place = home(ctx)
+    found = running.one(place, session)
+    given = ahead.made(
+        ahead.tools(policies.load(policy or place.policy_path), Path(found.workspace)),
+        tool,
+        hosts=host or [],
+        paths=path or [],
+        refs=ref or [],
+        count=count,
+        seconds=inputs.duration(lasts, "--for"),
+    )
+    with place.store() as store:
+        key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
+        made = sign(place, store, key, Whom(found.tid, found.rid, found.cell), given)
+    answer(
+        as_json,
+        {"approval": made, "approver": key.id, "session": found.tid},
+        f"Approved ahead by {key.id}: {count} calls of {tool} in session {found.tid}, for {lasts}.",
     )
     return OK
 

@@ -110,6 +110,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         row["why"] = "shown: " + (", ".join(record["shown"]) or "nothing")
     elif kind == "checkpoint":
         row["why"] = f"up to record {record['seq']}"
+    elif kind == "session":
+        row |= {"at": _when(record["at"]), "tid": str(record["tid"])}
+        row["why"] = f"profile {record['profile']} in {record['workspace']}"
     elif kind == "opened":
         row["why"] = str(record["method"])
     elif kind == "revocation":

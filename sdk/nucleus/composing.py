@@ -1,0 +1,92 @@
+"""Law: which effects a proxy has is said here, once, for every road that leads to it.
+
+The rows of the proxy's own tools, put together from what the operator's policy file says. What is
+missing from a host (a work cell's program, say) is missing from the list, never replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from nucleus_proxy import native
+from nucleus_proxy.effects import exec, fs, net  # noqa: A004  it is what it is called
+from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.egress.dial import Dialer, client_tls
+from nucleus_proxy.egress.fetching import Fetcher
+from nucleus_proxy.egress.resolving import SystemResolver
+from nucleus_proxy.filelabels import FileLabels
+from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.native import NativeTool, Tools
+from nucleus_proxy.policy import PolicyFile, Workspace
+from nucleus_proxy.work import Done, Work
+from nucleus_vmhost.bubblewrap import Bubblewrap
+
+Draw = Callable[[int], bytes]
+ROOTS: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def tools(
+    policy: PolicyFile, *, draw: Draw, roots: Path = ROOTS, labels: FlowState | None = None
+) -> Tools:
+    """The proxy's own tools over the policy's workspace. `draw(n)` gives n random bytes; `roots`
+    is the PEM file of those whose certificates are believed; `labels` knows those of files.
+    Raises WorldError when the workspace or the roots cannot be opened."""
+    if policy.workspace is None:
+        return {}
+    root, shows = Root(policy.workspace.root), policy.workspace.shows
+    made: dict[str, NativeTool] = {}
+    kept = None if labels is None else _Remembered(labels, policy, policy.workspace.root)
+    made |= fs.tools(root, draw=draw, labels=kept)
+    made |= exec.tools(root, runner=Cells(Bubblewrap()), shows=shows, draw=draw, labels=kept)
+    outside = net.tools(Fetcher(Dialer(resolver=SystemResolver(), tls=client_tls(roots))))
+    # No search provider is composed, so there is no search.
+    made[net.FETCH] = outside[net.FETCH]
+    return made
+
+
+def at(policy: PolicyFile, workspace: Path) -> PolicyFile:
+    """The policy with this workspace, which shows what the file says of its own."""
+    if policy.workspace is None:
+        return replace(policy, workspace=Workspace(str(workspace)))
+    return replace(policy, workspace=replace(policy.workspace, root=str(workspace)))
+
+
+def with_tools(policy: PolicyFile, ours: Tools) -> PolicyFile:
+    """The policy in which our own tools are named."""
+    return native.bound(policy, ours)
+
+
+class _Remembered(FileLabels):
+    """The labels of files, where a command may have written anywhere in the workspace."""
+
+    def __init__(self, state: FlowState, policy: PolicyFile, root: str) -> None:
+        believed = policy.believed
+        super().__init__(state, trusted=believed.trusted_files, secret=believed.secret_files)
+        self._root = root
+
+    def unseen(self, label: int) -> None:
+        """Something that nobody watches may write from now on."""
+        self.ran((self._root,), label)
+
+
+class Cells:
+    """The wall's work cells, as the proxy asks for them. The two never import each other: what
+    one means by an ended cell is put into the other's words here."""
+
+    def __init__(self, built_by: Bubblewrap) -> None:
+        self._built_by = built_by
+
+    @property
+    def name(self) -> str:
+        return self._built_by.name
+
+    async def run(self, work: Work) -> Done:
+        done = await self._built_by.run(work)
+        return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
+
+    async def start(self, work: Work) -> asyncio.subprocess.Process:
+        return await self._built_by.start(work)

@@ -1,0 +1,79 @@
+"""Each of the ten profiles does what it says: what runs, what is asked about, what is denied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nucleus import Session
+from nucleus_issuer.profiles import CANONICAL, named
+from nucleus_tokens.names import unpack_levels
+from tests.sdk.stage import Served
+
+URL = "https://example.com/"
+
+
+def _calls(folder: Path) -> dict[str, Callable[[Session], str]]:
+    """operation -> what a session says of one call of it."""
+    file = folder / "file"
+    return {
+        "read_files": lambda s: s.explain(s.fs.read, file).verdict,
+        "write_files": lambda s: s.explain(s.fs.write, file, "text").verdict,
+        "edit_files": lambda s: s.explain(s.fs.edit, file, "text", "more").verdict,
+        "glob_search": lambda s: s.explain(s.fs.glob, "*", folder).verdict,
+        "grep_search": lambda s: s.explain(s.fs.grep, "text", folder).verdict,
+        "run_bash": lambda s: s.explain(s.cmd.run, ["true"]).verdict,
+        "web_fetch": lambda s: s.explain(s.net.fetch, URL).verdict,
+        "web_search": lambda s: s.explain(s.net.search, "words").verdict,
+        "git_commit": lambda s: s.explain(s.git.commit, "message", ["file"]).verdict,
+        "git_push": lambda s: s.explain(s.git.push, "origin", "main").verdict,
+        "create_pr": lambda s: (
+            s.explain(s.git.create_pr, "origin", head="a", base="main", title="t").verdict
+        ),
+        "spawn_agent": lambda s: s.explain(s.agent.spawn, "helper", "task").verdict,
+    }
+
+
+# What each profile allows and asks about; everything else is denied. A file inside the workspace
+# is evidence by the ceiling's path; a command, a URL, a message has none.
+READS = {"read_files", "glob_search", "grep_search"}
+WRITES = {"write_files", "edit_files"}
+EXPECTED: dict[str, tuple[set[str], set[str]]] = {
+    "code-review": (READS, {"web_search"}),
+    "codegen": (READS | WRITES, {"run_bash", "git_commit"}),
+    "doc-editor": (READS | WRITES, {"git_commit"}),
+    "local-dev": (READS | WRITES, {"run_bash", "git_commit"}),
+    "read-only": (READS, set()),
+    "release": (
+        READS | WRITES,
+        {"run_bash", "web_search", "web_fetch", "git_commit", "git_push", "create_pr"},
+    ),
+    "research-web": (READS, {"web_search", "web_fetch"}),
+    "safe-pr-fixer": (READS | WRITES, {"run_bash", "web_fetch", "git_commit"}),
+    "test-runner": (READS, {"run_bash"}),
+    "triage-bot": (READS, {"web_search", "web_fetch"}),
+}
+
+
+# Tools that sessions do not have yet: they are denied for what they are, not for the level.
+MISSING = {"web_search", "git_commit", "git_push", "create_pr", "spawn_agent"}
+
+
+def test_every_profile_is_here() -> None:
+    assert sorted(EXPECTED) == sorted(CANONICAL)
+
+
+@pytest.mark.parametrize("profile", CANONICAL)
+def test_what_a_profile_allows_asks_and_denies(served: Served, folder: Path, profile: str) -> None:
+    allowed, asked = EXPECTED[profile]
+    levels = unpack_levels(named(profile).levels)
+    with served.session(profile) as s:
+        found = {operation: ask(s) for operation, ask in _calls(folder).items()}
+        # A tool that this host has not is denied, whatever the token says.
+        for operation, verdict in found.items():
+            if levels[operation] == "never":
+                assert verdict == "deny", operation
+        assert {op for op, verdict in found.items() if verdict == "allow"} == allowed - MISSING
+        assert {op for op, verdict in found.items() if verdict == "ask"} == asked - MISSING
