@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 from typing import Any, Final
 
 from nucleus_proxy.answers import Refusal
@@ -160,8 +159,3 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CredentialError("net.arguments", "A body that is no text does not pass.") from error
-
-
-def socket_path(folder: Path) -> Path:
-    """Where the socket outward stands, beside the tools' one."""
-    return folder / "egress.sock"
