@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, NoReturn
 
 from nucleus_proxy import resolve
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy.egress import rules as egress_rules
+from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.methods import OPENABLE
 from nucleus_proxy.rules import SELECTOR_KINDS, Believed, ResultRule
 from nucleus_tokens import flow, label_names, names
@@ -118,6 +120,7 @@ class PolicyFile:
     workspace: Workspace | None = None
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     believed: Believed = field(default_factory=Believed)
+    egress: Egress = field(default_factory=Egress)
 
 
 def load(path: Path) -> PolicyFile:
@@ -205,7 +208,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         "top level", value,
         "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
         "workspace", "remotes",
-        "evidence", "files",
+        "evidence", "files", "egress",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
     match value.get("gate", "ask"):
@@ -239,6 +242,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         workspace=_workspace(value["workspace"], base) if "workspace" in value else None,
         remotes=_remotes(value.get("remotes", {})),
         believed=result_rules.believed(value.get("evidence", {}), value.get("files", {}), base),
+        egress=egress_rules.parse(value.get("egress", {}), base),
     )
 
 

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from nucleus_proxy import wire
 from nucleus_proxy.mediator import Mediator
@@ -120,9 +120,24 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+class Listener(Protocol):
+    """Who takes the connections of a socket."""
+
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one connection."""
+        ...
+
+    async def close(self) -> None:
+        """End every connection."""
+        ...
+
+
 @asynccontextmanager
-async def listening(path: Path, service: Service) -> AsyncIterator[None]:
-    """A socket at `path` that takes connections while the block runs.
+async def listening(
+    path: Path, service: Listener, *, limit: int = FRAME_BYTES + 1
+) -> AsyncIterator[None]:
+    """A socket at `path` that takes connections while the block runs. `limit` bounds what a
+    connection may send in one line or head, in bytes.
 
     Raises CallerError `serve.directory` when others could enter its directory, `serve.in_use` when
     somebody listens there, WorldError `serve.socket` when it cannot be made.
@@ -130,7 +145,7 @@ async def listening(path: Path, service: Service) -> AsyncIterator[None]:
     prepare(path)
     before = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(service.connected, path, limit=FRAME_BYTES + 1)
+        server = await asyncio.start_unix_server(service.connected, path, limit=limit)
         os.chmod(path, 0o600)
     except OSError as error:
         raise WorldError("serve.socket", f"The socket {path} cannot be made: {error}.") from error

@@ -16,8 +16,10 @@ WRITERS = {
     "forward.py": "the call under its permit",
     "fs.py": "a file under its permit",
     "http1.py": "a request to a host, under its permit",
+    "httpd.py": "what goes back to a client of the road outward",
     "link.py": "whole lines that are no calls, and what goes to the client",
     "serve.py": "the hello to a client",
+    "tunnel.py": "the bytes of a tunnel that was decided",
     "tracefile.py": "the copy of the trace, and reveals",
 }
 

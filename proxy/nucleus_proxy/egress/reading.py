@@ -1,0 +1,53 @@
+"""Law: what stands in the `egress` section is read strictly; what is not known refuses the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from nucleus_tokens.errors import CallerError
+
+
+def bad(where: str, why: str) -> NoReturn:
+    raise CallerError("policy.value", f"The policy file, {where}: {why}.")
+
+
+def keys(where: str, table: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
+    if type(table) is not dict:
+        bad(where, "a table is needed")
+    for key in table:
+        if key not in allowed:
+            raise CallerError(
+                "policy.unknown_key",
+                f"The policy file, {where}: unknown key {key!r}.",
+                hint=f"Known are {', '.join(allowed)}.",
+            )
+    return table
+
+
+def tables(where: str, value: Any, kind: type = dict) -> dict[str, Any]:
+    if type(value) is not dict or not all(type(each) is kind for each in value.values()):
+        bad(where, "a table of " + ("lists" if kind is list else "tables") + " is needed")
+    return value
+
+
+def text(where: str, value: Any) -> str:
+    if type(value) is not str or not 0 < len(value) <= 1024 or not value.isprintable():
+        bad(where, "a short text is needed")
+    if not value.isascii():
+        bad(where, "only ASCII can stand here")
+    return value
+
+
+def texts(where: str, value: Any) -> list[str]:
+    if type(value) is not list:
+        bad(where, "a list of texts is needed")
+    return [text(where, item) for item in value]
+
+
+def count(table: Mapping[str, Any], key: str, default: int, most: int) -> int:
+    """A whole number from 1."""
+    value = table.get(key, default)
+    if type(value) is not int or not 0 < value <= most:
+        bad(f"egress, {key}", f"a whole number from 1 to {most} is needed")
+    return value
