@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from nucleus_proxy import cells, native
-from nucleus_proxy.cells import View
+from nucleus_proxy import native
+from nucleus_proxy.effects import cells, fs
 from nucleus_proxy.effects import exec as commands
-from nucleus_proxy.effects import fs
+from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.policy import NO_WALL, PolicyFile, Wall, Workspace
 from nucleus_proxy.serve import Service, listening
