@@ -28,6 +28,7 @@ from bench.harness import Row
 from nucleus_tokens import canonical, chain, limits, names
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError
+from nucleus_tokens.patterns import floating
 from nucleus_verifier.decide import decide
 from nucleus_verifier.facts import Call, Facts
 from tests.support import world
@@ -230,7 +231,8 @@ def asked() -> Iterator[Shape]:
     text = world.text(token)
     call = world.read("/" + "/".join([*["a"] * (limits.PATH_SEGMENTS - 1), "z"]))
     # Each matches, at the last place where it is tried: a conjunction stops at what does not.
-    pattern = [["path", "in", ["**/*a*/*a*/*a*/*z*/**"]] for i in range(48)]
+    last = "**/*a*/*a*/*a*/*z*/**"
+    pattern = [["path", "in", [last]]] * (limits.PATTERN_FLOATING // floating(last))
     data = world.approve(text, pattern, ["op:read_files"])
     most = limits.APPROVALS_PER_CALL
     facts = world.facts(text, approvals=(data,) * most)

@@ -83,7 +83,7 @@ def _ours(text: str, keys: Keys) -> Reading:
     holds = None
     if root_key is not None:
         first = chain.first_tag(root_key, token.identifier)
-        holds = crypto.same([first, *chain.next_tags(first, token.caveats)][-1], token.tag)
+        holds = crypto.same(chain.follow(first, token.caveats)[0], token.tag)
     written = chain.to_text(writing.render(token))
     return Reading("", token.identifier, token.caveats, token.tag, written, holds)
 

@@ -7,6 +7,7 @@ directory. A file that others may read (a secret) or write (anything) is not ope
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,20 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise _failed(path, "written", error) from error
+
+
+def become(beside: Path, path: Path) -> None:
+    """Give a whole directory its name, durably; one that stands there must be empty."""
+    try:
+        beside.rename(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _failed(path, "made", error) from error
+
+
+def remove_directory(path: Path) -> None:
+    """Remove what was half made; what cannot be removed stays and is read by nobody."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def read(path: Path, *, secret: bool, most: int) -> bytes:

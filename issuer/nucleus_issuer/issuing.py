@@ -97,9 +97,7 @@ class Issuer:
         )
         token = holding.attenuate(first, *appended)
         text = writing.write_credential(token)
-        rids = [chain.rid(first.tag)]
-        for each in chain.next_tags(first.tag, token.caveats):
-            rids.append(chain.rid(each))
+        rids = [chain.rid(first.tag), *chain.rids(chain.follow(first.tag, token.caveats)[1])]
         summary = {
             "account": None if order.account is None else order.account[0],
             "akid": order.audience.akid,

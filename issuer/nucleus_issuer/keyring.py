@@ -9,6 +9,7 @@ Agents' holder keys stand elsewhere, with the agents.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,10 +63,12 @@ class KeyRing:
         operations: tuple[str, ...] = names.OPERATIONS,
         strength: Strength = "moderate",
     ) -> KeyRing:
-        """Make every key of a host and its bundle. Raises CallerError `file.exists` if there is
-        one of them already: nothing is overwritten."""
-        files.private_directory(directory)
-        ring = cls(directory)
+        """Make every key of a host and its bundle, or nothing at all: they are made in a directory
+        beside, which becomes this one in one step. Raises CallerError `file.exists` where anything
+        stands already: nothing is overwritten."""
+        if directory.exists() and any(directory.iterdir()):
+            raise CallerError("file.exists", f"{directory} is not empty and is not overwritten.")
+        ring = cls(directory.with_name(f".{directory.name}.{os.getpid()}.new"))
         made = {
             ring.issuer_path(kid): (keys.generate("issuer", kid, random), issuer_passphrase),
             ring.exchange_path(kid): (keys.generate("exchange", kid, random), issuer_passphrase),
@@ -74,25 +77,28 @@ class KeyRing:
                 approver_passphrase,
             ),
             ring.audience_path(akid): (keys.generate("audience", akid, random), None),
-            directory / TRACE: (keys.generate("trace", "trace", random), None),
+            ring.directory / TRACE: (keys.generate("trace", "trace", random), None),
         }
-        for path in (*made, directory / BUNDLE):
-            if path.exists():
-                raise CallerError("file.exists", f"{path} exists and is not overwritten.")
-        for path, (key, passphrase) in made.items():
-            keys.write(path, key, random=random, passphrase=passphrase, strength=strength)
-        public = {key.kind: key.public for key, _ in made.values()}
-        files.create(
-            directory / BUNDLE,
-            Bundle(
-                audience,
-                (TrustedIssuer(iss, kid, public["issuer"]),),
-                (TrustedApprover(approver, public["approver"], tuple(sorted(operations)), True),),
-                (Audience(audience, akid, public["audience"]),),
-            ).encode(),
-            0o644,
-        )
-        return ring
+        files.private_directory(ring.directory)
+        try:
+            for path, (key, passphrase) in made.items():
+                keys.write(path, key, random=random, passphrase=passphrase, strength=strength)
+            public = {key.kind: key.public for key, _ in made.values()}
+            files.create(
+                ring.directory / BUNDLE,
+                Bundle(
+                    audience,
+                    (TrustedIssuer(iss, kid, public["issuer"]),),
+                    (TrustedApprover(approver, public["approver"], tuple(sorted(operations))),),
+                    (Audience(audience, akid, public["audience"]),),
+                ).encode(),
+                0o644,
+            )
+            files.become(ring.directory, directory)
+        except BaseException:
+            files.remove_directory(ring.directory)
+            raise
+        return cls(directory)
 
     # Where things stand -----------------------------------------------------------------------
 

@@ -529,6 +529,7 @@ Definition ALLOW : Z := 2.
 Definition DENY_LEVEL : Z := 1.
 Definition DENY_SECRET : Z := 2.
 Definition DENY_DECLASSIFY : Z := 4.
+Definition DENY_SINK : Z := 8.
 Definition ASK_STATIC : Z := 1.
 Definition ASK_INPUTS : Z := 2.
 Definition ASK_PAYLOAD : Z := 4.
@@ -544,6 +545,13 @@ Definition asks (v_level : Z) (v_static_obligation : bool) (v_gate_fires : bool)
   let v_a2 := (if (andb (Z.ltb v_level lattice.ALWAYS) (negb v_evidence)) then ASK_INPUTS else 0) in
   let v_a3 := (if (andb (negb v_payload_ok) (andb (negb v_sink_reversible) (negb v_answered))) then ASK_PAYLOAD else 0) in
   (Z.lor (Z.lor (Z.lor v_a1 v_a2) v_a3) (if (andb v_gate_fires (negb v_answered)) then ASK_GATE else 0)).
+
+Definition denied_for (v_caps : Z) (v_op : Z) (v_label : Z) (v_sink : Z) (v_bad_declassification : bool) : Z :=
+  let v_d := (denials (lattice.level_of v_caps v_op) (sinks.secret_to_exfil v_label v_sink) v_bad_declassification) in
+  (if (sinks.known_sink v_sink) then v_d else (Z.lor v_d DENY_SINK)).
+
+Definition asked_for (v_caps : Z) (v_obligations : Z) (v_op : Z) (v_exposure : Z) (v_projected : Z) (v_payload_ok : bool) (v_sink : Z) (v_evidence : bool) (v_gate_by_evidence : bool) : Z :=
+  (asks (lattice.level_of v_caps v_op) (lattice.obliged v_obligations v_op) (exposure.gates v_exposure v_projected) v_payload_ok (sinks.reversible v_sink) v_evidence v_gate_by_evidence).
 
 Definition verdict (v_denied : Z) (v_asked : Z) (v_discharged : Z) : Z :=
   if (negb (Z.eqb v_denied 0))
@@ -569,18 +577,10 @@ End verdict.
 (* nucleus_verifier.session *)
 Module session.
 
-Definition DENY_SINK : Z := 8.
-Definition denied_for (v_caps : Z) (v_op : Z) (v_label : Z) (v_sink : Z) (v_bad_declassification : bool) : Z :=
-  let v_d := (verdict.denials (lattice.level_of v_caps v_op) (sinks.secret_to_exfil v_label v_sink) v_bad_declassification) in
-  (if (sinks.known_sink v_sink) then v_d else (Z.lor v_d DENY_SINK)).
-
-Definition asked_for (v_caps : Z) (v_obligations : Z) (v_op : Z) (v_exposure : Z) (v_projected : Z) (v_payload_ok : bool) (v_sink : Z) (v_evidence : bool) (v_gate_by_evidence : bool) : Z :=
-  (verdict.asks (lattice.level_of v_caps v_op) (lattice.obliged v_obligations v_op) (exposure.gates v_exposure v_projected) v_payload_ok (sinks.reversible v_sink) v_evidence v_gate_by_evidence).
-
 Definition judge (v_caps : Z) (v_obligations : Z) (v_op : Z) (v_exposure : Z) (v_projected : Z) (v_label : Z) (v_sink : Z) (v_observed : Z) (v_ttl : Z) (v_now : Z) (v_bad_declassification : bool) (v_evidence : bool) (v_gate_by_evidence : bool) (v_discharged : Z) : Z :=
-  let v_denied := (denied_for v_caps v_op v_label v_sink v_bad_declassification) in
+  let v_denied := (verdict.denied_for v_caps v_op v_label v_sink v_bad_declassification) in
   let v_fit := (flow.meets v_label v_sink v_observed v_ttl v_now) in
-  let v_asked := (asked_for v_caps v_obligations v_op v_exposure v_projected v_fit v_sink v_evidence v_gate_by_evidence) in
+  let v_asked := (verdict.asked_for v_caps v_obligations v_op v_exposure v_projected v_fit v_sink v_evidence v_gate_by_evidence) in
   (verdict.verdict v_denied v_asked v_discharged).
 
 Definition step_caps (v_caps : Z) (v_caveat : Z) : Z :=

@@ -103,14 +103,14 @@ Theorem no_verdict_rises_when_anything_gets_worse
     by_evidence' discharged'.
 Proof.
   intros C O S P L B E Y X; unfold session.judge; cbv zeta; apply verdict_mono; auto.
-  - unfold session.denied_for; cbv zeta.
+  - unfold verdict.denied_for; cbv zeta.
     assert (D : lattice.leq
       (verdict.denials (lattice.level_of caps' op) (sinks.secret_to_exfil label' sink) bad')
       (verdict.denials (lattice.level_of caps op) (sinks.secret_to_exfil label sink) bad) = true).
     { apply denials_mono; try apply level_cases; try apply implies_implb; auto using level_mono.
       intros T; exact (secret_mono _ _ _ L T). }
     destruct (sinks.known_sink sink); [exact D|apply leq_lor_mono; auto using leq_refl].
-  - unfold session.asked_for; apply asks_mono; try apply level_cases; try apply implies_implb;
+  - unfold verdict.asked_for; apply asks_mono; try apply level_cases; try apply implies_implb;
       auto using level_mono.
     + intros T; exact (obliged_mono _ _ _ O T).
     + intros T; exact (gates_mono _ _ _ _ S P T).
@@ -233,11 +233,11 @@ Theorem an_allowed_call_has_passed_every_check
     Z.testbit discharged 3 = true).
 Proof.
   unfold session.judge, verdict.verdict; cbv zeta.
-  destruct (Z.eqb_spec (session.denied_for caps op label sink bad) 0) as [D|D];
+  destruct (Z.eqb_spec (verdict.denied_for caps op label sink bad) 0) as [D|D];
     cbn [negb]; [|discriminate].
   match goal with |- context [negb (?q =? 0)] => destruct (Z.eqb_spec q 0) as [Q|Q];
     cbn [negb]; [|discriminate] end.
-  intros _; unfold session.denied_for, session.asked_for in *; cbv zeta in D.
+  intros _; unfold verdict.denied_for, verdict.asked_for in *; cbv zeta in D.
   pose proof (level_cases caps op) as LV.
   assert (KN : lattice.known op = false -> lattice.level_of caps op = 0)
     by (intros K; rewrite level_bits, K; reflexivity).

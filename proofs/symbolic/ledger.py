@@ -67,7 +67,7 @@ def sessions(s: Suite) -> None:
     k = s.kernel
     a, b, c, d = s.bits("a", "b", "c", "d")
     wide = [s.any(a, b, c, d)]
-    s.law("The sink denial is a bit of its own", z3.BoolVal(k.number("session.DENY_SINK") == 8))
+    s.law("The sink denial is a bit of its own", z3.BoolVal(k.number("verdict.DENY_SINK") == 8))
     for name, f in (("caps", z3.And), ("exposure", z3.Or), ("obligations", z3.Or)):
         step, fold = k(f"session.step_{name}", a, b), k(f"session.session_{name}", a, (b, c, d))
         s.law(

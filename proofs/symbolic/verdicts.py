@@ -124,7 +124,7 @@ def judgement(s: Suite) -> None:
         z3.Not(known), *[z3.And(op == i, S.bit(c["obligations"], i)) for i in S.DIMENSIONS]
     )
     way_out = z3.Or(z3.Not(is_sink), S.among(sink, S.EXFIL_SINKS, S.SINKS))
-    denied = k("session.denied_for", c["caps"], op, c["label"], sink, c["bad"])
+    denied = k("verdict.denied_for", c["caps"], op, c["label"], sink, c["bad"])
     s.law(
         "A call is denied for its level, a secret on its way out, a bad release, an unknown sink",
         z3.And(
@@ -141,7 +141,7 @@ def judgement(s: Suite) -> None:
         *[z3.Or(S.bit(e, i), S.bit(c["projected"], i)) for i in range(3)], S.bit(c["projected"], 2)
     )
     asked = k(
-        "session.asked_for",
+        "verdict.asked_for",
         c["caps"],
         c["obligations"],
         op,

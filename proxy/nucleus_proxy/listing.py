@@ -17,7 +17,6 @@ from nucleus_tokens.exposure import leq
 from nucleus_tokens.flow import default_sink
 from nucleus_tokens.lattice import READ_FILES, level_of
 from nucleus_verifier.authenticate import VerifiedCredential
-from nucleus_verifier.clear import account_counter
 from nucleus_verifier.facts import RESOURCE_KINDS, Call
 from nucleus_verifier.ports import Snapshot
 from nucleus_verifier.verdict import budget_suffices
@@ -42,14 +41,10 @@ def would_ever(
                 return False
         elif scope.kind in unknown:
             return False
-    limits = [(c.id, c.unit, c.limit) for c in authority.counters]
-    account = credential.prefix.opened.header.account
-    if account is not None:
-        limits += [(account_counter(account[0], unit), unit, limit) for unit, limit in account[1]]
     return all(
-        counter in snapshot.spent
-        and budget_suffices(snapshot.spent[counter], _cost(binding, unit), limit)
-        for counter, unit, limit in limits
+        counter.id in snapshot.spent
+        and budget_suffices(snapshot.spent[counter.id], _cost(binding, counter.unit), counter.limit)
+        for counter in authority.counters
     )
 
 

@@ -323,7 +323,14 @@ class Mediator:
 
     def _refused_late(self, deny: Deny, arrival: _Arrival) -> Refusal:
         """What was allowed by facts that had changed when it was to become durable."""
-        self._ledger.append(refusal_record(deny, at=arrival.at, channel=arrival.presented.channel))
+        self._ledger.append(
+            refusal_record(
+                deny,
+                at=arrival.at,
+                channel=arrival.presented.channel,
+                credential=arrival.credential,
+            )
+        )
         return Refusal.denied(deny)
 
     # Lists and outcomes -----------------------------------------------------------------------

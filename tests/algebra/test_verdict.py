@@ -94,7 +94,7 @@ def test_evidence_never_answers_for_a_secret_or_a_static_obligation() -> None:
 
 
 def test_each_reason_is_a_bit_of_its_own() -> None:
-    assert [V.DENY_LEVEL, V.DENY_SECRET, V.DENY_DECLASSIFY, W.DENY_SINK] == [1, 2, 4, 8]
+    assert [V.DENY_LEVEL, V.DENY_SECRET, V.DENY_DECLASSIFY, V.DENY_SINK] == [1, 2, 4, 8]
     assert [V.ASK_STATIC, V.ASK_INPUTS, V.ASK_PAYLOAD, V.ASK_GATE] == [1, 2, 4, 8]
 
 

@@ -26,7 +26,7 @@ from nucleus_tokens import (
 )
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CredentialError, NucleusError
-from nucleus_tokens.patterns import MATCHERS, well_formed
+from nucleus_tokens.patterns import MATCHERS
 from nucleus_verifier import record, trace
 from nucleus_verifier.authenticate import authenticate
 from nucleus_verifier.caching import CachingVerifier
@@ -215,12 +215,12 @@ def pattern(data: bytes) -> None:
     """A pattern and a value: a refusal or an answer, and no pattern admits a `..`."""
     wanted, _, value = data.decode("utf-8", "replace").partition("\n")
     for kind, matcher in MATCHERS.items():
-        shown: Any = tuple(value.split(" ")) if kind == "cmd" else value
         given: Any = wanted.split(" ") if kind == "cmd" else wanted
-        if not well_formed(kind, given) or not matcher.valid(shown):
+        ready = matcher.ready(tuple(value.split(" ")) if kind == "cmd" else value)
+        if not matcher.well_formed(given) or ready is None:
             continue
-        allowed = matcher.allows(given, shown)
-        blocked = matcher.blocks(given, matcher.prepare(shown))
+        patterns = (tuple(given) if kind == "cmd" else given,)
+        allowed, blocked = matcher.allows(patterns, ready), matcher.blocks(patterns, ready)
         assert type(allowed) is type(blocked) is bool
         if kind in ("path", "host"):
             assert blocked or not allowed, "what a pattern allows it also blocks"

@@ -122,6 +122,37 @@ def test_nothing_is_overwritten(ring: KeyRing) -> None:
     assert {p: p.read_bytes() for p in ring.directory.iterdir()} == before
 
 
+@pytest.mark.parametrize("at", range(1, 7))
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt()])
+def test_half_a_ring_is_no_ring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException
+) -> None:
+    """The fifth key fails, or the last step does: there is nothing, and it can be tried again."""
+    order = {
+        "iss": "issuer", "kid": "k1", "audience": "proxy", "akid": "a1", "approver": "alice",
+        "random": drawing("half"), "issuer_passphrase": word, "approver_passphrase": word,
+    }  # fmt: skip
+    use = lambda: KeyRing.initialise(tmp_path / "keys", strength=FAST, **order)  # type: ignore[arg-type]  # noqa: E731
+    flushed, seen = os.fsync, 0
+
+    def failing(handle: int) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 2 * at - 1:
+            raise error
+        flushed(handle)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    if isinstance(error, OSError):
+        assert code_of(use) == "file.unwritable"
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            use()
+    monkeypatch.setattr(os, "fsync", flushed)
+    assert list(tmp_path.iterdir()) == []
+    assert use().verifier_keys().audience == "proxy"
+
+
 def test_a_key_the_bundle_does_not_list_is_not_used(ring: KeyRing) -> None:
     trusted = ring.bundle()
     ring.save_bundle(Bundle(trusted.audience, (), trusted.approvers, trusted.audiences))

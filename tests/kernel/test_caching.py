@@ -112,21 +112,45 @@ def test_one_tree_does_not_push_out_another() -> None:
         world.mint(tid=world.hex16(n), root_key=world.secret(n)) for n in ("mine", "other")
     )
     verifier = CachingVerifier(world.KEYS, size=200)
-    kept = world.text(other)
-    verifier.authenticate(kept)
+    verifier.authenticate(world.text(other))
     for number in range(3 * CACHED_PREFIXES_PER_TREE):
         verifier.authenticate(world.text(world.narrow(mine, ["nbf", number])))
-    assert sizes(verifier)[1:] == [CACHED_PREFIXES_PER_TREE + 1] * 2
-    assert verifier._whole.get(kept) is not None
+    assert sizes(verifier) == [2] + [CACHED_PREFIXES_PER_TREE + 1] * 2
 
 
 def test_the_memory_is_bounded_over_all_trees() -> None:
-    verifier = CachingVerifier(world.KEYS, size=3)
+    verifier = CachingVerifier(world.KEYS, size=9)
     for number in range(12):
         token = world.mint(tid=f"{number:032x}", root_key=world.secret(str(number)))
         verifier.authenticate(world.text(token))
-    assert sizes(verifier) == [3, 3, 3]
-    assert all(len(c._trees) == 3 for c in (verifier._headers, verifier._prefixes, verifier._whole))
+        assert sizes(verifier) == [min(number + 1, 3)] * 3
+
+
+def test_who_was_shown_last_is_forgotten_last() -> None:
+    """A tree that is in use stays when another one needs the room."""
+    texts = [
+        world.text(world.mint(tid=f"{n:032x}", root_key=world.secret(str(n)))) for n in range(4)
+    ]
+    verifier = CachingVerifier(world.KEYS, size=9)
+    for number in (0, 1, 2, 0, 3):
+        verifier.authenticate(texts[number])
+    assert [t.opened.header.tid[-1] for t in verifier._trees.values()] == ["2", "0", "3"]
+
+
+@pytest.mark.parametrize("place", [-3, -2, -1])
+def test_a_header_that_differs_at_its_end_is_another_header(place: int) -> None:
+    """A known text is compared in whole groups of four characters, within which a header ends."""
+    for length in range(3):
+        token = world.mint(sub="x" * (1 + length))
+        verifier = CachingVerifier(world.KEYS)
+        assert not isinstance(verifier.authenticate(world.text(token)), Deny)
+        spoiled = bytearray(token.identifier)
+        spoiled[place] ^= 1
+        text = world.text(UnverifiedToken(bytes(spoiled), token.caveats, token.tag))
+        decision = verifier.authenticate(text)
+        assert decision == authenticate(text, world.KEYS)
+        assert isinstance(decision, Deny)
+        assert decision.code == "header.signature"
 
 
 @pytest.mark.parametrize(
@@ -158,4 +182,8 @@ def test_what_is_no_text_is_refused_here_too() -> None:
 
 
 def sizes(verifier: CachingVerifier) -> list[int]:
-    return [len(c) for c in (verifier._headers, verifier._prefixes, verifier._whole)]
+    """How many headers, prefixes and whole credentials are remembered."""
+    trees = verifier._trees.values()
+    found = [len(trees), sum(len(t.prefixes) for t in trees), sum(len(t.texts) for t in trees)]
+    assert verifier._held == sum(found)
+    return found

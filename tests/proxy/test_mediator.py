@@ -10,6 +10,7 @@ import pytest
 
 from nucleus_proxy.answers import Presented, Refusal
 from nucleus_proxy.binding import Hints
+from nucleus_tokens import header
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.exposure import ALL, PRIVATE_DATA, UNTRUSTED_CONTENT
 from tests.proxy.stage import POLICY, Stage, granted, refused, within
@@ -126,7 +127,11 @@ async def test_a_race_that_is_always_lost_ends() -> None:
         stage.ledger.cells["wall:test"] = cell._replace(version=cell.version + next(versions) + 1)
 
     stage.ledger.before_commit = race
-    assert refused(await stage.call(stage.token(), "read", READ)) == "commit.lost_race"
+    token = stage.token()
+    assert refused(await stage.call(token, "read", READ)) == "commit.lost_race"
+    (late,) = stage.ledger.records("refused")
+    assert late["decision"]["code"] == "commit.lost_race"
+    assert late["tid"] == header.parse(token.identifier).tid
 
 
 async def test_two_calls_that_together_complete_the_three_legs_do_not_both_run() -> None:

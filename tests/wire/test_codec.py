@@ -125,7 +125,88 @@ def test_a_caveat_has_one_spelling(value: list[Any]) -> None:
         caveats.parse(json.dumps(value).encode())
 
 
+_pieces = st.lists(st.sampled_from([
+    "[", "]", "{", "}", ",", ":", '"', '"a"', '"b"', '"\\u0061"', '"\\ud800"', '"\u00e9"',
+    '"e\u0301"', "0", "-0", "01", "7", "1.0", "1e2", "true", "null", " ", "\n", "\t", '"a b"',
+    '{"a":1,"b":2}', '{"b":1,"a":2}', '{"a":1,"a":2}', '"\\/"', '"\\n"', "\x7f", '["exp",1]',
+    '["link","0"]', "",
+]), max_size=6).map("".join)  # fmt: skip
+
+
+@settings(max_examples=1500 * SCALE, deadline=None)
+@given(st.lists(_pieces, max_size=4))
+@example(['["a"],["b"', '"c"]'])
+@example(['["a" ]', "[-0]"])
+@example(['"\\u0061"', '"\\ud83d\\ude00"'])
+@example(["1 ", '"\\ud800"'])
+def test_texts_read_together_are_read_as_each_alone(texts: list[str]) -> None:
+    """Values and refusals: no part may lean on its neighbour, and no length make up for another."""
+    parts = [text.encode("utf-8", "surrogatepass") for text in texts]
+    try:
+        alone = [_slowly(part) for part in parts]
+    except ValueError:
+        with pytest.raises(CredentialError):
+            canonical.decode_all(parts)
+    else:
+        assert repr(canonical.decode_all(parts)) == repr(alone)
+
+
+def _slowly(data: bytes) -> Any:
+    """Canonical JSON by the standard library's own reader and writer; ValueError for the rest."""
+
+    def no_float(_: str) -> Any:
+        raise ValueError("no floats")
+
+    text = data.decode("utf-8")
+    value = json.loads(text, parse_float=no_float, parse_constant=no_float)
+    again = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if again != text or not unicodedata.is_normalized("NFC", text):
+        raise ValueError("another spelling")
+    return value
+
+
 # The chain --------------------------------------------------------------------------------------
+
+
+@some
+@given(st.lists(_fields, max_size=4), st.lists(restrictions, min_size=1, max_size=3))
+def test_narrowing_a_text_is_narrowing_its_token(raw: list[bytes], added: list[list[Any]]) -> None:
+    """Splicing gives the bytes that writing the whole token again gives, wherever a group of four
+    characters ends, and the same refusals."""
+    for length in range(3):
+        token = UnverifiedToken(b"i" * (200 + length), tuple(raw), b"t" * 32)
+        text = world.text(token)
+        assert holding.narrow(f" {text}\n", *added) == world.text(holding.attenuate(token, *added))
+
+
+def test_a_text_that_cannot_be_narrowed() -> None:
+    sealed = world.text(UnverifiedToken(b"i", (b'["req",{}]',), b"t" * 32))
+    full = world.text(UnverifiedToken(b"i", (b"x",) * limits.CAVEATS, b"t" * 32))
+    long = world.text(UnverifiedToken(b"i" * 5330, (), b"t" * 32))
+    narrow = ["path", "in", ["/data"]]
+    for text, restriction, code in (
+        (sealed, narrow, "token.sealed"),
+        (full, narrow, "token.too_large"),
+        (long, narrow, "token.too_large"),
+        (long, ["path", "in", [""]], "caveat.malformed"),
+        (long, ["req", {}], "caveat.reserved"),
+        ("nuc1_+", narrow, "token.encoding"),
+        (f"{full}.{'A' * 86}", narrow, "token.has_proof"),
+    ):
+        with pytest.raises((CallerError, CredentialError)) as refused:
+            holding.narrow(text, restriction)
+        assert refused.value.code == code
+
+
+@some
+@given(st.binary(max_size=90), st.integers(0, 30), st.booleans())
+def test_a_start_that_was_read_before_changes_nothing(raw: bytes, groups: int, proof: bool) -> None:
+    token = UnverifiedToken(raw, (b'["exp",1]',), b"t" * 32)
+    text = writing.write_credential(token, b"p" * 64 if proof else None)
+    body = text[5:].partition(".")[0]
+    known = body[: 4 * min(groups, len(body) // 4)]
+    start = chain.Spelled("nuc1_" + known, chain.from_text(known))
+    assert chain.read_credential(text, start) == chain.read_credential(text)
 
 
 @some

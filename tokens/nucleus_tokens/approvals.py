@@ -64,19 +64,11 @@ def parse(data: bytes) -> UnverifiedApproval:
         obligations = name_set(value["obligations"])
         need(bool(obligations))
         return UnverifiedApproval(
-            id=value["id"],
-            approver=text(value["approver"]),
-            tid=value["tid"],
-            rid=value["rid"],
-            cell=text(value["cell"]),
-            obligations=tuple(obligations),
-            digest=digest,
-            pattern=pattern,
-            count=integer(value["count"], 1, 1 if pattern is None else APPROVAL_USES),
-            not_after=integer(value["not_after"]),
-            signed=data[64:],
-            signature=data[:64],
-        )
+            value["id"], text(value["approver"]), value["tid"], value["rid"], text(value["cell"]),
+            tuple(obligations), digest, pattern,
+            integer(value["count"], 1, 1 if pattern is None else APPROVAL_USES),
+            integer(value["not_after"]), data[64:], data[:64],
+        )  # fmt: skip
     except (ValueError, TypeError, KeyError, CredentialError) as error:
         raise CredentialError("approval.malformed", "The approval is not well formed.") from error
 

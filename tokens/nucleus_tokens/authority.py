@@ -44,7 +44,10 @@ class Source(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """A budget: everything below the caveat that set it spends from the same counter."""
+    """A budget: everything below the caveat that set it spends from the same counter.
+
+    The header's own is its account: it has no rid, because it survives re-issuance.
+    """
 
     source: Source
     id: str
@@ -109,28 +112,31 @@ def fold(start: Authority, where: str, parts: Iterable[tuple[int, str, Caveat]])
 # Predicates -----------------------------------------------------------------------------------
 
 
-def scope_admits(scope: Scope, values: tuple[Any, ...]) -> bool:
-    """Whether every resource of the scope's kind passes. A value not in resolved form never does.
+def ready(kind: str, values: tuple[Any, ...]) -> list[Any] | None:
+    """Resources of one kind as `admits` takes them; None when one is not in resolved form."""
+    made = [MATCHERS[kind].ready(value) for value in values]
+    return None if None in made else made
 
-    No values means the call is known to touch no resource of the kind.
+
+def admits(scope: Scope, values: list[Any] | None) -> bool:
+    """Whether every resource of the scope's kind, made `ready`, passes.
+
+    A value not in resolved form never does. No values: the call touches none of the kind.
     """
     kind, allow, patterns = scope
-    valid, allows, blocks, prepare = MATCHERS[kind]
-    for value in values:
-        if not valid(value):
+    if values is None:
+        return False
+    matcher = MATCHERS[kind]
+    matches = matcher.allows if allow else matcher.blocks
+    for value in values:  # noqa: SIM110 - a generator costs more than the match
+        if matches(patterns, value) is not allow:
             return False
-        if allow:
-            for pattern in patterns:
-                if allows(pattern, value):
-                    break
-            else:
-                return False
-        else:
-            prepared = prepare(value)
-            for pattern in patterns:
-                if blocks(pattern, prepared):
-                    return False
     return True
+
+
+def scope_admits(scope: Scope, values: tuple[Any, ...]) -> bool:
+    """`admits` for values nobody looked at yet."""
+    return admits(scope, ready(scope.kind, values))
 
 
 MISSING: Final = object()

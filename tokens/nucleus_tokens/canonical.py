@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -49,7 +50,8 @@ def _check(value: Any) -> None:
             raise ValueError("an integer is beyond 2**53 - 1")
     elif kind is list or kind is tuple:
         for item in value:
-            _check(item)
+            if type(item) is not str or not item.isascii():
+                _check(item)
     elif kind is dict:
         for key, item in value.items():
             if type(key) is not str:
@@ -69,20 +71,42 @@ def encode(value: Any) -> bytes:
     return "".join(_encode(value, 0)).encode("utf-8")
 
 
+def _varies(text: str) -> bool:
+    """Whether JSON could say the same otherwise: only blanks, escapes, objects and -0 do so."""
+    return " " in text or "\\" in text or "{" in text or "-0" in text or not text.isprintable()
+
+
 def decode(data: bytes) -> Any:
     """The value of canonical bytes. Raises CredentialError `json.canonical` for anything else.
 
     Bounded by the caller's limit on `len(data)`: the scanner is linear, and its recursion is
     stopped by the interpreter, which is reported like any other refusal.
     """
+    return decode_all((data,))[0]
+
+
+def decode_all(parts: Iterable[bytes]) -> list[Any]:
+    """`decode` of each, for less: their values are spelled again together.
+
+    Each part is read to its end, and no spelling of a value is shorter than the canonical one. So
+    two wrong spellings cannot make up for each other: equal together is equal one by one.
+    """
+    values: list[Any] = []
+    end = -1
     try:
-        text = data.decode("utf-8")
-        value, end = _scan(text, 0)
-        if end != len(text) or "".join(_encode(value, 0)) != text:
+        texts = [part.decode() for part in parts]
+        joined = ",".join(texts)
+        for text in texts:
+            value, at = _scan(joined, end + 1)
+            end += 1 + len(text)
+            if at != end:
+                raise ValueError("more or less than one value")
+            values.append(value)
+        if _varies(joined) and "".join(_encode(values, 0)) != f"[{joined}]":
             raise ValueError("another spelling of the same value")
         # ASCII is in normal form C, and the scanner bounded the integers.
-        if not text.isascii():
-            _check(value)
+        if not joined.isascii():
+            _check(values)
     except (ValueError, StopIteration, RecursionError) as error:
         raise CredentialError("json.canonical", "not canonical JSON") from error
-    return value
+    return values

@@ -8,7 +8,8 @@ expression. `delegate` is the only caveat that replaces something, the holder; i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from nucleus_tokens import canonical, names
@@ -16,7 +17,7 @@ from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.fields import hexed, integer, members, name_set, need, text
 from nucleus_tokens.lattice import BOTTOM, TOP
 from nucleus_tokens.limits import CAVEAT_BYTES, DEPTH, INTEGER, LIST_ITEMS, STRING_CHARS
-from nucleus_tokens.patterns import well_formed
+from nucleus_tokens.patterns import MATCHERS
 
 SCOPE_KINDS: Final = ("path", "host", "cmd", "ref", "tool")
 BUDGET_UNITS: Final = ("calls", "micro_usd", "tokens", "bytes_out")
@@ -112,8 +113,8 @@ _LEVEL_BITS: Final = {
 
 
 def _levels(default: int) -> Callable[[list[Any]], Levels]:
-    def read(fields: list[Any]) -> Levels:
-        (levels,) = fields
+    def read(value: list[Any]) -> Levels:
+        _, levels = value
         need(type(levels) is dict)
         packed = default
         for op, level in levels.items():
@@ -125,16 +126,18 @@ def _levels(default: int) -> Callable[[list[Any]], Levels]:
 
 
 def _scope(kind: str) -> Callable[[list[Any]], Scope]:
-    def read(fields: list[Any]) -> Scope:
-        sense, patterns = fields
+    well_formed = MATCHERS[kind].well_formed
+
+    def read(value: list[Any]) -> Scope:
+        _, sense, patterns = value
         if sense not in ("in", "not") or type(patterns) is not list or len(patterns) > LIST_ITEMS:
             raise ValueError
-        last = None
         for pattern in patterns:
-            # Sorted and distinct: a set has one spelling.
-            if not well_formed(kind, pattern) or last is not None and last >= pattern:
+            if not well_formed(pattern):
                 raise ValueError
-            last = pattern
+        # Sorted and distinct: a set has one spelling.
+        if len(patterns) > 1 and any(a >= b for a, b in pairwise(patterns)):
+            raise ValueError
         if kind == "cmd":
             patterns = map(tuple, patterns)
         return Scope(kind, sense == "in", tuple(patterns))
@@ -164,7 +167,7 @@ def _rule(pointer: Any, rule: Any) -> tuple[str, str, Any]:
     elif op == "equals":
         need(_scalar(value))
     elif op == "subpath":
-        need(well_formed("path", value) and "*" not in value)
+        need("*" not in value and MATCHERS["path"].well_formed(value))
     else:
         text(value, 0)
     return pointer, op, value
@@ -174,40 +177,25 @@ def _scalar(value: Any) -> bool:
     return value is None or type(value) in (bool, int, str)
 
 
-def _arg(fields: list[Any]) -> Arg:
-    tool, rules = fields
+def _arg(value: list[Any]) -> Arg:
+    _, tool, rules = value
     need(type(rules) is dict and len(rules) <= LIST_ITEMS)
     return Arg(text(tool), tuple(_rule(p, r) for p, r in rules.items()))
 
 
-def _budget(fields: list[Any]) -> Budget:
-    unit, amount = fields
+def _budget(value: list[Any]) -> Budget:
+    _, unit, amount = value
     need(unit in BUDGET_UNITS)
     return Budget(unit, integer(amount))
 
 
-def _exp(fields: list[Any]) -> Exp:
-    (at,) = fields
-    return Exp(integer(at))
+def _one(value: list[Any]) -> Any:
+    _, only = value
+    return only
 
 
-def _nbf(fields: list[Any]) -> Nbf:
-    (at,) = fields
-    return Nbf(integer(at))
-
-
-def _exposure(fields: list[Any]) -> ExposureLimit:
-    (labels,) = fields
-    return ExposureLimit(names.exposure_bits(name_set(labels)))
-
-
-def _approve(fields: list[Any]) -> Approve:
-    (operations,) = fields
-    return Approve(names.obligation_bits(name_set(operations)))
-
-
-def _delegate(fields: list[Any]) -> Delegate:
-    body, signature = fields
+def _delegate(value: list[Any]) -> Delegate:
+    _, body, signature = value
     members(body, ["depth", "key", "purpose", "to"])
     return Delegate(
         text(body["to"]),
@@ -219,14 +207,14 @@ def _delegate(fields: list[Any]) -> Delegate:
     )
 
 
-def _link(fields: list[Any]) -> Link:
-    (nonce,) = fields
+def _link(value: list[Any]) -> Link:
+    _, nonce = value
     hexed(nonce, 16)
     return Link(nonce)
 
 
-def _req(fields: list[Any]) -> Req:
-    (body,) = fields
+def _req(value: list[Any]) -> Req:
+    _, body = value
     members(body, ["args", "instance", "nonce", "time", "tool"])
     hexed(body["args"], 32)
     hexed(body["nonce"], 16)
@@ -236,10 +224,10 @@ def _req(fields: list[Any]) -> Req:
     )  # fmt: skip
 
 
-# Append only. A type is never removed, renamed or given another meaning.
+# Each reads a whole array. Append only. A type is never removed, renamed or given another meaning.
 TYPES: Final[dict[str, Callable[[list[Any]], Caveat]]] = {
-    "exp": _exp,
-    "nbf": _nbf,
+    "exp": lambda value: Exp(integer(_one(value))),
+    "nbf": lambda value: Nbf(integer(_one(value))),
     "cap": _levels(TOP),
     "only": _levels(BOTTOM),
     "path": _scope("path"),
@@ -249,8 +237,8 @@ TYPES: Final[dict[str, Callable[[list[Any]], Caveat]]] = {
     "tool": _scope("tool"),
     "arg": _arg,
     "budget": _budget,
-    "exposure": _exposure,
-    "approve": _approve,
+    "exposure": lambda value: ExposureLimit(names.exposure_bits(name_set(_one(value)))),
+    "approve": lambda value: Approve(names.obligation_bits(name_set(_one(value)))),
     "delegate": _delegate,
     "link": _link,
     "req": _req,
@@ -271,15 +259,20 @@ def from_value(value: Any) -> Caveat:
     if reader is None:
         raise CredentialError("caveat.unknown", "A caveat has a type this verifier does not know.")
     try:
-        return reader(value[1:])
+        return reader(value)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CredentialError(
             "caveat.malformed", f"A caveat of type {value[0]} is not well formed."
         ) from error
 
 
+def parse_all(parts: Sequence[bytes]) -> list[Caveat]:
+    """The caveats of canonical bytes, at most 2,048 each. Raises CredentialError."""
+    if parts and max(map(len, parts)) > CAVEAT_BYTES:
+        raise CredentialError("caveat.malformed", f"A caveat is longer than {CAVEAT_BYTES} bytes.")
+    return list(map(from_value, canonical.decode_all(parts)))
+
+
 def parse(data: bytes) -> Caveat:
     """The caveat of canonical bytes, at most 2,048. Raises CredentialError."""
-    if len(data) > CAVEAT_BYTES:
-        raise CredentialError("caveat.malformed", f"A caveat is longer than {CAVEAT_BYTES} bytes.")
-    return from_value(canonical.decode(data))
+    return parse_all((data,))[0]

@@ -23,6 +23,8 @@ TAIL: Final = b"\x00\x06\x20"
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 # Characters of the other alphabet, and padding, become one that strict decoding refuses.
 _FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+# By how many characters stand in an unfinished group: those without unused bits.
+_LAST: Final = (bytes(range(256)), b"", b"AQgw", b"AEIMQUYcgkosw048")
 # What libmacaroons derives every root key with (macaroons.c, "macaroons-key-generator").
 _GENERATOR: Final = b"macaroons-key-generator".ljust(32, b"\x00")
 _REVOKE: Final = b"nucleus/revoke/v1"
@@ -41,6 +43,16 @@ class UnverifiedCredential(NamedTuple):
 
     token: UnverifiedToken
     proof: bytes | None
+
+
+class Spelled(NamedTuple):
+    """The start of a credential in whole groups of four characters, and the bytes they spell."""
+
+    text: str
+    raw: bytes
+
+
+NOTHING: Final = Spelled(PREFIX, b"")
 
 
 def _malformed(why: str) -> CredentialError:
@@ -62,8 +74,7 @@ def from_text(text: str) -> bytes:
     except (ValueError, UnicodeError) as error:
         raise CredentialError("token.encoding", "Not base64url without padding.") from error
     # What is left to vary are the unused bits of the last character.
-    tail = -(len(spelled) % 4)
-    if tail and to_text(raw[-(len(raw) % 3) :]) != text[tail:]:
+    if spelled and spelled[-1] not in _LAST[len(spelled) % 4]:
         raise CredentialError("token.encoding", "Not the canonical base64url spelling.")
     return raw
 
@@ -95,8 +106,9 @@ def parse(raw: bytes) -> UnverifiedToken:
         caveats: list[bytes] = []
         while raw[at] == 2:
             # `_field` again, without the call: most caveats are shorter than 128 bytes.
-            end = at + 2 + raw[at + 1]
-            if raw[at + 1] < 128 and raw[end] == 0:
+            size = raw[at + 1]
+            end = at + 2 + size
+            if size < 128 and raw[end] == 0:
                 caveats.append(raw[at + 2 : end])
                 at = end + 1
             else:
@@ -111,10 +123,11 @@ def parse(raw: bytes) -> UnverifiedToken:
     return UnverifiedToken(identifier, tuple(caveats), raw[at + 3 :])
 
 
-def read_credential(text: str) -> UnverifiedCredential:
+def read_credential(text: str, start: Spelled = NOTHING) -> UnverifiedCredential:
     """Step 1: `nuc1_<token>` or `nuc1_<token>.<proof>`, at most 7,168 characters.
 
-    Raises CredentialError `token.encoding`, `token.too_large` or `token.malformed`.
+    `start` is how the text begins, where that was read before: it is not read again. Raises
+    CredentialError `token.encoding`, `token.too_large` or `token.malformed`.
     """
     if type(text) is not str or not text.startswith(PREFIX):
         raise CredentialError("token.encoding", "A credential starts with nuc1_.")
@@ -122,11 +135,11 @@ def read_credential(text: str) -> UnverifiedCredential:
         raise CredentialError(
             "token.too_large", f"A credential has at most {CREDENTIAL_CHARS} characters."
         )
-    body, dot, proof_text = text[5:].partition(".")
+    body, dot, proof_text = text[len(start.text) :].partition(".")
     proof = from_text(proof_text) if dot else None
     if proof is not None and len(proof) != crypto.SIGNATURE_BYTES:
         raise _malformed("a proof that is not 64 bytes")
-    return UnverifiedCredential(parse(from_text(body)), proof)
+    return UnverifiedCredential(parse(start.raw + from_text(body)), proof)
 
 
 # The chain ------------------------------------------------------------------------------------
@@ -137,13 +150,9 @@ def first_tag(root_key: bytes, identifier: bytes) -> bytes:
     return crypto.mac(crypto.mac(_GENERATOR, root_key), identifier)
 
 
-def next_tags(tag: bytes, caveats: Iterable[bytes]) -> list[bytes]:
-    """The tag after each caveat in turn."""
-    tags = []
-    for caveat in caveats:
-        tag = crypto.mac(tag, caveat)
-        tags.append(tag)
-    return tags
+def follow(tag: bytes, caveats: Iterable[bytes]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The tag after all the caveats, and every tag on the way as `rids` takes it."""
+    return crypto.mac_chain(tag, caveats)
 
 
 # Revocation ids -------------------------------------------------------------------------------
@@ -161,13 +170,13 @@ def rid_of_preimage(rev: bytes) -> str:
 
 def rid(tag: bytes) -> str:
     """The revocation id of the prefix with this tag."""
-    return crypto.sha256(b"rid" + crypto.mac(tag, _REVOKE))[:16].hex()
+    return rid_of_preimage(preimage(tag))
 
 
-def rids(tags: Iterable[bytes]) -> list[str]:
+def rids(tags: Iterable[tuple[bytes, bytes]]) -> list[str]:
     """The revocation ids of the prefixes with these tags."""
-    mac, sha256 = crypto.mac, crypto.sha256
-    return [sha256(b"rid" + mac(tag, _REVOKE))[:16].hex() for tag in tags]
+    sha256 = crypto.sha256
+    return [sha256(b"rid" + rev)[:16].hex() for rev in crypto.macs(tags, _REVOKE)]
 
 
 # What holders sign -----------------------------------------------------------------------------

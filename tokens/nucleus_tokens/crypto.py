@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -38,6 +39,29 @@ def mac(key: bytes, message: bytes) -> bytes:
     return hashlib.sha256(
         block.translate(_OUTER) + hashlib.sha256(block.translate(_INNER) + message).digest()
     ).digest()
+
+
+def mac_chain(key: bytes, messages: Iterable[bytes]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """`mac` of each message under the MAC before it: the last, and each of them ready for `macs`.
+
+    Written out like `mac`: what makes a key ready serves both MACs under it.
+    """
+    hashed, inner, outer, pad = hashlib.sha256, _INNER, _OUTER, _PAD
+    block = key + pad
+    into, over = block.translate(inner), block.translate(outer)
+    ready = []
+    for message in messages:
+        key = hashed(over + hashed(into + message).digest()).digest()
+        block = key + pad
+        into, over = block.translate(inner), block.translate(outer)
+        ready.append((into, over))
+    return key, ready
+
+
+def macs(ready: Iterable[tuple[bytes, bytes]], message: bytes) -> list[bytes]:
+    """`mac` of one message under each of the keys that `mac_chain` made ready."""
+    hashed = hashlib.sha256
+    return [hashed(over + hashed(into + message).digest()).digest() for into, over in ready]
 
 
 def same(a: bytes, b: bytes) -> bool:

@@ -111,10 +111,10 @@ def _account(value: Any) -> tuple[str, tuple[tuple[str, int], ...]] | None:
 
 def parse(identifier: bytes) -> UnverifiedHeader:
     """Read an identifier. Raises CredentialError `header.malformed` for every other byte string."""
-    seals = len(identifier) - _SEALS
-    body = identifier[crypto.SIGNATURE_BYTES : max(seals - 1, 0)]
+    signed = identifier[crypto.SIGNATURE_BYTES :]
+    body, end = signed[: -_SEALS - 1], signed[-_SEALS - 1 : -_SEALS]
     try:
-        need(0 < len(body) <= HEADER_BYTES and identifier[seals - 1] == 0)
+        need(0 < len(body) <= HEADER_BYTES and end == b"\0")
         value = members(canonical.decode(body), _FIELDS)
         integer(value["v"], 1, 1)
         hexed(value["tid"], 16)
@@ -125,27 +125,15 @@ def parse(identifier: bytes) -> UnverifiedHeader:
             need(type(pair) is list)
             hexed(pair[0], 16)
         return UnverifiedHeader(
-            text(value["iss"]),
-            text(value["kid"]),
-            text(value["aud"]),
-            text(value["akid"]),
-            value["tid"],
-            text(value["sub"]),
-            _holder(value["holder"]),
-            integer(value["depth"], 0, DEPTH),
-            integer(value["iat"]),
-            integer(value["exp"]),
-            _ceil(value["ceil"]),
-            _narrowed(value["narrowed"]),
-            names.obligation_bits(name_set(value["obligations"])),
-            _account(value["account"]),
-            tuple(rid for rid, _ in ancestors),
-            earlier,
-            identifier[: crypto.SIGNATURE_BYTES],
-            identifier[crypto.SIGNATURE_BYTES :],
-            identifier[seals : seals + crypto.SEALED_KEY_BYTES],
-            identifier[seals + crypto.SEALED_KEY_BYTES :],
-        )
+            text(value["iss"]), text(value["kid"]), text(value["aud"]), text(value["akid"]),
+            value["tid"], text(value["sub"]), _holder(value["holder"]),
+            integer(value["depth"], 0, DEPTH), integer(value["iat"]), integer(value["exp"]),
+            _ceil(value["ceil"]), _narrowed(value["narrowed"]),
+            names.obligation_bits(name_set(value["obligations"])), _account(value["account"]),
+            tuple(rid for rid, _ in ancestors), earlier,
+            identifier[: crypto.SIGNATURE_BYTES], signed,
+            signed[-_SEALS : -crypto.SEALED_KEY_BYTES], signed[-crypto.SEALED_KEY_BYTES :],
+        )  # fmt: skip
     except (ValueError, TypeError, KeyError, IndexError, CredentialError) as error:
         raise CredentialError(
             "header.malformed", "The signed header is not well formed."

@@ -26,11 +26,22 @@ def read_token(text: str) -> UnverifiedToken:
 def attenuate(token: UnverifiedToken, *restrictions: list[Any]) -> UnverifiedToken:
     """Append caveats given as JSON arrays. Raises CredentialError for one no verifier would read,
     CallerError `token.too_large` beyond 64, and `token.sealed` after a request was appended."""
+    return writing.append(token, *_spelled(token, restrictions))
+
+
+def narrow(text: str, *restrictions: list[Any]) -> str:
+    """`attenuate` from text to text, for half the price. Raises what `read_token` raises too."""
+    text = text.strip()
+    token = read_token(text)
+    return writing.extend(text, token, *_spelled(token, restrictions))
+
+
+def _spelled(token: UnverifiedToken, restrictions: tuple[list[Any], ...]) -> list[bytes]:
     for restriction in restrictions:
         if type(restriction) is list and restriction[:1] in (["delegate"], ["req"]):
             raise CallerError("caveat.reserved", f"{restriction[0]} is not appended like this.")
     _must_be_open(token)
-    return writing.append(token, *map(writing.caveat, restrictions))
+    return [writing.caveat(restriction) for restriction in restrictions]
 
 
 def _must_be_open(token: UnverifiedToken) -> None:

@@ -10,46 +10,65 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from nucleus_tokens.limits import (
-    ARGV_WORDS,
-    PATH_CHARS,
-    PATH_SEGMENTS,
-    PATTERN_DOUBLE_STARS,
-    PATTERN_FLOATING,
-    PATTERN_SEGMENTS,
-    PATTERN_STARS,
-    PATTERNS,
-)
+from nucleus_tokens import limits
+from nucleus_tokens.limits import ARGV_WORDS, PATH_CHARS, PATH_SEGMENTS, PATTERN_SEGMENTS
+
+# Patterns that can stand in a caveat; what cannot is refused -----------------------------------
 
 
-def well_formed(kind: str, pattern: Any) -> bool:
-    """Whether `pattern` can stand in a scope caveat of this kind; what cannot is refused."""
-    if kind == "cmd":
-        return (
-            type(pattern) is list
-            and 0 < len(pattern) <= PATTERN_SEGMENTS
-            and all(type(word) is str and word and "\0" not in word for word in pattern)
-        )
+def _segments(pattern: Any) -> list[str]:
+    """The segments of a pattern within the limits; none for what is no such pattern."""
     if type(pattern) is not str or not pattern or "\0" in pattern:
-        return False
-    if kind == "host":
-        return is_host(pattern[2:] if pattern.startswith("*.") else pattern)
-    if kind == "path" and "*" not in pattern:
-        return is_path(pattern) and pattern.count("/") < PATTERN_SEGMENTS
+        return []
     segments = pattern.split("/")
-    if len(segments) > PATTERN_SEGMENTS:
-        return False
+    if len(segments) > PATTERN_SEGMENTS or segments.count("**") > limits.PATTERN_DOUBLE_STARS:
+        return []
     if "*" in pattern:
-        if segments.count("**") > PATTERN_DOUBLE_STARS:
-            return False
         for segment in segments:
-            if "*" in segment and segment != "**":
-                if "**" in segment or segment.count("*") > PATTERN_STARS:
-                    return False
-    if kind == "path" and segments[0] in ("", "**"):
-        del segments[0]
-        return not ("" in segments or "." in segments or ".." in segments)
-    return kind != "path" and "" not in segments
+            if segment != "**" and ("**" in segment or segment.count("*") > limits.PATTERN_STARS):
+                return []
+    return segments
+
+
+def _is_path_pattern(pattern: Any) -> bool:
+    if type(pattern) is str and "*" not in pattern:
+        return _path(pattern) is not None and pattern.count("/") < PATTERN_SEGMENTS
+    first, *rest = _segments(pattern) or ("none",)
+    return first in ("", "**") and not ("" in rest or "." in rest or ".." in rest)
+
+
+def _is_host_pattern(pattern: Any) -> bool:
+    return type(pattern) is str and is_host(pattern[2:] if pattern.startswith("*.") else pattern)
+
+
+def _is_command_pattern(pattern: Any) -> bool:
+    return (
+        type(pattern) is list
+        and 0 < len(pattern) <= PATTERN_SEGMENTS
+        and all(type(word) is str and word and "\0" not in word for word in pattern)
+    )
+
+
+def _is_name_pattern(pattern: Any) -> bool:
+    return "" not in (_segments(pattern) or ("",))
+
+
+def floating(pattern: Any) -> int:
+    """How many segments of a pattern are tried at every place of a value."""
+    if type(pattern) is not str or "**" not in pattern:
+        return 0
+    segments = pattern.split("/")
+    return len(segments) - segments.index("**")
+
+
+def affordable(patterns: Sequence[Any]) -> bool:
+    """Whether so many patterns may be tried on one call, together."""
+    if len(patterns) > limits.PATTERNS:
+        return False
+    return sum([floating(p) for p in patterns if "**" in p]) <= limits.PATTERN_FLOATING
+
+
+# Values in resolved form ------------------------------------------------------------------------
 
 
 def split_host(value: str) -> tuple[str, str]:
@@ -79,19 +98,6 @@ def is_host(value: Any) -> bool:
     )
 
 
-def floating(pattern: Any) -> int:
-    """How many segments of a pattern are tried at every place of a value."""
-    if type(pattern) is not str or "**" not in pattern:
-        return 0
-    segments = pattern.split("/")
-    return len(segments) - segments.index("**")
-
-
-def affordable(patterns: Sequence[Any]) -> bool:
-    """Whether so many patterns may be tried on one call, together."""
-    return len(patterns) <= PATTERNS and sum(map(floating, patterns)) <= PATTERN_FLOATING
-
-
 def _is_text(value: Any) -> bool:
     """Unicode: a file name that is not (a lone surrogate here) could not be put on record."""
     return type(value) is str and (
@@ -115,11 +121,7 @@ def _is_argv(value: Any) -> bool:
 
 def is_path(value: Any) -> bool:
     """An absolute path with nothing left to resolve: what the proxy hands over, or a refusal."""
-    if not _is_name(value) or value[0] != "/" or "\0" in value:
-        return False
-    # With a slash after it, a path shows an empty, `.` or `..` segment by one search each.
-    ended = value + "/"
-    return value == "/" or not ("//" in ended or "/./" in ended or "/../" in ended)
+    return _path(value) is not None
 
 
 def under(prefix: str, value: str) -> bool:
@@ -177,79 +179,118 @@ def glob(pattern: str, value: str) -> bool:
     return at <= end
 
 
-def _path(pattern: str, value: str) -> bool:
-    return glob(pattern, value) if "*" in pattern else under(pattern, value)
+# Matching. Each kind looks at its own form of a value, made once for all patterns ----------------
 
 
-def _path_denied(pattern: str, folded: str) -> bool:
+def _path(value: Any) -> str | None:
+    """With a slash after it, a path shows an empty, `.` or `..` segment by one search each."""
+    if type(value) is not str or value[:1] != "/" or "\0" in value or not _is_name(value):
+        return None
+    ended = value + "/"
+    if "//" in ended and value != "/" or "/." in ended and ("/./" in ended or "/../" in ended):
+        return None
+    return ended
+
+
+def _path_allows(patterns: Sequence[str], ended: str) -> bool:
+    for pattern in patterns:
+        if "*" in pattern:
+            if glob(pattern, ended[:-1]):
+                return True
+        elif ended.startswith(pattern + "/") or pattern == "/":
+            return True
+    return False
+
+
+def _path_blocks(patterns: Sequence[str], ended: str) -> bool:
     # What is blocked is blocked with everything below it, and in whatever case: a
     # case-insensitive file system must not open what a blocked pattern names.
-    pattern = pattern.casefold()
-    if "*" not in pattern:
-        return under(pattern, folded)
-    return glob(pattern, folded) or glob(pattern + "/**", folded)
+    folded = [pattern.casefold() for pattern in patterns]
+    below = [pattern + "/**" for pattern in folded if "*" in pattern]
+    return _path_allows(folded + below, ended.casefold())
 
 
-def _name_matches(pattern: str, name: str) -> bool:
-    return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
+def _host(value: Any) -> tuple[str, str] | None:
+    return split_host(value) if is_host(value) else None
 
 
-def _host(pattern: str, value: str) -> bool:
-    """An allowed host: a pattern without a port allows every port, one with a port only it."""
-    wanted, wanted_port = split_host(pattern)
-    name, port = split_host(value)
-    return _name_matches(wanted, name) and wanted_port in ("", port)
+def _ports(patterns: Sequence[str], name: str) -> list[str]:
+    """What the patterns that name this host say of its port; empty where they say nothing."""
+    return [
+        port
+        for wanted, port in map(split_host, patterns)
+        if name == wanted or wanted.startswith("*.") and name.endswith(wanted[1:])
+    ]
 
 
-def _host_denied(pattern: str, value: str) -> bool:
-    """A blocked host: where either side does not say its port, it may be the same one."""
-    wanted, wanted_port = split_host(pattern)
-    name, port = split_host(value)
-    return _name_matches(wanted, name) and (wanted_port == port or not (wanted_port and port))
+def _host_allows(patterns: Sequence[str], host: tuple[str, str]) -> bool:
+    """A pattern without a port allows every port, one with a port only it."""
+    ports = _ports(patterns, host[0])
+    return "" in ports or host[1] in ports
 
 
-def _command(pattern: Sequence[str], value: Sequence[str]) -> bool:
-    """An allowed command: the argument vector starts with exactly these words."""
-    return tuple(value[: len(pattern)]) == tuple(pattern)
+def _host_blocks(patterns: Sequence[str], host: tuple[str, str]) -> bool:
+    """Where either side does not say its port, it may be the same one."""
+    ports = _ports(patterns, host[0])
+    return "" in ports or host[1] in ports or bool(ports and not host[1])
 
 
 def _base(word: str) -> str:
-    return word.rpartition("/")[2]
+    """The base name of a word; of one that ends in a slash, itself."""
+    return word.rpartition("/")[2] or word
 
 
-def _parts(value: Sequence[str]) -> list[tuple[str, str]]:
-    """Every word of a command and every word inside one, each with its base name."""
-    return [(part, _base(part)) for word in value for part in (word, *word.split())]
+def _command(value: Any) -> tuple[tuple[str, ...], list[str]] | None:
+    """The words, and the base name of every word and of every word inside one."""
+    if not _is_argv(value):
+        return None
+    return value, [_base(part) for word in value for part in (word, *word.split())]
 
 
-def _command_denied(pattern: Sequence[str], parts: Sequence[tuple[str, str]]) -> bool:
-    """A blocked command: its words occur in order anywhere, also inside one word, programs by
-    base name. So `env -S "sudo x"` and `/usr/bin/sudo x` are `sudo`. Over-blocking is safe.
+def _command_allows(patterns: Sequence[tuple[str, ...]], command: Any) -> bool:
+    """The argument vector starts with exactly these words."""
+    argv, _ = command
+    return any(argv[: len(pattern)] == pattern for pattern in patterns)
+
+
+def _command_blocks(patterns: Sequence[tuple[str, ...]], command: Any) -> bool:
+    """The words of a pattern occur in order anywhere, also inside one word, by base name. So
+    `env -S "sudo x"` and `/usr/bin/sudo x` are `sudo`. Over-blocking is safe.
     """
-    left = iter(parts)
-    for wanted in pattern:
-        base = _base(wanted) or wanted
-        for word, name in left:
-            if word == wanted or name == base:
-                break
-        else:
-            return False
-    return True
+    _, bases = command
+    for pattern in patterns:
+        at = 0
+        try:
+            for word in pattern:
+                at = bases.index(_base(word), at) + 1
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _name(value: Any) -> str | None:
+    return value if _is_name(value) else None
+
+
+def _name_matches_any(patterns: Sequence[str], name: str) -> bool:
+    return name in patterns or any("*" in p and glob(p, name) for p in patterns)
 
 
 class Matcher(NamedTuple):
     """How one kind of resource is matched."""
 
-    valid: Callable[[Any], bool]  # whether a value is in resolved form
-    allows: Callable[..., bool]
-    blocks: Callable[..., bool]
-    prepare: Callable[[Any], Any]  # what `blocks` looks at, made once per value
+    well_formed: Callable[[Any], bool]  # whether a pattern may stand in a caveat
+    ready: Callable[[Any], Any]  # a value as it is matched; None if it is not in resolved form
+    allows: Callable[[Sequence[Any], Any], bool]  # whether any of the patterns matches
+    blocks: Callable[[Sequence[Any], Any], bool]
 
 
+_NAME: Final = Matcher(_is_name_pattern, _name, _name_matches_any, _name_matches_any)
 MATCHERS: Final[dict[str, Matcher]] = {
-    "path": Matcher(is_path, _path, _path_denied, str.casefold),
-    "host": Matcher(is_host, _host, _host_denied, str),
-    "cmd": Matcher(_is_argv, _command, _command_denied, _parts),
-    "ref": Matcher(_is_name, glob, glob, str),
-    "tool": Matcher(_is_name, glob, glob, str),
+    "path": Matcher(_is_path_pattern, _path, _path_allows, _path_blocks),
+    "host": Matcher(_is_host_pattern, _host, _host_allows, _host_blocks),
+    "cmd": Matcher(_is_command_pattern, _command, _command_allows, _command_blocks),
+    "ref": _NAME,
+    "tool": _NAME,
 }

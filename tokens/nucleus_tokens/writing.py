@@ -10,6 +10,7 @@ from typing import Any
 
 from nucleus_tokens import approvals, canonical, caveats, crypto, header
 from nucleus_tokens.chain import HEAD, PREFIX, TAIL, UnverifiedToken, to_text
+from nucleus_tokens.crypto import TAG_BYTES
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import CAVEATS, CREDENTIAL_CHARS, FIELD_BYTES
 
@@ -22,10 +23,14 @@ def _written(data: bytes) -> bytes:
     return b"\x02" + varint + data + b"\x00"
 
 
+def _must_fit(caveats: int) -> None:
+    if caveats > CAVEATS:
+        raise CallerError("token.too_large", f"A token holds at most {CAVEATS} caveats.")
+
+
 def render(token: UnverifiedToken) -> bytes:
     """The canonical bytes of a token. Raises CallerError `token.too_large`."""
-    if len(token.caveats) > CAVEATS:
-        raise CallerError("token.too_large", f"A token holds at most {CAVEATS} caveats.")
+    _must_fit(len(token.caveats))
     return b"".join(
         (HEAD, _written(token.identifier), *map(_written, token.caveats), TAIL, token.tag)
     )
@@ -33,7 +38,12 @@ def render(token: UnverifiedToken) -> bytes:
 
 def write_credential(token: UnverifiedToken, proof: bytes | None = None) -> str:
     """The one text of a credential. Raises CallerError `token.too_large`."""
-    text = PREFIX + to_text(render(token)) + ("" if proof is None else "." + to_text(proof))
+    return _bounded(
+        PREFIX + to_text(render(token)) + ("" if proof is None else "." + to_text(proof))
+    )
+
+
+def _bounded(text: str) -> str:
     if len(text) > CREDENTIAL_CHARS:
         raise CallerError(
             "token.too_large",
@@ -49,6 +59,25 @@ def append(token: UnverifiedToken, *caveats: bytes) -> UnverifiedToken:
     for caveat in caveats:
         tag = crypto.mac(tag, caveat)
     return UnverifiedToken(token.identifier, token.caveats + caveats, tag)
+
+
+def extend(text: str, token: UnverifiedToken, *caveats: bytes) -> str:
+    """The text of `append(token, *caveats)`, given the text of `token`.
+
+    All before the old tag stays as it is written, to the last whole group of four characters. Of
+    an unfinished group the bytes are known: they end the last field. Raises CallerError
+    `token.too_large`.
+    """
+    _must_fit(len(token.caveats) + len(caveats))
+    size = 3 * (len(text) - len(PREFIX)) // 4 - len(TAIL) - TAG_BYTES
+    last = token.caveats[-1] if token.caveats else token.identifier
+    parts = [(b"\0" + last[-1:] + b"\0")[-(size % 3) :] if size % 3 else b""]
+    tag = token.tag
+    for caveat in caveats:
+        tag = crypto.mac(tag, caveat)
+        parts.append(_written(caveat))
+    kept = len(PREFIX) + 4 * (size // 3)
+    return _bounded(text[:kept] + to_text(b"".join((*parts, TAIL, tag))))
 
 
 def _spelled(value: Any, code: str) -> bytes:

@@ -11,12 +11,13 @@ a prefix that was verified. `authenticate` is the same without any memory.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import NamedTuple
 
 from nucleus_tokens import caveats, chain, crypto, header
 from nucleus_tokens.authority import FULL, Authority, fold
-from nucleus_tokens.caveats import Caveat, Delegate, Exp, Req
-from nucleus_tokens.chain import UnverifiedCredential, UnverifiedToken
+from nucleus_tokens.caveats import Budget, Caveat, Delegate, Exp, Req
+from nucleus_tokens.chain import NOTHING, Spelled, UnverifiedCredential, UnverifiedToken
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.header import Holder, UnverifiedHeader
 from nucleus_tokens.lattice import nu
@@ -51,7 +52,6 @@ class VerifiedPrefix(NamedTuple):
     """A chain without its request, authenticated and folded. `tag` is a secret."""
 
     opened: Opened
-    identifier: bytes
     raw: tuple[bytes, ...]
     tag: bytes
     rids: tuple[str, ...]  # of every prefix, the header's first
@@ -95,7 +95,11 @@ def open_header(identifier: bytes, keys: Keys) -> Opened:
 
 def fold_header(claimed: UnverifiedHeader, tag: bytes, rid: str) -> Opened:
     """What a header alone permits, once its signature held: exp, ceil and what was narrowed."""
-    authority = fold(FULL, "header", ((0, rid, Exp(claimed.exp)),))
+    parts: list[tuple[int, str, Caveat]] = [(0, rid, Exp(claimed.exp))]
+    if claimed.account is not None:
+        name, limits = claimed.account
+        parts += [(1, f"account:{name}", Budget(unit, limit)) for unit, limit in limits]
+    authority = fold(FULL, "header", parts)
     # A budget carried over by an Exchange keeps the counter it had: its original rid.
     root = claimed.ancestors[0] if claimed.ancestors else rid
     authority = fold(authority, "ceil", [(i, root, c) for i, c in enumerate(claimed.ceil)])
@@ -121,7 +125,7 @@ def check_tag(tag: bytes, req: bytes | None, presented: bytes) -> None:
 
 
 def read_prefix(
-    opened: Opened, identifier: bytes, raw: tuple[bytes, ...], tag: bytes, rids: tuple[str, ...]
+    opened: Opened, raw: tuple[bytes, ...], tag: bytes, rids: tuple[str, ...]
 ) -> VerifiedPrefix:
     """Steps 4 and 8 for a chain whose tag already held: read its caveats, check every hop, fold.
 
@@ -129,44 +133,41 @@ def read_prefix(
     """
     fields = opened.header
     holder, depth = fields.holder, fields.depth
-    read: list[tuple[int, str, Caveat]] = []
     hops: list[Hop] = []
     try:
-        for number, data in enumerate(raw, 1):
-            caveat = caveats.parse(data)
+        read = caveats.parse_all(raw)
+        for number, caveat in enumerate(read, 1):
             if type(caveat) is Delegate:
-                _check_hop(caveat, holder, depth, identifier, raw[: number - 1])
+                _check_hop(caveat, holder, depth, fields, raw[: number - 1])
                 hops.append(Hop(number, caveat.to, caveat.key, caveat.purpose, caveat.depth))
                 spiffe = caveat.to if caveat.to.startswith("spiffe://") else None
                 holder, depth = Holder(spiffe, caveat.key), caveat.depth
             elif type(caveat) is Req:
                 raise Refused(3, "token.two_requests")
-            read.append((number, rids[number], caveat))
-        authority = fold(opened.authority, "caveat", read)
+        authority = fold(opened.authority, "caveat", zip(count(1), rids[1:], read, strict=False))
     except CredentialError as error:
         raise Refused(3, error.code) from error
-    return VerifiedPrefix(opened, identifier, raw, tag, rids, authority, holder, depth, tuple(hops))
+    return VerifiedPrefix(opened, raw, tag, rids, authority, holder, depth, tuple(hops))
 
 
 def verify_prefix(
     opened: Opened, token: UnverifiedToken, raw: tuple[bytes, ...], req: bytes | None
 ) -> VerifiedPrefix:
     """Step 3 for the chain, and only when its tag holds, its meaning."""
-    tags = chain.next_tags(opened.tag, raw)
-    last = tags[-1] if tags else opened.tag
+    last, tags = chain.follow(opened.tag, raw)
     check_tag(last, req, token.tag)
-    return read_prefix(opened, token.identifier, raw, last, (opened.rid, *chain.rids(tags)))
+    return read_prefix(opened, raw, last, (opened.rid, *chain.rids(tags)))
 
 
 def _check_hop(
-    hop: Delegate, holder: Holder, depth: int, identifier: bytes, before: tuple[bytes, ...]
+    hop: Delegate, holder: Holder, depth: int, fields: UnverifiedHeader, before: tuple[bytes, ...]
 ) -> None:
     # 4. Any defect in any delegation refuses the whole token.
     if holder.key is None:
         raise Refused(4, "delegate.no_key")
     if not depth_falls(depth, hop.depth):
         raise Refused(4, "delegate.depth")
-    message = chain.delegate_message(identifier, before, hop.unsigned)
+    message = chain.delegate_message(fields.signature + fields.signed, before, hop.unsigned)
     if not crypto.verify(holder.key, message, hop.signature):
         raise Refused(4, "delegate.signature")
 
@@ -197,10 +198,10 @@ def read_request(
     return VerifiedCredential(prefix, request, proven, req)
 
 
-def read_credential(text: str) -> UnverifiedCredential:
+def read_credential(text: str, start: Spelled = NOTHING) -> UnverifiedCredential:
     """Step 1. Raises `Refused`."""
     try:
-        return chain.read_credential(text)
+        return chain.read_credential(text, start)
     except CredentialError as error:
         raise Refused(1, error.code) from error
 

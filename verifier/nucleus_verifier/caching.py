@@ -1,18 +1,21 @@
 """Law: a cache may save work and never change an answer.
 
-It stands outside the pure core and remembers only what was authenticated: opened headers by their
-exact identifier, prefixes by their exact bytes without the request, whole credentials by their
-exact text. An entry is made only after the MAC held. Revocation, time, budgets and exposure are
-never cached: they are facts, asked anew for every call. All of it is dropped when the key bundle
-changes. Each token tree has a quota, so that one agent cannot push out the others.
+It stands outside the pure core and remembers only what was authenticated: headers by how their
+text starts, and below each of them its prefixes by their exact caveats without the request, and
+whole credentials by their exact text. An entry is made only after the MAC held. Revocation, time,
+budgets and exposure are never cached: they are facts, asked anew for every call. All of it is
+dropped when the key bundle changes. Each header has a quota, so that one agent cannot push out the
+others.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+from nucleus_tokens import chain
+from nucleus_tokens.chain import HEAD, NOTHING, PREFIX, Spelled
 from nucleus_tokens.limits import CACHED_PREFIXES_PER_TREE
 from nucleus_verifier.authenticate import (
     Opened,
@@ -29,59 +32,50 @@ from nucleus_verifier.authenticate import (
 from nucleus_verifier.decision import Deny
 from nucleus_verifier.facts import Keys
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
+# Characters that spell the length of an identifier and all but the last byte of its signature.
+_SIGNED: Final = slice(len(PREFIX), len(PREFIX) + 92)
 
 
-class _Bounded(Generic[K, V]):
-    """Least recently used entries go first; a tree that is over its quota loses its own."""
+@dataclass(slots=True)
+class _Tree:
+    """One opened header, and what was verified below it. The oldest entry goes first."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[K, tuple[str, V]] = OrderedDict()
-        self._trees: dict[str, OrderedDict[K, None]] = {}
-
-    def get(self, key: K) -> V | None:
-        found = self._entries.get(key)
-        if found is None:
-            return None
-        self._entries.move_to_end(key)
-        return found[1]
-
-    def put(self, key: K, tree: str, value: V) -> None:
-        mine = self._trees.setdefault(tree, OrderedDict())
-        if key not in self._entries:
-            if len(mine) >= CACHED_PREFIXES_PER_TREE:
-                self._drop(next(iter(mine)))
-            elif len(self._entries) >= self._size:
-                self._drop(next(iter(self._entries)))
-            mine = self._trees.setdefault(tree, OrderedDict())
-        self._entries[key] = (tree, value)
-        mine[key] = None
-
-    def _drop(self, key: K) -> None:
-        tree, _ = self._entries.pop(key)
-        del self._trees[tree][key]
-        if not self._trees[tree]:
-            del self._trees[tree]
-
-    def clear(self) -> None:
-        self._entries.clear()
-        self._trees.clear()
+    start: Spelled
+    identifier: bytes
+    opened: Opened
+    prefixes: dict[tuple[bytes, ...], VerifiedPrefix] = field(default_factory=dict)
+    texts: dict[str, VerifiedCredential] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return 1 + len(self.prefixes) + len(self.texts)
+
+
+def _put(entries: dict[Any, Any], key: object, value: object) -> int:
+    """Keep one more, within the quota of a tree; by how many entries that is more."""
+    before = len(entries)
+    entries[key] = value
+    if len(entries) > CACHED_PREFIXES_PER_TREE:
+        del entries[next(iter(entries))]
+    return len(entries) - before
+
+
+def _start(text: str, identifier: bytes) -> Spelled:
+    """What of a text spells the header. Before the identifier stand the macaroon's head, the
+    field's type, and its length in two bytes: no header is shorter than 128."""
+    groups = (len(HEAD) + 3 + len(identifier)) // 3
+    spelled = text[: len(PREFIX) + 4 * groups]
+    return Spelled(spelled, chain.from_text(spelled[len(PREFIX) :]))
 
 
 class CachingVerifier:
     """`authenticate` with a memory. One per thread: it does not lock."""
 
-    def __init__(self, keys: Keys, *, size: int = 4096) -> None:
-        """`size` bounds each of the three caches, in entries of at most some ten kilobytes."""
+    def __init__(self, keys: Keys, *, size: int = 8192) -> None:
+        """`size` bounds what is remembered, in entries of at most some ten kilobytes."""
         self._keys = keys
-        self._headers: _Bounded[bytes, Opened] = _Bounded(size)
-        self._prefixes: _Bounded[tuple[bytes, tuple[bytes, ...]], VerifiedPrefix] = _Bounded(size)
-        self._whole: _Bounded[str, VerifiedCredential] = _Bounded(size)
+        self._size = size
+        self._held = 0
+        self._trees: OrderedDict[str, _Tree] = OrderedDict()
 
     @property
     def keys(self) -> Keys:
@@ -90,36 +84,56 @@ class CachingVerifier:
     def use_keys(self, keys: Keys) -> None:
         """Replace the bundle; whatever the old one verified is forgotten."""
         self._keys = keys
-        for cache in (self._headers, self._prefixes, self._whole):
-            cache.clear()
+        self._held = 0
+        self._trees.clear()
 
     def authenticate(self, text: str) -> VerifiedCredential | Deny:
         """Steps 1 to 4: the same value that `authenticate.authenticate` gives."""
-        if type(text) is str:
-            known = self._whole.get(text)
-            if known is not None:
-                return known
+        tree = self._known(text)
+        if tree is not None:
+            whole = tree.texts.get(text)
+            if whole is not None:
+                return whole
         try:
-            credential = read_credential(text)
+            credential = read_credential(text, NOTHING if tree is None else tree.start)
             token = credential.token
             raw, req = split_request(token.caveats)
-            prefix = self._prefixes.get((token.identifier, raw))
-            if prefix is not None:
-                check_tag(prefix.tag, req, token.tag)
-                verified = read_request(prefix, credential, req)
+            # The text agrees in whole groups of four characters: the last bytes may still differ.
+            if tree is None or tree.identifier != token.identifier:
+                opened = open_header(token.identifier, self._keys)
+                tree = _Tree(_start(text, token.identifier), token.identifier, opened)
+            prefix = tree.prefixes.get(raw)
+            if prefix is None:
+                found = verify_prefix(tree.opened, token, raw, req)
             else:
-                opened = self._headers.get(token.identifier)
-                known_header = opened is not None
-                if opened is None:
-                    opened = open_header(token.identifier, self._keys)
-                prefix = verify_prefix(opened, token, raw, req)
-                verified = read_request(prefix, credential, req)
-                if not known_header:
-                    self._headers.put(token.identifier, opened.header.tid, opened)
-                self._prefixes.put((token.identifier, raw), opened.header.tid, prefix)
+                check_tag(prefix.tag, req, token.tag)
+                found = prefix
+            verified = read_request(found, credential, req)
         except Refused as refused:
             return refused.deny
         # A request is good for one call: only what will be shown again is worth a whole entry.
-        if req is None:
-            self._whole.put(text, prefix.opened.header.tid, verified)
+        if prefix is None or req is None:
+            self._keep(text, tree, verified)
         return verified
+
+    def _known(self, text: str) -> _Tree | None:
+        if type(text) is not str:
+            return None
+        key = text[_SIGNED]
+        tree = self._trees.get(key)
+        if tree is None or not text.startswith(tree.start.text):
+            return None
+        self._trees.move_to_end(key)
+        return tree
+
+    def _keep(self, text: str, tree: _Tree, verified: VerifiedCredential) -> None:
+        key = text[_SIGNED]
+        other = self._trees.get(key)
+        if other is not tree:
+            self._trees[key] = tree
+            self._held += len(tree) - (0 if other is None else len(other))
+        self._held += _put(tree.prefixes, verified.prefix.raw, verified.prefix)
+        if verified.req is None:
+            self._held += _put(tree.texts, text, verified)
+        while self._held > self._size:
+            self._held -= len(self._trees.popitem(last=False)[1])

@@ -10,29 +10,19 @@ fold, is a value the credential already carries: it depends on nothing but the c
 from __future__ import annotations
 
 from nucleus_tokens import approvals
-from nucleus_tokens.authority import args_admit, fixed_by_ceil, scope_admits
+from nucleus_tokens.authority import admits, args_admit, fixed_by_ceil, ready, scope_admits
 from nucleus_tokens.caveats import Arg, Scope
 from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.exposure import gates, leq
-from nucleus_tokens.lattice import READS, known, level_of, obliged, with_level
+from nucleus_tokens.exposure import leq
+from nucleus_tokens.lattice import ALWAYS, READS, level_of, obliged, with_level
 from nucleus_tokens.limits import APPROVALS_PER_CALL, INTEGER, SKEW
 from nucleus_tokens.names import FLOW_RULES, OPERATIONS
-from nucleus_tokens.sinks import flow_failures, known_sink, reversible, secret_to_exfil
+from nucleus_tokens.sinks import flow_failures, reversible
+from nucleus_verifier import verdict as table
 from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix
 from nucleus_verifier.decision import Allow, Ask, Decision, Deny, Intent, Obligation, Spend
 from nucleus_verifier.facts import RESOURCE_KINDS, Call, Facts
-from nucleus_verifier.verdict import (
-    ALLOW,
-    ASK_GATE,
-    ASK_INPUTS,
-    ASK_PAYLOAD,
-    ASK_STATIC,
-    asks,
-    budget_suffices,
-    denials,
-    time_valid,
-    verdict,
-)
+from nucleus_verifier.verdict import asked_for, budget_suffices, denied_for, time_valid
 
 # How long a nonce is remembered: a request older than this is refused for its age.
 NONCE_SECONDS = 2 * SKEW
@@ -93,11 +83,10 @@ def _bound(credential: VerifiedCredential, call: Call, facts: Facts) -> Deny | N
 def _revoked(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
     if not facts.lease_ok:
         return Deny(6, "revocation.stale")
-    if not facts.revoked.isdisjoint(prefix.rids):
-        return Deny(6, "token.revoked")
-    if not facts.revoked.isdisjoint(prefix.opened.header.ancestors):
-        return Deny(6, "token.revoked")
-    return None
+    revoked = facts.revoked
+    if revoked.isdisjoint(prefix.rids) and revoked.isdisjoint(prefix.opened.header.ancestors):
+        return None
+    return Deny(6, "token.revoked")
 
 
 # 7. Time ----------------------------------------------------------------------------------------
@@ -108,39 +97,43 @@ def _time(prefix: VerifiedPrefix, facts: Facts) -> Deny | None:
         return Deny(7, "clock.stepped_back")
     authority = prefix.authority
     start = max(authority.nbf, prefix.opened.header.iat) - SKEW
-    if not time_valid(start, authority.exp, facts.now):
-        if facts.now >= authority.exp:
-            return Deny(7, "token.expired")
-        return Deny(7, "token.not_yet_valid")
-    return None
+    if time_valid(start, authority.exp, facts.now):
+        return None
+    return Deny(7, "token.expired" if facts.now >= authority.exp else "token.not_yet_valid")
 
 
 # 9 to 12. What no approval can cure -------------------------------------------------------------
 
 
 def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
-    authority, operation = prefix.authority, call.operation
+    authority, operation, resources = prefix.authority, call.operation, call.resources
+    released = call.bad_declassification
+    denied = denied_for(authority.levels, operation, call.label, call.sink, released)
     # 9. The level of the one operation this call is.
-    level = level_of(authority.levels, operation) if known(operation) else 0
-    if level == 0:
+    if denied & table.DENY_LEVEL:
         return Deny(9, "level.never")
     if not leq(facts.wall.bits | facts.tree.bits, authority.exposure):
         return Deny(9, "exposure.exceeded")
     # 10. Every scope of a kind the operation may touch, and every rule on the arguments.
     kinds = RESOURCE_KINDS[operation]
+    touched: dict[str, list[object] | None] = {}
     for source, scope in authority.scopes:
-        if scope.kind == "tool":
-            values: tuple[object, ...] | None = (call.tool,)
-        elif scope.kind in kinds or scope.kind in call.resources:
-            values = call.resources.get(scope.kind)
-        else:
-            continue
-        if values is None:
-            return Deny(10, "scope.unknown", source, scope.kind)
-        if not scope_admits(scope, values):
-            return Deny(10, "scope.outside", source, scope.kind)
+        kind = scope.kind
+        if kind not in touched:
+            if kind == "tool":
+                values: tuple[object, ...] | None = (call.tool,)
+            elif kind in kinds or kind in resources:
+                values = resources.get(kind)
+            else:
+                continue
+            if values is None:
+                return Deny(10, "scope.unknown", source, kind)
+            touched[kind] = ready(kind, values)
+        if not admits(scope, touched[kind]):
+            return Deny(10, "scope.outside", source, kind)
+    resolved = call.resolved if authority.args else {}
     for source, arg in authority.args:
-        if not args_admit(arg, call.tool, call.args, call.resolved):
+        if not args_admit(arg, call.tool, call.args, resolved):
             return Deny(10, "scope.arguments", source)
     # 11. Every counter above this call, by what the proxy says it costs.
     for counter in authority.counters:
@@ -149,31 +142,16 @@ def _permitted(prefix: VerifiedPrefix, call: Call, facts: Facts) -> Deny | None:
             return Deny(11, "budget.unknown", counter.source)
         if not budget_suffices(spent, _cost(call, counter.unit), counter.limit):
             return Deny(11, "budget.exhausted", counter.source, counter.unit)
-    account = prefix.opened.header.account
-    if account is not None:
-        for unit, limit in account[1]:
-            spent = facts.spent.get(account_counter(account[0], unit))
-            if spent is None:
-                return Deny(11, "budget.unknown")
-            if not budget_suffices(spent, _cost(call, unit), limit):
-                return Deny(11, "budget.exhausted", None, unit)
     # 12. A secret on its way out, a release that is not valid, a sink nobody knows.
-    if not known_sink(call.sink):
+    if denied & table.DENY_SINK:
         return Deny(12, "flow.unknown_sink")
-    if denials(level, secret_to_exfil(call.label, call.sink), call.bad_declassification):
-        if call.bad_declassification:
-            return Deny(12, "flow.bad_declassification")
-        return Deny(12, "flow.secret")
-    return None
+    if denied & table.DENY_DECLASSIFY:
+        return Deny(12, "flow.bad_declassification")
+    return Deny(12, "flow.secret") if denied else None
 
 
 def _cost(call: Call, unit: str) -> int:
     return 1 if unit == "calls" else call.costs.get(unit, 0)
-
-
-def account_counter(account: str, unit: str) -> str:
-    """The counter of a budget account, which survives re-issuance."""
-    return f"account:{account}/{unit}"
 
 
 def approval_counter(approval_id: str) -> str:
@@ -204,30 +182,30 @@ def evidence(prefix: VerifiedPrefix, call: Call, facts: Facts) -> tuple[str, ...
 
 def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decision:
     prefix = credential.prefix
-    authority = prefix.authority
-    operation = call.operation
-    policy = facts.policy
+    authority, operation, policy = prefix.authority, call.operation, facts.policy
     obligations = prefix.opened.obligations | authority.obligations | policy.obligations
-    missing = evidence(prefix, call, facts)
+    if call.tool in policy.tool_obligations:
+        obligations |= 1 << operation
+    # Evidence answers for a level below always, and for the rest where policy says so.
+    heard = policy.gate == "evidence"
+    missing: tuple[str, ...] = ()
+    if heard or level_of(authority.levels, operation) < ALWAYS:
+        missing = evidence(prefix, call, facts)
     # Where the sink is reversible and no way out, the payload is nobody's question.
-    free, failures = reversible(call.sink), 0
-    if not free:
+    failures = 0
+    if not reversible(call.sink):
         failures = flow_failures(call.label, call.sink, call.observed, call.ttl, facts.now)
-    asked = asks(
-        level_of(authority.levels, operation),
-        obliged(obligations, operation) or call.tool in policy.tool_obligations,
-        gates(facts.wall.bits | facts.tree.bits, call.projects),
-        failures == 0,
-        free,
-        not missing,
-        policy.gate == "evidence",
-    )
+    seen, fits = facts.wall.bits | facts.tree.bits, failures == 0
+    asked = asked_for(
+        authority.levels, obligations, operation, seen, call.projects, fits, call.sink,
+        not missing, heard,
+    )  # fmt: skip
     if asked == 0:
         return Allow(_intent(credential, call, facts, (), ()))
     owed = _owed(asked, operation, missing, failures)
     spends, discharged = _discharge(prefix, call, facts, owed)
     left = tuple(o for o in owed if o.id not in discharged)
-    if verdict(0, asked, 0 if left else asked) == ALLOW:
+    if table.verdict(0, asked, 0 if left else asked) == table.ALLOW:
         return Allow(_intent(credential, call, facts, spends, tuple(o.id for o in owed)))
     return Ask(
         left, prefix.opened.header.tid, prefix.rids[-1], facts.wall.id, operation, call.digest
@@ -240,27 +218,17 @@ def _owed(
     """Every obligation by name. An id says what is answered for, and no two mean the same."""
     name = OPERATIONS[operation]
     owed = []
-    if asked & ASK_STATIC:
-        owed.append(Obligation(f"op:{name}", f"{name} needs an approval under this token"))
-    if asked & ASK_INPUTS:
-        owed += [
-            Obligation(f"input:{p}", f"nothing vouches for the argument {p or 'list'}")
-            for p in missing
-        ]
-    if asked & ASK_PAYLOAD:
-        owed += [
-            Obligation(f"flow:{rule}", f"what would be written fails the sink's {rule} rule")
-            for i, rule in enumerate(FLOW_RULES[1:])
-            if failures >> i & 1
-        ]
-    if asked & ASK_GATE:
-        owed.append(
-            Obligation(
-                "gate:exposure",
-                "private data, untrusted content and a way out would meet in this session",
-            )
-        )
-    return tuple(owed)
+    if asked & table.ASK_STATIC:
+        owed.append((f"op:{name}", f"{name} needs an approval under this token"))
+    if asked & table.ASK_INPUTS:
+        owed += [(f"input:{p}", f"nothing vouches for the argument {p or 'list'}") for p in missing]
+    if asked & table.ASK_PAYLOAD:
+        rules = [rule for i, rule in enumerate(FLOW_RULES[1:]) if failures >> i & 1]
+        owed += [(f"flow:{r}", f"what would be written fails the sink's {r} rule") for r in rules]
+    if asked & table.ASK_GATE:
+        why = "private data, untrusted content and a way out would meet in this session"
+        owed.append(("gate:exposure", why))
+    return tuple(Obligation(*each) for each in owed)
 
 
 def _discharge(
@@ -348,20 +316,8 @@ def _intent(
     for counter in prefix.authority.counters:
         limit = min(counter.limit, spends[counter.id].limit if counter.id in spends else INTEGER)
         spends[counter.id] = Spend(counter.id, _cost(call, counter.unit), limit)
-    if fields.account is not None:
-        name, limits = fields.account
-        for unit, limit in limits:
-            key = account_counter(name, unit)
-            spends[key] = Spend(key, _cost(call, unit), limit)
+    nonce = None if req is None else (req.nonce, facts.arrived + NONCE_SECONDS)
     return Intent(
-        call,
-        fields.tid,
-        prefix.rids[-1],
-        prefix.rids,
-        fields.ancestors,
-        None if req is None else (req.nonce, facts.arrived + NONCE_SECONDS),
-        tuple(spends.values()),
-        (facts.wall, facts.tree),
-        prefix.authority.exp,
-        discharged,
-    )
+        call, fields.tid, prefix.rids[-1], prefix.rids, fields.ancestors, nonce,
+        tuple(spends.values()), (facts.wall, facts.tree), prefix.authority.exp, discharged,
+    )  # fmt: skip

@@ -8,30 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from nucleus_tokens import crypto, jcs, lattice
+from nucleus_tokens import crypto, jcs, names
 from nucleus_tokens.errors import CallerError
 
 # Which kinds of resource each operation may touch. A scope of a kind listed here must be met by
 # known resources; an opaque operation may touch all of them. `tool` applies to every call.
 RESOURCE_KINDS: Final[Mapping[int, frozenset[str]]] = MappingProxyType(
     {
-        lattice.READ_FILES: frozenset(("path",)),
-        lattice.WRITE_FILES: frozenset(("path",)),
-        lattice.EDIT_FILES: frozenset(("path",)),
-        lattice.RUN_BASH: frozenset(("path", "host", "cmd", "ref")),
-        lattice.GLOB_SEARCH: frozenset(("path",)),
-        lattice.GREP_SEARCH: frozenset(("path",)),
-        lattice.WEB_SEARCH: frozenset(("host",)),
-        lattice.WEB_FETCH: frozenset(("host",)),
-        lattice.GIT_COMMIT: frozenset(("path", "ref")),
-        lattice.GIT_PUSH: frozenset(("path", "host", "ref")),
-        lattice.CREATE_PR: frozenset(("host", "ref")),
-        lattice.MANAGE_PODS: frozenset(("host",)),
-        lattice.SPAWN_AGENT: frozenset(("path",)),
+        names.operation(operation): frozenset(kinds.split())
+        for kinds, operations in (
+            ("path", "read_files write_files edit_files glob_search grep_search spawn_agent"),
+            ("host", "web_search web_fetch manage_pods"),
+            ("host ref", "create_pr"),
+            ("path ref", "git_commit"),
+            ("path host ref", "git_push"),
+            ("path host cmd ref", "run_bash"),
+        )
+        for operation in operations.split()
     }
 )
 
@@ -44,7 +40,7 @@ class Selector(NamedTuple):
     value: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call, canonical once: what is judged here is what will be done.
 
@@ -68,6 +64,7 @@ class Call:
     ttl: int = 0
     costs: Mapping[str, int] = field(default_factory=dict)
     bad_declassification: bool = False
+    _known: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -76,17 +73,20 @@ class Call:
         except (ValueError, RecursionError) as error:
             raise CallerError("call.malformed", f"The call is not I-JSON: {error}.") from error
 
-    @cached_property
+    @property
     def resolved(self) -> Mapping[str, Any]:
         """What the path arguments resolve to, by pointer."""
         return {s.pointer: s.value for s in self.selectors if s.kind == "path"}
 
-    @cached_property
+    @property
     def args_digest(self) -> bytes:
-        """SHA-256 of the arguments in RFC 8785 form, computed from what was parsed."""
-        return jcs.digest(self.args)
+        """SHA-256 of the arguments in RFC 8785 form, computed once, from what was parsed."""
+        found = self._known.get("args")
+        if found is None:
+            found = self._known["args"] = jcs.digest(self.args)
+        return found
 
-    @cached_property
+    @property
     def digest(self) -> bytes:
         """What an approval of this one call is bound to: the tool and its arguments."""
         tool = self.tool.encode("utf-8")

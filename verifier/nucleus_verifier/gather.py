@@ -9,7 +9,6 @@ from collections.abc import Set
 from typing import Literal
 
 from nucleus_verifier.authenticate import VerifiedCredential
-from nucleus_verifier.clear import account_counter
 from nucleus_verifier.facts import Facts, Keys, Policy
 from nucleus_verifier.ports import Snapshot, Wanted
 
@@ -25,13 +24,10 @@ def wanted(credential: VerifiedCredential, wall: str) -> Wanted:
     """What must be read before this credential can be judged behind the wall `wall`."""
     prefix = credential.prefix
     fields = prefix.opened.header
-    counters = [c.id for c in prefix.authority.counters]
-    if fields.account is not None:
-        counters += [account_counter(fields.account[0], unit) for unit, _ in fields.account[1]]
     return Wanted(
         rids=prefix.rids,
         ancestors=fields.ancestors,
-        counters=tuple(counters),
+        counters=tuple(c.id for c in prefix.authority.counters),
         nonce=None if credential.req is None else credential.req.nonce,
         tid=fields.tid,
         rid=prefix.rids[-1],

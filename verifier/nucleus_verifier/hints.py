@@ -191,7 +191,8 @@ def caveat_text(credential: VerifiedCredential | None, source: Source | None) ->
         return canonical.encode(body["ceil"][source.place]).decode()
     if source.where == "narrowed":
         return canonical.encode(body["narrowed"][source.place][1]).decode()
-    return canonical.encode(["exp", body["exp"]]).decode()
+    said = "account" if source.place else "exp"
+    return canonical.encode([said, body[said]]).decode()
 
 
 def added_by(credential: VerifiedCredential | None, source: Source) -> str:

@@ -55,7 +55,7 @@ def decision_record(
         "token": {
             "aud": fields.aud,
             "caveats": [canonical.decode(raw) for raw in prefix.raw],
-            "identifier": chain.to_text(prefix.identifier),
+            "identifier": chain.to_text(fields.signature + fields.signed),
             "proven": credential.proven,
             "rids": list(prefix.rids),
             "sub": fields.sub,
@@ -67,9 +67,20 @@ def decision_record(
     return record, reveal
 
 
-def refusal_record(deny: Deny, *, at: int, channel: str) -> dict[str, object]:
-    """The trace record of a credential that was not authenticated: nothing of it is believed."""
-    return {"at": at, "channel": channel, "decision": spell_decision(deny), "type": "refused"}
+def refusal_record(
+    deny: Deny, *, at: int, channel: str, credential: VerifiedCredential | None = None
+) -> dict[str, object]:
+    """The trace record of a refusal that is no decision on recorded facts.
+
+    Without a credential it was not authenticated, and nothing of it is believed. With one, a call
+    was allowed by facts that had changed when it was to become durable.
+    """
+    record: dict[str, object] = {"at": at, "channel": channel, "type": "refused"}
+    record["decision"] = spell_decision(deny)
+    if credential is not None:
+        record["rid"] = credential.prefix.rids[-1]
+        record["tid"] = credential.prefix.opened.header.tid
+    return record
 
 
 def spell_decision(decision: Decision) -> dict[str, object]:
@@ -199,7 +210,7 @@ def _credential(
     raw = tuple(map(canonical.encode, token["caveats"]))
     if len(rids) != len(raw) + 1:
         raise ValueError("a revocation id for every prefix is needed")
-    prefix = read_prefix(fold_header(claimed, b"", rids[0]), identifier, raw, b"", rids)
+    prefix = read_prefix(fold_header(claimed, b"", rids[0]), raw, b"", rids)
     raw_req = None if reveal["req"] is None else reveal["req"].encode()
     req = None if raw_req is None else caveats.parse(raw_req)
     if req is not None and not isinstance(req, Req):

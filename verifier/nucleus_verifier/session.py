@@ -6,43 +6,8 @@ theorems are about, in one place. `decide` composes the same functions with fact
 This module stays inside the provable subset: functions over int, bool and tuple[int, ...].
 """
 
-from nucleus_tokens.exposure import gates
 from nucleus_tokens.flow import meets
-from nucleus_tokens.lattice import level_of, obliged
-from nucleus_tokens.sinks import known_sink, reversible, secret_to_exfil
-from nucleus_verifier.verdict import asks, budget_suffices, denials, verdict
-
-# A sink that nobody listed; beside the three reasons of `denials`.
-DENY_SINK: int = 8
-
-
-def denied_for(caps: int, op: int, label: int, sink: int, bad_declassification: bool) -> int:
-    """The reasons to deny this operation on this value into this sink."""
-    d = denials(level_of(caps, op), secret_to_exfil(label, sink), bad_declassification)
-    return d if known_sink(sink) else d | DENY_SINK
-
-
-def asked_for(
-    caps: int,
-    obligations: int,
-    op: int,
-    exposure: int,
-    projected: int,
-    payload_ok: bool,
-    sink: int,
-    evidence: bool,
-    gate_by_evidence: bool,
-) -> int:
-    """The reasons to ask for this operation in this state."""
-    return asks(
-        level_of(caps, op),
-        obliged(obligations, op),
-        gates(exposure, projected),
-        payload_ok,
-        reversible(sink),
-        evidence,
-        gate_by_evidence,
-    )
+from nucleus_verifier.verdict import asked_for, budget_suffices, denied_for, verdict
 
 
 def judge(

@@ -8,7 +8,9 @@ them together. The rest is the integer core of budgets, depth, time and the sess
 This module stays inside the provable subset: functions over int, bool and tuple[int, ...].
 """
 
-from nucleus_tokens.lattice import ALWAYS, LOW_RISK
+from nucleus_tokens.exposure import gates
+from nucleus_tokens.lattice import ALWAYS, LOW_RISK, level_of, obliged
+from nucleus_tokens.sinks import known_sink, reversible, secret_to_exfil
 
 DENY: int = 0
 ASK: int = 1
@@ -18,6 +20,7 @@ ALLOW: int = 2
 DENY_LEVEL: int = 1
 DENY_SECRET: int = 2
 DENY_DECLASSIFY: int = 4
+DENY_SINK: int = 8
 
 # 2. Reasons to ask; each is discharged on its own.
 ASK_STATIC: int = 1
@@ -53,6 +56,35 @@ def asks(
     a2 = ASK_INPUTS if level < ALWAYS and not evidence else 0
     a3 = ASK_PAYLOAD if not payload_ok and not sink_reversible and not answered else 0
     return a1 | a2 | a3 | (ASK_GATE if gate_fires and not answered else 0)
+
+
+def denied_for(caps: int, op: int, label: int, sink: int, bad_declassification: bool) -> int:
+    """The reasons to deny this operation on this value into this sink."""
+    d = denials(level_of(caps, op), secret_to_exfil(label, sink), bad_declassification)
+    return d if known_sink(sink) else d | DENY_SINK
+
+
+def asked_for(
+    caps: int,
+    obligations: int,
+    op: int,
+    exposure: int,
+    projected: int,
+    payload_ok: bool,
+    sink: int,
+    evidence: bool,
+    gate_by_evidence: bool,
+) -> int:
+    """The reasons to ask for this operation in this state."""
+    return asks(
+        level_of(caps, op),
+        obliged(obligations, op),
+        gates(exposure, projected),
+        payload_ok,
+        reversible(sink),
+        evidence,
+        gate_by_evidence,
+    )
 
 
 def verdict(denied: int, asked: int, discharged: int) -> int:

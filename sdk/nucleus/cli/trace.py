@@ -101,7 +101,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "decision":
         row |= _decision_row(record)
     elif kind == "refused":
-        row |= {"at": _when(record["at"]), "what": "no credential", "verdict": "refused"}
+        late = "tid" in record  # authenticated, and refused when it was to become durable
+        row |= {"at": _when(record["at"]), "what": "too late" if late else "no credential"}
+        row |= {"tid": str(record.get("tid", "")), "verdict": "refused"}
         row["why"] = f"{decision['code']} (step {decision['step']})" if decision else ""
     elif kind == "outcome":
         row["why"] = f"of record {decision}: " + ("done" if record["ok"] else "failed")
