@@ -46,8 +46,7 @@ _BLOCKS: Final = MATCHERS["path"].blocks
 def runs_later(path: str) -> bool:
     """Whether what stands at a resolved path is run, or obeyed, later. In whatever case: a file
     system may not tell them apart."""
-    folded = path.casefold()
-    return any(_BLOCKS(place, folded) for place in PLACES)
+    return _BLOCKS(PLACES, f"{path}/")
 
 
 def obliging(call: BoundCall) -> BoundCall:

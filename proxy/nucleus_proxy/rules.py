@@ -136,7 +136,7 @@ def believed(evidence: Any, files: Any, base: Path) -> Believed:
         for key in ("trusted", "secret")
     )
     for pattern in (*trusted, *secret):
-        if not patterns.well_formed("path", pattern):
+        if not patterns.MATCHERS["path"].well_formed(pattern):
             _bad("files", f"{pattern!r} is no path pattern")
     return Believed(frozenset(also), trusted, secret)
 

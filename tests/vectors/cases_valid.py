@@ -122,7 +122,7 @@ def _counting(add: Any) -> None:
         facts={"spent": {"account:team/calls": 2}},
     )  # fmt: skip
     add(
-        "account-exhausted", account, deny(11, "budget.exhausted"),
+        "account-exhausted", account, deny(11, "budget.exhausted", ("header", 1)),
         "And is used up by all of them.",
         facts={"spent": {"account:team/calls": 3}},
     )  # fmt: skip

@@ -130,7 +130,7 @@ def _lines(entry: Entry, wanted: str, ignore_case: bool, found: Found) -> bool:
 
 
 def _fitting(pattern: str) -> Any:
-    if not patterns.well_formed("path", "/" + pattern):
+    if not patterns.MATCHERS["path"].well_formed("/" + pattern):
         raise CallerError(
             "fs.pattern",
             "The pattern is not one: '*' within a segment, '**' for segments, twice at most.",
