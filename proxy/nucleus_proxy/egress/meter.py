@@ -15,7 +15,6 @@ from typing import Final
 from nucleus_proxy.answers import Granted, Refusal
 from nucleus_proxy.live import again
 from nucleus_tokens.errors import WorldError
-from nucleus_verifier.clear import account_counter
 from nucleus_verifier.decision import Deny, Spend
 from nucleus_verifier.ports import Ledger
 
@@ -126,13 +125,6 @@ def limits(granted: Granted) -> list[tuple[str, str, int]]:
     """(unit, counter, limit) of every budget above this call that a running effect can use."""
     prefix = granted.standing.credential.prefix
     found = [(c.unit, c.id, c.limit) for c in prefix.authority.counters if c.unit in UNITS]
-    account = prefix.opened.header.account
-    if account is not None:
-        found += [
-            (unit, account_counter(account[0], unit), limit)
-            for unit, limit in account[1]
-            if unit in UNITS
-        ]
     # Two limits of one counter: the smaller one counts, once.
     lowest: dict[str, tuple[str, str, int]] = {}
     for unit, counter, limit in found:
