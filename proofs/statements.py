@@ -3,9 +3,10 @@
     python -m proofs.statements            every recorded statement stands as it was recorded
     python -m proofs.statements --record   adds what is new; it never changes or drops an entry
 
-A statement is the text between the theorem's name and its proof, and all it speaks of comes from
-Generated.v or Coq's library: the files of laws may define nothing of their own, so no statement
-can be hollowed out from below. Giving one up means editing statements.json, which review sees.
+A statement is the text between the theorem's name and its proof. All it speaks of comes from
+Generated.v, from Coq's library, or from a file of MEANINGS, where every definition is recorded like
+a theorem: the files of laws may define nothing of their own, so no statement can be hollowed out
+from below. Giving one up means editing statements.json, which review sees.
 """
 
 import hashlib
@@ -18,13 +19,38 @@ from pathlib import Path
 COQ = Path(__file__).resolve().parent / "coq"
 RECORD = COQ.parent / "statements.json"
 # In the order in which they build on each other.
-LAWS = ("Bits", "LawsHeyting", "LawsChains", "LawsVerdict")
+LAWS = (
+    "Bits",
+    "LawsHeyting",
+    "LawsChains",
+    "LawsVerdict",
+    "Model",
+    "Packing",
+    "Words",
+    "Packed",
+    "RefineAuthority",
+    "RefineHeyting",
+    "RefineLabels",
+    "RefineFlow",
+    "RefineRelease",
+    "RefineSinks",
+    "RefineVerdict",
+    "Oracle",
+)
+# What the words of the refinement mean: here definitions are allowed, and recorded.
+MEANINGS = frozenset({"Model", "Packing", "Words", "Oracle"})
 
-# What would leave a proof open, or let a file of laws change what words mean.
+# What would leave a proof open, or change what words mean unseen.
 UNFINISHED = re.compile(
     r"\b(admit|Admitted|Abort|Axioms?|Conjectures?|Parameters?|Hypothes[ie]s|Variables?|Context"
-    r"|Definition|Fixpoint|Inductive|Notation|Infix|Unset|Set|Declare|Primitive|Module|Canonical"
-    r"|Instance|Coercion|Load|Redirect|bypass_check|give_up)\b"
+    r"|Notation|Infix|Unset|Set|Declare|Primitive|Canonical|Instance|Coercion|CoFixpoint|Include"
+    r"|CoInductive|Let|Load|Redirect|bypass_check|give_up)\b"
+)
+DEFINING = re.compile(r"\b(Definition|Fixpoint|Inductive|Record|Structure|Variant|Class|Module)\b")
+DEFINITION = re.compile(
+    r"(?:^|\n) *(?P<kind>Module|Definition|Fixpoint|Inductive|Record)\s+(?P<name>\w+)"
+    r"(?P<text>.*?)\.(?=\s)",
+    re.S,
 )
 STATEMENT = re.compile(r"\b(?P<kind>Theorem|Lemma)\s+(?P<name>\w+)(?P<text>.*?)\.\s+Proof\.", re.S)
 
@@ -48,6 +74,10 @@ def objections(sources: Mapping[str, str]) -> list[str]:
     for name, source in sources.items():
         text = uncommented(source)
         found += [f"{name}: {m.group()}" for m in UNFINISHED.finditer(text)]
+        if name not in MEANINGS:
+            found += [f"{name}: {m.group()}" for m in DEFINING.finditer(text)]
+        elif len(DEFINING.findall(text)) != len(DEFINITION.findall(text)):
+            found.append(f"{name}: a definition that cannot be recorded")
         begun, ended = (len(re.findall(rf"\b{w}\.", text)) for w in ("Proof", "Qed"))
         stated = len(re.findall(r"\b(?:Theorem|Lemma|Corollary|Fact|Remark|Example)\b", text))
         if not begun == ended == stated == len(STATEMENT.findall(text)):
@@ -56,14 +86,29 @@ def objections(sources: Mapping[str, str]) -> list[str]:
 
 
 def statements(sources: Mapping[str, str]) -> dict[str, str]:
-    """Each theorem's hash: of its statement, with every run of blanks as one."""
+    """Each theorem's hash: of its statement, with every run of blanks as one. Of a definition that
+    gives a statement its meaning, the hash of its body."""
     found = {}
     for name, source in sources.items():
-        for match in STATEMENT.finditer(uncommented(source)):
-            if match["kind"] == "Theorem":
-                text = " ".join(match["text"].split())
-                found[f"{name}.{match['name']}"] = hashlib.sha256(text.encode()).hexdigest()
+        text, module = uncommented(source), ""
+        matches = [m for m in STATEMENT.finditer(text) if m["kind"] == "Theorem"]
+        for match in matches + [m for m in DEFINITION.finditer(text) if name in MEANINGS]:
+            module = f"{match['name']}." if match["kind"] == "Module" else module
+            inner = "" if match["kind"] in ("Module", "Theorem") else module
+            words = " ".join(match["text"].split())
+            found[f"{name}.{inner}{match['name']}"] = hashlib.sha256(words.encode()).hexdigest()
     return found
+
+
+def theorems() -> list[str]:
+    """The recorded names that Coq must have proved."""
+    kept = laws()
+    return sorted(
+        f"{name}.{match['name']}"
+        for name, source in kept.items()
+        for match in STATEMENT.finditer(uncommented(source))
+        if match["kind"] == "Theorem"
+    )
 
 
 def differences(recorded: Mapping[str, str], found: Mapping[str, str]) -> list[str]:

@@ -108,9 +108,9 @@ def defined(path: Path) -> frozenset[str]:
 
 
 @cache
-def recorded(name: str) -> frozenset[str]:
-    """The names that a record of statements keeps."""
-    return frozenset(json.loads((ROOT / "proofs" / name).read_text(encoding="utf-8")))
+def recorded(record: Path) -> frozenset[str]:
+    """The names that a record of statements keeps; none if there is no record."""
+    return frozenset(json.loads(record.read_text(encoding="utf-8")) if record.is_file() else ())
 
 
 def missing(proof: Proof) -> str:
@@ -121,9 +121,10 @@ def missing(proof: Proof) -> str:
     if not path.is_file():
         return f"there is no {proof.artifact}"
     if proof.tool == "coq":
-        stands = path.suffix == ".v" and f"{path.stem}.{proof.name}" in recorded("statements.json")
+        kept = recorded(path.parent.parent / "statements.json")
+        stands = path.suffix == ".v" and f"{path.stem}.{proof.name}" in kept
     elif proof.tool == "z3":
-        stands = proof.name in recorded("sentences.json")
+        stands = proof.name in recorded(ROOT / "proofs" / "sentences.json")
     else:
         stands = path.suffix == ".py" and proof.name in defined(path)
         if proof.tool == "pytest":

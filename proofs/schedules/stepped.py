@@ -1,0 +1,131 @@
+"""Law: the store under test is the shipped one; only its connections and its lock stop for the
+scheduler.
+
+A boundary stands before every SQL statement and before the lock that threads of one process share.
+SQLite lets one writer in: whoever begins a write transaction
+while another is open waits, here by not being ready instead of by sleeping.
+
+With `every` false, a boundary stands only where another worker can tell the difference. A read
+transaction sees one moment, fixed by its first read; in a write transaction nobody else can write
+and nobody sees what it wrote. So its inner statements commute with whatever others do, and only
+its begin is a boundary. That reduction leans on SQLite's isolation, which the runs with `every`
+true do not take for granted.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from nucleus_issuer.database import Database
+from nucleus_issuer.store import Store
+from proofs.schedules.scheduler import Baton
+
+T = TypeVar("T")
+
+
+class Shared:
+    """What the workers of one run share: the baton, and who may write the file."""
+
+    def __init__(self, baton: Baton, every: bool) -> None:
+        self.baton = baton
+        self.every = every
+        self.writer: object = None
+
+    def inner(self, label: str) -> None:
+        if self.every:
+            self.baton.pause(label)
+        else:
+            self.baton.note(label)
+
+
+class Connection:
+    """A sqlite3 connection that stops before each statement."""
+
+    def __init__(self, real: sqlite3.Connection, shared: Shared) -> None:
+        self._real = real
+        self._shared = shared
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        self._stop(sql)
+        done = self._real.execute(sql, values)
+        if self._shared.writer is self and not self._real.in_transaction:
+            self._shared.writer = None
+        return done
+
+    def executemany(self, sql: str, values: list[tuple[Any, ...]]) -> sqlite3.Cursor:
+        self._stop(sql)
+        return self._real.executemany(sql, values)
+
+    def _stop(self, sql: str) -> None:
+        shared, label = self._shared, " ".join(sql.split())[:60]
+        if sql == "BEGIN IMMEDIATE":
+            shared.baton.pause(label, lambda: shared.writer is None)
+            shared.writer = self
+        elif sql == "BEGIN" or not self._real.in_transaction:
+            shared.baton.pause(label)
+        else:
+            shared.inner(label)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._real.in_transaction
+
+    def close(self) -> None:
+        if self._shared.writer is self:
+            self._shared.writer = None
+        self._real.close()
+
+
+class Turn:
+    """The lock that threads of one process share, as a boundary."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._held = False
+
+    def __enter__(self) -> None:
+        self._shared.baton.pause("take the turn", lambda: not self._held)
+        self._held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._held = False
+
+
+class SteppedDatabase(Database):
+    """The shipped database over connections that stop. Made by `stepped`."""
+
+    shared: Shared
+
+    def _connect(self) -> sqlite3.Connection:
+        return cast(sqlite3.Connection, Connection(super()._connect(), self.shared))
+
+
+class Unlocked(SteppedDatabase):
+    """BROKEN on purpose: jobs run without a transaction."""
+
+    def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        assert self._writer is not None
+        return job(self._writer)
+
+
+@contextmanager
+def stepped(
+    path: Path,
+    shared: Shared,
+    clock: Callable[[], int],
+    kind: type[Store] = Store,
+    database: type[SteppedDatabase] = SteppedDatabase,
+) -> Iterator[Store]:
+    """The store of one process, on a file that others have open as well."""
+    opened = database(path, busy_seconds=0)
+    opened.shared = shared
+    opened._turn = cast(Any, Turn(shared))
+    opened._writer = opened._connect()
+    opened._writer.execute("PRAGMA synchronous = OFF")  # order is judged here, not the disk
+    store = kind(opened, clock, lambda: True)
+    try:
+        yield store
+    finally:
+        opened.close()

@@ -1,0 +1,46 @@
+"""Exploring finds what it should: each broken store loses its law in some schedule."""
+
+import pytest
+
+from proofs.schedules.__main__ import run
+from proofs.schedules.scenarios import BROKEN, SOUND, Scenario
+from proofs.schedules.scheduler import Baton, Stuck, explore
+
+A_FEW = 40
+
+
+def test_every_order_of_three_steps_each_is_tried_once() -> None:
+    orders = []
+
+    def two(baton: Baton) -> None:
+        for _ in range(3):
+            baton.pause("step")
+
+    def once(baton: Baton) -> None:
+        baton.run({"a": lambda: two(baton), "b": lambda: two(baton)})
+        orders.append("".join(line[0] for line in baton.log))
+
+    made = list(explore(once, 10_000))
+    assert len(made) == len(orders)
+    assert len(set(orders)) == 20  # six steps, three of them a's
+
+
+def test_workers_that_wait_for_each_other_are_told() -> None:
+    def once(baton: Baton) -> None:
+        baton.run({"a": lambda: baton.pause("never", lambda: False)})
+
+    with pytest.raises(Stuck, match="no worker can go on"):
+        list(explore(once, 10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", BROKEN, ids=lambda s: s.name)
+def test_a_broken_store_is_caught(scenario: Scenario) -> None:
+    assert scenario.broken
+    assert run(scenario, scenario.small).wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SOUND, ids=lambda s: s.name)
+def test_the_shipped_store_keeps_its_laws_in_a_few_schedules(scenario: Scenario) -> None:
+    assert run(scenario, A_FEW).wrong == ""
