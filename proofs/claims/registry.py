@@ -121,7 +121,9 @@ def missing(proof: Proof) -> str:
     if not path.is_file():
         return f"there is no {proof.artifact}"
     if proof.tool == "coq":
-        stands = path.suffix == ".v" and f"{path.stem}.{proof.name}" in recorded("statements.json")
+        stands = path.suffix == ".v" and f"{path.stem}.{proof.name}" in (
+            recorded("statements.json") | recorded("unforgeability/statements.json")
+        )
     elif proof.tool == "z3":
         stands = proof.name in recorded("sentences.json")
     else:

@@ -309,8 +309,8 @@ def _tag_of(token: UnverifiedToken, length: int) -> bytes:
         header.parse(token.identifier).seal_audience, world.secret("audience"),
         world.AUDIENCE.public,
     )  # fmt: skip
-    first = chain.first_tag(root_key, token.identifier)
-    return chain.next_tags(first, token.caveats)[length - 1]
+    bare = UnverifiedToken(token.identifier, (), chain.first_tag(root_key, token.identifier))
+    return writing.append(bare, *token.caveats[:length]).tag
 
 
 def test_a_race_of_exchange_and_revocation_leaves_nothing_alive(host: Host) -> None:
