@@ -20,6 +20,7 @@ from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import opening, searching
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.later import obliging
+from nucleus_proxy.mediator import Offload
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.policy import SelectorRule, ToolBinding
 from nucleus_tokens import flow, lattice
@@ -35,8 +36,20 @@ T = TypeVar("T")
 Draw = Callable[[int], bytes]
 
 
-def tools(root: Root, *, draw: Draw, labels: FileLabels | None = None) -> Tools:
-    """The tools of files. `draw(n)` gives n random bytes, for the names of temporary files."""
+async def timed(work: Callable[[], T]) -> T:
+    """In a thread, for so long; raises WorldError `fs.timeout` after that."""
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(work), SECONDS)
+    except TimeoutError as error:
+        raise WorldError("fs.timeout", "The file system did not answer in time.") from error
+
+
+def tools(
+    root: Root, *, draw: Draw, labels: FileLabels | None = None, offload: Offload = timed
+) -> Tools:
+    """The tools of files. `draw(n)` gives n random bytes, for the names of temporary files.
+    `offload` keeps the file system off the event loop; where one client is served `inline` is
+    faster, and waits as long as the file system does."""
     kept = labels or NoFileLabels()
     rows = (
         _tool(
@@ -47,7 +60,7 @@ def tools(root: Root, *, draw: Draw, labels: FileLabels | None = None) -> Tools:
                 "limit": Param("integer", "most bytes to read", optional=True),
                 "encoding": Param("string", "utf-8 (default) or base64", optional=True),
             },
-            "/path", partial(_read, root, kept),
+            "/path", partial(_read, root, kept), offload,
         ),
         _tool(
             "fs_write", lattice.WRITE_FILES, "Write a whole file of the workspace.",
@@ -56,7 +69,7 @@ def tools(root: Root, *, draw: Draw, labels: FileLabels | None = None) -> Tools:
                 "content": Param("string", "the text", optional=True),
                 "base64": Param("string", "or the bytes, in base64", optional=True),
             },
-            "/path", partial(_write, root, kept, draw),
+            "/path", partial(_write, root, kept, draw), offload,
         ),
         _tool(
             "fs_edit", lattice.EDIT_FILES, "Replace text in a file of the workspace.",
@@ -66,7 +79,7 @@ def tools(root: Root, *, draw: Draw, labels: FileLabels | None = None) -> Tools:
                 "new": Param("string", "text to put in its place"),
                 "all": Param("boolean", "replace every occurrence", optional=True),
             },
-            "/path", partial(_edit, root, kept, draw),
+            "/path", partial(_edit, root, kept, draw), offload,
         ),
         _tool(
             "fs_glob", lattice.GLOB_SEARCH, "Find files by name.",
@@ -74,7 +87,7 @@ def tools(root: Root, *, draw: Draw, labels: FileLabels | None = None) -> Tools:
                 "directory": Param("string", "where to look; '.' is the workspace"),
                 "pattern": Param("string", "'*' within a segment, '**' for any segments"),
             },
-            "/directory", partial(_glob, root),
+            "/directory", partial(_glob, root), offload,
         ),
         _tool(
             "fs_grep", lattice.GREP_SEARCH, "Find a literal text in files.",
@@ -84,7 +97,7 @@ def tools(root: Root, *, draw: Draw, labels: FileLabels | None = None) -> Tools:
                 "glob": Param("string", "only in files of these names", optional=True),
                 "ignore_case": Param("boolean", "letters in any case", optional=True),
             },
-            "/directory", partial(_grep, root, kept),
+            "/directory", partial(_grep, root, kept), offload,
         ),
     )  # fmt: skip
     return {row.binding.tool: row for row in rows}
@@ -97,11 +110,12 @@ def _tool(
     params: dict[str, Param],
     selector: str,
     work: Callable[[Granted], Value],
+    offload: Offload,
 ) -> NativeTool:
     async def run(granted: Granted, cell: str) -> Value:
         permit, call = granted.permit, granted.call
         permit.use(operation=call.operation, call_digest=call.digest, cell=cell)
-        return await timed(partial(work, granted))
+        return await offload(partial(work, granted))
 
     free = frozenset(f"/{param}" for param in params if f"/{param}" != selector)
     rule = SelectorRule(selector, "path")
@@ -110,14 +124,6 @@ def _tool(
     if changes:
         return NativeTool(made, says, params, run, obliging)
     return NativeTool(made, says, params, run)
-
-
-async def timed(work: Callable[[], T], seconds: float = SECONDS) -> T:
-    """In a thread, for so long; raises WorldError `fs.timeout` after that."""
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(work), seconds)
-    except TimeoutError as error:
-        raise WorldError("fs.timeout", "The file system did not answer in time.") from error
 
 
 # Reading --------------------------------------------------------------------------------------
