@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.rules import NOTHING, Believed
 from nucleus_tokens import labelling, labels
 from nucleus_tokens.authority import scope_admits
 from nucleus_tokens.caveats import Scope
@@ -18,13 +19,11 @@ from nucleus_tokens.caveats import Scope
 class FileLabels:
     """The labels of the files of one host."""
 
-    def __init__(
-        self, state: FlowState, *, trusted: Sequence[str] = (), secret: Sequence[str] = ()
-    ) -> None:
-        """`trusted` and `secret` are path patterns."""
+    def __init__(self, state: FlowState, believed: Believed = NOTHING) -> None:
+        """`believed` holds the patterns of files that the operator calls trusted or secret."""
         self._state = state
-        self._trusted = Scope("path", True, tuple(trusted))
-        self._secret = Scope("path", True, tuple(secret))
+        self._trusted = Scope("path", True, believed.trusted_files)
+        self._secret = Scope("path", True, believed.secret_files)
 
     def of(self, path: str, digest: bytes) -> int:
         """The packed label of this content (SHA-256) at this resolved path. Raises WorldError."""
@@ -42,10 +41,18 @@ class FileLabels:
 
     def wrote(self, path: str, digest: bytes, label: int) -> None:
         """Remember a content before it becomes visible. Raises WorldError: then write nothing."""
-        self._state.wrote(digest, label)
+        self._state.wrote(path, digest, label)
 
     def ran(self, writable: Sequence[str], label: int) -> None:
         """Remember that code runs which may write anything at or under these paths, under the
         ceiling `label`. Before it starts. Raises WorldError: then start nothing."""
         for path in writable:
             self._state.mark(path, label)
+
+    def held(self, paths: Sequence[str]) -> int:
+        """The join of everything known of files at or under these paths: what somebody else's
+        code, which reads whatever it is shown, could carry over into what it writes or says."""
+        joined = labels.BOTTOM
+        for path in paths:
+            joined = labels.join(joined, self._state.under(path))
+        return joined

@@ -51,6 +51,7 @@ class Believed:
     secret_files: tuple[str, ...] = ()
 
 
+NOTHING: Final = Believed()
 Pointer = Callable[[str, Any], str]
 
 

@@ -11,6 +11,7 @@ import pytest
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_NODES
+from nucleus_proxy.rules import Believed
 from nucleus_tokens import labelling, labels
 from tests.flow.rig import Session, code, owed, ran
 from tests.support import world
@@ -224,7 +225,7 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.state = FlowState.open(root / ".flow.db")
-        self.labels = FileLabels(self.state, trusted=(f"{root}/trusted/**",))
+        self.labels = FileLabels(self.state, Believed(trusted_files=(f"{root}/trusted/**",)))
 
     def write(self, name: str, content: bytes, label: int) -> None:
         path = self.root / name
@@ -311,6 +312,18 @@ def test_changed_by_somebody_elses_code(disk: Disk) -> None:
     # and is not cleaned by running something else there later
     disk.labels.ran((str(disk.root / "work"),), labels.BOTTOM)
     assert kept(disk.read("work/whole")[1])
+
+
+def test_changed_in_a_work_cell_of_a_clean_session(disk: Disk) -> None:
+    """Another session's cell reads the tainted file and writes it in other words."""
+    disk.write("work/a", b"evil", TAINT)
+    cell = labelling.EXISTING_FILE | disk.labels.held((str(disk.root / "work"),))
+    disk.labels.ran((str(disk.root / "work"),), cell)
+    (disk.root / "work/b").write_bytes(b"EVIL")
+    assert kept(disk.read("work/b")[1])
+    # also after the tainted one is gone
+    (disk.root / "work/a").unlink()
+    assert kept(disk.labels.held((str(disk.root / "work"),)))
 
 
 def test_written_clean_later_does_not_clean_it(disk: Disk) -> None:
