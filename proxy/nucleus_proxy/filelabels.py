@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nucleus_proxy.flowstate import FlowState
-from nucleus_proxy.rules import NOTHING, Believed
 from nucleus_tokens import labelling, labels
 from nucleus_tokens.authority import scope_admits
 from nucleus_tokens.caveats import Scope
@@ -19,11 +18,13 @@ from nucleus_tokens.caveats import Scope
 class FileLabels:
     """The labels of the files of one host."""
 
-    def __init__(self, state: FlowState, believed: Believed = NOTHING) -> None:
-        """`believed` holds the patterns of files that the operator calls trusted or secret."""
+    def __init__(
+        self, state: FlowState, *, trusted: Sequence[str] = (), secret: Sequence[str] = ()
+    ) -> None:
+        """`trusted` and `secret` are patterns of paths that the operator calls so."""
         self._state = state
-        self._trusted = Scope("path", True, believed.trusted_files)
-        self._secret = Scope("path", True, believed.secret_files)
+        self._trusted = Scope("path", True, tuple(trusted))
+        self._secret = Scope("path", True, tuple(secret))
 
     def of(self, path: str, digest: bytes) -> int:
         """The packed label of this content (SHA-256) at this resolved path. Raises WorldError."""

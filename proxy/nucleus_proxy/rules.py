@@ -51,7 +51,6 @@ class Believed:
     secret_files: tuple[str, ...] = ()
 
 
-NOTHING: Final = Believed()
 Pointer = Callable[[str, Any], str]
 
 

@@ -11,7 +11,6 @@ import pytest
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_NODES
-from nucleus_proxy.rules import Believed
 from nucleus_tokens import labelling, labels
 from tests.flow.rig import Session, code, owed, ran
 from tests.support import world
@@ -225,7 +224,7 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.state = FlowState.open(root / ".flow.db")
-        self.labels = FileLabels(self.state, Believed(trusted_files=(f"{root}/trusted/**",)))
+        self.labels = FileLabels(self.state, trusted=(f"{root}/trusted/**",))
 
     def write(self, name: str, content: bytes, label: int) -> None:
         path = self.root / name

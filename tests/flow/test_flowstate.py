@@ -18,7 +18,6 @@ from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import CLEAN, Labelled
 from nucleus_proxy.knowledge import Fact
-from nucleus_proxy.rules import Believed
 from nucleus_tokens import labelling, labels
 from nucleus_tokens.errors import CallerError, WorldError
 from tests.algebra.reference import LABELS, SCALE, Label
@@ -173,10 +172,7 @@ def test_a_label_survives_kill_9_whenever_its_content_does(tmp_path: Path) -> No
 
 def test_which_label_a_file_has() -> None:
     with FlowState.open(None) as state:
-        files = FileLabels(
-            state,
-            Believed(trusted_files=("/srv/docs/**", "/srv/README.md"), secret_files=("/srv/.env",)),
-        )
+        files = FileLabels(state, trusted=("/srv/docs/**", "/srv/README.md"), secret=("/srv/.env",))
         assert files.of("/srv/a", D1) == labelling.EXISTING_FILE
         assert files.of("/srv/README.md", D1) == labelling.FILE_READ
         assert files.of("/srv/docs/a/b", D1) == labelling.FILE_READ

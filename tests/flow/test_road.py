@@ -41,7 +41,7 @@ class Host:
         workspace = tmp_path / "workspace"
         workspace.mkdir(exist_ok=True)
         self.state = FlowState.open(tmp_path / name)
-        self.files = FileLabels(self.state, Believed(trusted_files=(f"{workspace}/trusted/**",)))
+        self.files = FileLabels(self.state, trusted=(f"{workspace}/trusted/**",))
         self.flow = Flow(
             self.state, believed=Believed(), releasers=PERSON, draw=counted(77), cwd=str(workspace)
         )
