@@ -21,7 +21,7 @@ class FileLabels:
     def __init__(
         self, state: FlowState, *, trusted: Sequence[str] = (), secret: Sequence[str] = ()
     ) -> None:
-        """`trusted` and `secret` are path patterns."""
+        """`trusted` and `secret` are patterns of paths that the operator calls so."""
         self._state = state
         self._trusted = Scope("path", True, tuple(trusted))
         self._secret = Scope("path", True, tuple(secret))
@@ -42,10 +42,18 @@ class FileLabels:
 
     def wrote(self, path: str, digest: bytes, label: int) -> None:
         """Remember a content before it becomes visible. Raises WorldError: then write nothing."""
-        self._state.wrote(digest, label)
+        self._state.wrote(path, digest, label)
 
     def ran(self, writable: Sequence[str], label: int) -> None:
         """Remember that code runs which may write anything at or under these paths, under the
         ceiling `label`. Before it starts. Raises WorldError: then start nothing."""
         for path in writable:
             self._state.mark(path, label)
+
+    def held(self, paths: Sequence[str]) -> int:
+        """The join of everything known of files at or under these paths: what somebody else's
+        code, which reads whatever it is shown, could carry over into what it writes or says."""
+        joined = labels.BOTTOM
+        for path in paths:
+            joined = labels.join(joined, self._state.under(path))
+        return joined

@@ -12,7 +12,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +23,7 @@ from nucleus_proxy.knowledge import Fact
 from nucleus_proxy.words import MOST_CHARS
 from nucleus_tokens import labels
 from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_tokens.limits import PATH_SEGMENTS
 
 _VERSION: Final = 1
 _BUSY_SECONDS: Final = 10.0
@@ -31,6 +33,7 @@ CREATE TABLE IF NOT EXISTS facts (n INTEGER PRIMARY KEY, tree TEXT NOT NULL, fac
 CREATE TABLE IF NOT EXISTS seen (cell TEXT PRIMARY KEY, label INTEGER NOT NULL,
   observed INTEGER NOT NULL, ttl INTEGER NOT NULL, poisoned INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS contents (digest BLOB PRIMARY KEY, label INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (path TEXT PRIMARY KEY, label INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (path TEXT PRIMARY KEY, label INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS releases (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
   tree TEXT NOT NULL, signed BLOB NOT NULL);
@@ -38,6 +41,12 @@ CREATE INDEX IF NOT EXISTS prompts_tree ON prompts (tree);
 CREATE INDEX IF NOT EXISTS facts_tree ON facts (tree);
 CREATE INDEX IF NOT EXISTS releases_tree ON releases (tree);
 """
+_RAISE: Final = {
+    table: f"INSERT INTO {table} VALUES (?, ?)"  # noqa: S608  our own tables
+    f" ON CONFLICT ({key}) DO UPDATE SET label = label | excluded.label"
+    for table, key in (("contents", "digest"), ("places", "path"), ("marks", "path"))
+}
+_ABOVE: Final = ",".join("?" * (PATH_SEGMENTS + 2))
 _MOST_RELEASES: Final = 64  # of one tree, that are read
 
 
@@ -96,6 +105,16 @@ class FlowState:
         except (sqlite3.Error, UnicodeError) as error:
             raise WorldError("flow.state", f"The labels cannot be used: {error}.") from error
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on the disk when it ends."""
+        try:
+            with self._lock, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+        except (sqlite3.Error, UnicodeError) as error:
+            raise WorldError("flow.state", f"The labels cannot be used: {error}.") from error
+
     def version(self) -> int:
         """Another number whenever another process has changed something."""
         return int(self._run("PRAGMA data_version")[0][0])
@@ -121,12 +140,8 @@ class FlowState:
         rows = [(tree, json.dumps(fact, separators=(",", ":"))) for fact in facts]
         if not rows:
             return
-        try:
-            with self._lock, self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany("INSERT INTO facts (tree, fact) VALUES (?, ?)", rows)
-        except (sqlite3.Error, UnicodeError) as error:
-            raise WorldError("flow.state", f"The labels cannot be used: {error}.") from error
+        with self._writing() as connection:
+            connection.executemany("INSERT INTO facts (tree, fact) VALUES (?, ?)", rows)
 
     def facts(self, tree: str, limit: int) -> list[Fact]:
         """At most `limit` facts, in order."""
@@ -142,16 +157,12 @@ class FlowState:
 
     def saw(self, cell: str, what: Labelled, *, poisoned: bool = False) -> None:
         """Raise a cell's ceiling, durably."""
-        try:
-            with self._lock, self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                before, was = self.seen(cell)
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
-                    (cell, *before.join(what), int(was or poisoned)),
-                )
-        except sqlite3.Error as error:
-            raise WorldError("flow.state", f"The labels cannot be used: {error}.") from error
+        with self._writing() as connection:
+            before, was = self.seen(cell)
+            connection.execute(
+                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
+                (cell, *before.join(what), int(was or poisoned)),
+            )
 
     # Contents of files ------------------------------------------------------------------------
 
@@ -160,33 +171,33 @@ class FlowState:
         rows = self._run("SELECT label FROM contents WHERE digest = ?", (digest,))
         return int(rows[0][0]) if rows else None
 
-    def wrote(self, digest: bytes, label: int) -> None:
-        """A content is about to be written with this label."""
-        self._run(
-            "INSERT INTO contents VALUES (?, ?)"
-            " ON CONFLICT (digest) DO UPDATE SET label = label | excluded.label",
-            (digest, _checked(label)),
-        )
+    def wrote(self, path: str, digest: bytes, label: int) -> None:
+        """A content is about to be written at this path with this label."""
+        with self._writing() as connection:
+            for table, key in (("contents", digest), ("places", path)):
+                connection.execute(_RAISE[table], (key, _checked(label)))
 
     def mark(self, path: str, label: int) -> None:
         """Somebody else's code is about to write anywhere at or under `path`."""
-        self._run(
-            "INSERT INTO marks VALUES (?, ?)"
-            " ON CONFLICT (path) DO UPDATE SET label = label | excluded.label",
-            (path, _checked(label)),
-        )
+        self._run(_RAISE["marks"], (path, _checked(label)))
 
     def marked(self, path: str) -> int | None:
         """The join of all marks over this path; None if there is none."""
-        above = ["/"]
-        for part in path.split("/")[1:]:
-            above.append(f"{above[-1].rstrip('/')}/{part}")
-        sql = f"SELECT label FROM marks WHERE path IN ({','.join('?' * len(above))})"  # noqa: S608  placeholders only
-        found = [label for (label,) in self._run(sql, tuple(above))]
-        joined = labels.BOTTOM
-        for label in found:
-            joined = labels.join(joined, label)
-        return joined if found else None
+        rows = self._run(f"SELECT label FROM marks WHERE path IN ({_ABOVE})", _above(path))  # noqa: S608  placeholders only
+        return _joined(rows)
+
+    def under(self, path: str) -> int:
+        """The join of everything that was ever written at or under this path, or marked at,
+        under or over it. It does not fall when a file is removed."""
+        rows = self._run(f"SELECT label FROM marks WHERE path IN ({_ABOVE})", _above(path))  # noqa: S608  placeholders only
+        # Whatever starts with the path and a slash: "0" is the character after the slash.
+        inside = path.rstrip("/")
+        for table in ("marks", "places"):
+            rows += self._run(
+                f"SELECT label FROM {table} WHERE path = ? OR (path > ? AND path < ?)",  # noqa: S608  our own tables
+                (path, f"{inside}/", f"{inside}0"),
+            )
+        return _joined(rows) or labels.BOTTOM
 
     # Releases ---------------------------------------------------------------------------------
 
@@ -205,6 +216,22 @@ class FlowState:
             (tree, _MOST_RELEASES),
         )
         return [bytes(signed) for (signed,) in rows]
+
+
+def _above(path: str) -> tuple[str, ...]:
+    """The path and every directory over it, as many as there are placeholders."""
+    found = ["/"]
+    for part in path.split("/")[1:]:
+        found.append(f"{found[-1].rstrip('/')}/{part}")
+    return tuple((found + [path] * (PATH_SEGMENTS + 2))[: PATH_SEGMENTS + 2])
+
+
+def _joined(rows: list[Any]) -> int | None:
+    """The join of labels; None for none."""
+    joined = labels.BOTTOM
+    for (label,) in rows:
+        joined = labels.join(joined, label)
+    return joined if rows else None
 
 
 def _checked(label: int) -> int:

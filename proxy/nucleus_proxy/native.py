@@ -15,7 +15,7 @@ from nucleus_proxy import binding
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.policy import PolicyFile, ToolBinding
-from nucleus_tokens import labelling
+from nucleus_tokens import labelling, labels
 from nucleus_tokens.errors import CallerError, CredentialError
 
 # A list of texts is the one structure an argument of ours has.
@@ -120,7 +120,12 @@ class FileLabels(Protocol):
         ...
 
     def ran(self, writable: Sequence[str], label: int) -> None:
-        """Code runs that may write anything at or under these paths; called before it starts."""
+        """Somebody else's code is about to run that may write at or under these paths: content
+        there that nobody wrote through us is no better than this label."""
+        ...
+
+    def held(self, paths: Sequence[str]) -> int:
+        """The join of what is known of all files at or under these paths."""
         ...
 
 
@@ -135,6 +140,9 @@ class NoFileLabels:
 
     def ran(self, writable: Sequence[str], label: int) -> None:
         return None
+
+    def held(self, paths: Sequence[str]) -> int:
+        return labels.BOTTOM
 
 
 def bound(policy: PolicyFile, tools: Tools) -> PolicyFile:

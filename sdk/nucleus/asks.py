@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from nucleus import shapes
@@ -23,6 +23,7 @@ Content = str | Text | bytes
 LABEL = "nucleus/label"
 EXPOSURE = "nucleus/exposure"
 DECISION = "nucleus/decision"
+REFERENCE = "nucleus/ref"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Answered:
     label: Label
     exposure: frozenset[str]
     decision: int  # the record of the trace that let it run
+    reference: str = ""  # by which the proxy knows the whole result again
+
+    def ref(self, name: str) -> str:
+        """The reference to one field of it."""
+        return f"{self.reference}#/{name}" if self.reference else ""
 
     def text(self, name: str) -> str:
         return self._field(name, str)
@@ -75,6 +81,7 @@ class Ask(Generic[T]):
     args: dict[str, Any]
     read: Callable[[Answered], T]
     declared: Declared | None = None
+    refs: Mapping[str, str] = field(default_factory=dict[str, str])  # argument's pointer -> value
 
 
 def answered(result: Mapping[str, Any]) -> Answered:
@@ -88,6 +95,7 @@ def answered(result: Mapping[str, Any]) -> Answered:
         Label(bits if type(bits) is int and known else labels.TOP),
         frozenset(map(str, shapes.items(meta.get(EXPOSURE)) or ())),
         decision if type(decision) is int else 0,
+        shapes.text(meta.get(REFERENCE)) or "",
     )
 
 
@@ -108,6 +116,7 @@ def _file(got: Answered) -> FileHandle:
         size=got.number("size"),
         sha256=shapes.text(got.fields.get("sha256")),
         next=next_ if type(next_) is int else None,
+        ref=got.ref("content"),
     )
 
 
@@ -121,13 +130,13 @@ def write(path: PathLike, content: Content) -> Ask[Written]:
     if isinstance(content, bytes):
         args["base64"] = base64.b64encode(content).decode()
     else:
-        args["content"] = str(content)
-    return Ask("fs_write", args, _written)
+        args["content"] = content
+    return _ask("fs_write", args, _written)
 
 
 def edit(path: PathLike, old: str | Text, new: str | Text, every: bool) -> Ask[Written]:
-    args = {"path": _path(path), "old": str(old), "new": str(new)}
-    return Ask("fs_edit", {**args, "all": True} if every else args, _written)
+    args = {"path": _path(path), "old": old, "new": new}
+    return _ask("fs_edit", {**args, "all": True} if every else args, _written)
 
 
 def _written(got: Answered) -> Written:
@@ -172,10 +181,10 @@ def fetch(
         url=str(url),
         method=method,
         accept=accept,
-        body=None if body is None else str(body),
+        body=body,
         content_type=content_type,
     )
-    return Ask("net_fetch", args, _response)
+    return _ask("net_fetch", args, _response)
 
 
 def follow(asked: Ask[NetResponse], got: NetResponse) -> Ask[NetResponse] | None:
@@ -198,6 +207,7 @@ def _response(got: Answered) -> NetResponse:
         headers={k: str(v) for k, v in (shapes.table(got.fields.get("headers")) or {}).items()},
         body=body,
         redirect=shapes.text(got.fields.get("redirect")),
+        ref="" if text is None else got.ref("text"),
     )
 
 
@@ -209,7 +219,7 @@ def search(query: str) -> Ask[Result]:
 
 
 def git(tool: str, **args: Any) -> Ask[Result]:
-    return Ask(f"git_{tool}", _given(**args), result)
+    return _ask(f"git_{tool}", _given(**args), result)
 
 
 def run(
@@ -240,6 +250,7 @@ def _output(got: Answered) -> CommandOutput:
         truncated=got.flag("truncated"),
         timed_out=got.flag("timed_out"),
         set_aside=got.texts("set_aside"),
+        ref=got.ref("stdout"),
     )
 
 
@@ -250,6 +261,16 @@ def spawn(agent: str, task: str, caveats: Sequence[list[Any]] | None) -> Ask[Res
 def result(got: Answered) -> Result:
     """A result as it is."""
     return Result(got.fields, got.label, got.exposure)
+
+
+def _ask(tool: str, args: Mapping[str, Any], read: Callable[[Answered], T]) -> Ask[T]:
+    """A call in which a text of the proxy's goes back by reference, so that it keeps its label."""
+    return Ask(
+        tool,
+        {name: str(v) if isinstance(v, Text) else v for name, v in args.items()},
+        read,
+        refs={f"/{name}": v.ref for name, v in args.items() if isinstance(v, Text) and v.ref},
+    )
 
 
 def _given(**args: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 OPEN: Final = "nucleus/open"
 WAIT: Final = "nucleus/wait"
+REFERENCES: Final = "nucleus/refs"
 GUARD: Final = "nucleus/guard"
 GUARDED: Final = "nucleus/guarded"
 _REFUSAL: Final = "nucleus/refusal"
@@ -119,8 +120,11 @@ class Channel:
 
 
 def _spelled(asked: Ask[Any], waits: bool) -> tuple[str, dict[str, Any]]:
-    params = {"name": asked.tool, "arguments": asked.args, "_meta": {WAIT: waits}}
+    meta: dict[str, Any] = {WAIT: waits}
+    params = {"name": asked.tool, "arguments": asked.args, "_meta": meta}
     if asked.declared is None:
+        if asked.refs:
+            meta[REFERENCES] = dict(asked.refs)
         return "tools/call", params
     return GUARD, {**params, "declared": declared(asked.declared)}
 

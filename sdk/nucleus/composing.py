@@ -39,7 +39,15 @@ def tools(
         return {}
     root, shows = Root(policy.workspace.root), policy.workspace.shows
     made: dict[str, NativeTool] = {}
-    kept = None if labels is None else _Remembered(labels, policy, policy.workspace.root)
+    kept = (
+        None
+        if labels is None
+        else FileLabels(
+            labels,
+            trusted=policy.believed.trusted_files,
+            secret=policy.believed.secret_files,
+        )
+    )
     made |= fs.tools(root, draw=draw, labels=kept)
     made |= exec.tools(root, runner=Cells(Bubblewrap()), shows=shows, draw=draw, labels=kept)
     outside = net.tools(Fetcher(Dialer(resolver=SystemResolver(), tls=client_tls(roots))))
@@ -58,19 +66,6 @@ def at(policy: PolicyFile, workspace: Path) -> PolicyFile:
 def with_tools(policy: PolicyFile, ours: Tools) -> PolicyFile:
     """The policy in which our own tools are named."""
     return native.bound(policy, ours)
-
-
-class _Remembered(FileLabels):
-    """The labels of files, where a command may have written anywhere in the workspace."""
-
-    def __init__(self, state: FlowState, policy: PolicyFile, root: str) -> None:
-        believed = policy.believed
-        super().__init__(state, trusted=believed.trusted_files, secret=believed.secret_files)
-        self._root = root
-
-    def unseen(self, label: int) -> None:
-        """Something that nobody watches may write from now on."""
-        self.ran((self._root,), label)
 
 
 class Cells:

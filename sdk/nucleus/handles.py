@@ -61,6 +61,8 @@ class Text:
     value: str = field(repr=False)
     label: Label
     exposure: frozenset[str]
+    # By which the proxy knows this very text again, and its label with it; a changed text has none.
+    ref: str = field(default="", repr=False, kw_only=True)
 
     def __str__(self) -> str:
         return self.value

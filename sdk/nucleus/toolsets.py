@@ -110,7 +110,7 @@ class Git:
 
     def commit(self, message: str | Text, paths: Sequence[str], repo: PathLike = ".") -> Result:
         """Commit these paths."""
-        return self._run(asks.git("commit", repo=str(repo), message=str(message), paths=[*paths]))
+        return self._run(asks.git("commit", repo=str(repo), message=message, paths=[*paths]))
 
     def push(self, remote: str, branch: str, repo: PathLike = ".") -> Result:
         """Push a branch to a remote that the policy file names."""
@@ -134,8 +134,8 @@ class Git:
                 remote=remote,
                 head=head,
                 base=base,
-                title=str(title),
-                body=str(body),
+                title=title,
+                body=body,
             )
         )
 

@@ -104,9 +104,8 @@ def test_join_laws_exhaustively_on_each_axis(axis: str) -> None:
         assert B.join(x, x) == x == B.join(x, B.BOTTOM)
         assert B.flows_to(x, B.join(x, y))
         assert B.valid(B.join(x, y))
-    few = values if len(values) < 10 else values[::7]
-    for a, b, c in product(few, repeat=3):
-        x, y, z = a.pack(), b.pack(), c.pack()
+    packed = [each.pack() for each in values]
+    for x, y, z in product(packed, repeat=3):
         assert B.join(x, B.join(y, z)) == B.join(B.join(x, y), z)
         assert (B.flows_to(x, z) and B.flows_to(y, z)) == B.flows_to(B.join(x, y), z)
 
@@ -131,7 +130,46 @@ def test_absorbing_elements() -> None:
         assert B.integ(B.join(x, K.integ_bits(B.ADVERSARIAL))) == B.ADVERSARIAL
         assert B.authority(B.join(x, K.auth_bits(B.NO_AUTHORITY))) == B.NO_AUTHORITY
         assert B.derivation(B.join(x, K.deriv_bits(B.OPAQUE_EXTERNAL))) == B.OPAQUE_EXTERNAL
+        assert B.provenance(B.join(x, K.prov_bits(B.PROV_ALL))) == B.PROV_ALL
         assert B.join(x, B.TOP) == B.TOP
+
+
+@pytest.mark.parametrize("axis", ["conf", "integ", "auth", "deriv", "prov"])
+def test_each_axis_has_one_unit_and_one_absorbing_element(axis: str) -> None:
+    """And no axis moves another: a join is the join of each."""
+    values = [each.pack() for each in _axes()[axis]]
+    units = [u for u in values if all(B.join(u, v) == v for v in values)]
+    absorbing = [z for z in values if all(B.join(z, v) == z for v in values)]
+    assert units == [B.BOTTOM]
+    assert absorbing == [max(values, key=int.bit_count)]
+    mask = absorbing[0]
+    for v in values:
+        for raw in (B.BOTTOM, B.DEFAULT, B.TOP):
+            assert B.join(v, raw) & ~mask == raw & ~mask
+
+
+def test_the_order_of_derivations() -> None:
+    """Deterministic below ai and human, which meet in mixed, below opaque: all 25 pairs."""
+    order = {
+        (a, b)
+        for a, b in product(range(5), repeat=2)
+        if B.flows_to(K.deriv_bits(a), K.deriv_bits(b))
+    }
+    below = {0: {0, 1, 2, 3, 4}, 1: {1, 3, 4}, 2: {2, 3, 4}, 3: {3, 4}, 4: {4}}
+    assert order == {(a, b) for a, more in below.items() for b in more}
+
+
+def test_freshness_joins_exhaustively_on_small_times() -> None:
+    """Every triple of times to live from 0 to 4, and of observations from 0 to 4."""
+    for a, b, c in product(range(5), repeat=3):
+        for join in (K.join_ttl, K.join_observed):
+            assert join(a, b) == join(b, a)
+            assert join(a, join(b, c)) == join(join(a, b), c)
+            assert join(a, a) == a
+        # 0 never expires, so it is the unit; the shortest, 1, absorbs the rest
+        assert K.join_ttl(0, a) == a
+        assert K.join_ttl(1, a) == 1
+        assert K.join_observed(0, a) == 0
 
 
 def test_ai_and_human_make_mixed() -> None:

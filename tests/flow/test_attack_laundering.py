@@ -313,6 +313,18 @@ def test_changed_by_somebody_elses_code(disk: Disk) -> None:
     assert kept(disk.read("work/whole")[1])
 
 
+def test_changed_in_a_work_cell_of_a_clean_session(disk: Disk) -> None:
+    """Another session's cell reads the tainted file and writes it in other words."""
+    disk.write("work/a", b"evil", TAINT)
+    cell = labelling.EXISTING_FILE | disk.labels.held((str(disk.root / "work"),))
+    disk.labels.ran((str(disk.root / "work"),), cell)
+    (disk.root / "work/b").write_bytes(b"EVIL")
+    assert kept(disk.read("work/b")[1])
+    # also after the tainted one is gone
+    (disk.root / "work/a").unlink()
+    assert kept(disk.labels.held((str(disk.root / "work"),)))
+
+
 def test_written_clean_later_does_not_clean_it(disk: Disk) -> None:
     disk.write("a", b"evil", TAINT)
     disk.write("b", b"evil", labelling.MODEL_PLAN)

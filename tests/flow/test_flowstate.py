@@ -36,7 +36,7 @@ def test_everything_is_there_after_it_was_opened_again(tmp_path: Path) -> None:
         state.teach("tree:1", [fact, ("directory", "x")])
         state.saw("tree:1", Labelled(WEB, 5, 3600))
         state.saw("wall:1", CLEAN, poisoned=True)
-        state.wrote(D1, WEB)
+        state.wrote("/srv/w", D1, WEB)
         state.mark("/srv/x", labels.TOP)
         state.add_release("tree:1", "00" * 16, b"signed")
     assert path.stat().st_mode & 0o777 == 0o600
@@ -78,7 +78,7 @@ def test_labels_only_rise(steps: list[tuple[str, Label]]) -> None:
         for name, label in steps:
             digest = sha256(name.encode()).digest()
             for write in (
-                lambda d=digest, v=label: state.wrote(d, v.pack()),
+                lambda d=digest, v=label: state.wrote("/w", d, v.pack()),
                 lambda n=name, v=label: state.mark(f"/{n}", v.pack()),
                 lambda n=name, v=label: state.saw(n, Labelled(v.pack())),
             ):
@@ -92,7 +92,7 @@ def test_labels_only_rise(steps: list[tuple[str, Label]]) -> None:
 
 def test_what_is_no_label_is_kept_as_the_worst() -> None:
     with FlowState.open(None) as state:
-        state.wrote(D1, 0x02)
+        state.wrote("/w", D1, 0x02)
         state.mark("/x", 1 << 20)
         assert state.content(D1) == state.marked("/x") == labels.TOP
 
@@ -120,7 +120,7 @@ def test_a_state_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     state.close()
     for use in (
         lambda: state.content(D1),
-        lambda: state.wrote(D1, 0),
+        lambda: state.wrote("/w", D1, 0),
         lambda: state.saw("t", CLEAN),
         lambda: state.teach("t", [("directory", "x")]),
     ):
@@ -190,3 +190,19 @@ def test_which_label_a_file_has() -> None:
         assert files.of("/srv/README.md", D1) == labelling.FILE_READ
         for odd in ("", "relative", "/srv/../etc", "/srv//x"):
             assert labels.flows_to(labelling.EXISTING_FILE, files.of(odd, D1))
+
+
+def test_what_a_place_holds_is_what_was_ever_written_or_run_there() -> None:
+    with FlowState.open(None) as state:
+        files = FileLabels(state)
+        files.wrote("/srv/a/b", D1, 0x04)
+        files.wrote("/srv/ab", D2, WEB)
+        files.ran(("/srv/a/c",), 0x10)
+        assert files.held(("/srv/a",)) == 0x14
+        assert files.held(("/srv/a/b",)) == 0x04
+        assert files.held(("/srv/a/c/d",)) == files.held(("/srv/a/c",)) == 0x10
+        assert files.held(("/srv/a0", "/srv/a.", "/sr", "/srv/a/b/c")) == 0
+        assert files.held(("/srv",)) == files.held(("/",)) == WEB | 0x14
+        assert files.held(()) == 0
+        deep = "/" + "/".join("x" * 200)
+        assert files.held((deep,)) == 0

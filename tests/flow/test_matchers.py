@@ -120,6 +120,9 @@ def test_without_a_prompt_nothing_is(
         ("fix docs/guide.md", "save", {"path": "guide.md", "content": ""}, "/path"),
         ("fix docs/guide.md", "save", {"path": "docs/guide.md.bak", "content": ""}, "/path"),
         ("fix all of it", "save", {"path": "all", "content": ""}, "/path"),
+        # letters that Unicode folds into these
+        ("invite ſam", "invite", {"user": "sam"}, "/user"),
+        ("invite Straße", "invite", {"user": "strasse"}, "/user"),
         # choices
         ("read it", "share", {"file": "1", "email": "x", "right": "rw"}, "/right"),
         # hosts

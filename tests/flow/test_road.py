@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nucleus_proxy.answers import LABEL, REFERENCE, Presented
-from nucleus_proxy.effects import fs
+from nucleus_proxy.effects import fs, git
+from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.effects.pushing import GitTransport
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
@@ -19,8 +22,10 @@ from nucleus_proxy.rules import Believed
 from nucleus_proxy.waiting import Caller
 from nucleus_tokens import labelling, labels, names, releases
 from nucleus_tokens.chain import UnverifiedToken
+from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.proxy import rig as relay_rig
 from tests.proxy import stage as proxy_stage
+from tests.proxy.git_stage import GitStage
 from tests.proxy.native_stage import NativeStage
 from tests.proxy.stage import Stage, counted, granted, refused
 from tests.proxy.test_native_road import Client, connected
@@ -174,6 +179,45 @@ async def test_a_state_that_fails_runs_nothing_and_withholds_results(
             refusal = (await client.call(tool, args, token))["_meta"]["nucleus/refusal"]
             assert refusal["code"] == "flow.state"
     assert not (host.workspace / "b.txt").exists()
+
+
+async def test_names_and_diffs_are_as_tainted_as_what_was_written(
+    tmp_path: Path, host: Host
+) -> None:
+    dirty, clean = (
+        host.stage.everywhere(root_key=world.secret(n), tid=world.hex16(n)) for n in "dc"
+    )
+    async with connected(tmp_path, host.stage) as client:
+        host.taint(dirty)
+        (host.workspace / "mine.txt").write_text("x")
+        before = await client.call("fs_glob", {"directory": ".", "pattern": "*"}, clean)
+        assert integrity(before) == labels.UNTRUSTED
+        await client.call("fs_write", {"path": "run this now.txt", "content": ""}, dirty)
+        mine = await client.call("fs_glob", {"directory": ".", "pattern": "mine*"}, clean)
+        assert integrity(mine) == labels.UNTRUSTED
+        both = await client.call("fs_glob", {"directory": ".", "pattern": "*"}, clean)
+        assert "run this now.txt" in both["structuredContent"]["paths"]
+        assert integrity(both) == labels.ADVERSARIAL
+
+
+async def test_what_git_says_of_a_repository_is_as_tainted_as_its_files(tmp_path: Path) -> None:
+    stage = GitStage(tmp_path)
+    files = FileLabels(FlowState.open(None))
+    stage.tools |= git.tools(
+        stage.root, runner=Bubblewrap(), remotes={}, transport=GitTransport(lambda _: None),
+        forge=HttpForge(lambda _: None), labels=files,
+    )  # fmt: skip
+    stage.rebind()
+    token = stage.everywhere()
+    path = stage.workspace / "a.txt"
+    path.write_text("changed\n")
+    clean = await stage.use(token, "git_diff", {"repo": "."})
+    assert labels.integ(clean.label) == labels.UNTRUSTED
+    files.wrote(str(path), sha256(b"evil\n").digest(), labelling.WEB_CONTENT)
+    path.write_text("evil\n")
+    for tool in ("git_diff", "git_status"):
+        value = await stage.use(token, tool, {"repo": "."})
+        assert labels.integ(value.label) == labels.ADVERSARIAL
 
 
 # Through the relay --------------------------------------------------------------------------------

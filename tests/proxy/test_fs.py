@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,11 @@ async def test_labels_go_with_content(stage: NativeStage) -> None:
         def wrote(self, path: str, digest: bytes, label: int) -> None:
             self.written[path, digest] = label
 
-        def ran(self, writable: object, label: int) -> None:
-            raise AssertionError(writable)
+        def ran(self, writable: Sequence[str], label: int) -> None:
+            raise AssertionError(label)
+
+        def held(self, paths: Sequence[str]) -> int:
+            raise AssertionError(paths)
 
     known = Known()
     with Root(str(stage.workspace)) as root:

@@ -114,6 +114,8 @@ class Commander:
         shown = call.resources["path"] or ()
         view = await asyncio.to_thread(cells.view, self._root, shown, granted.authority)
         label = labels.join(granted.call.label, labelling.EXISTING_FILE | labelling.TOOL_RESPONSE)
+        # It reads what it is shown, and says or writes what it likes of it.
+        label = labels.join(label, self._labels.held((*view.readable, *view.writable)))
         if view.writable:
             # Before it runs: whatever it leaves behind is not known to be better than this.
             self._labels.ran(view.writable, label)

@@ -23,7 +23,7 @@ from nucleus_proxy.later import obliging
 from nucleus_proxy.mediator import Offload
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.policy import SelectorRule, ToolBinding
-from nucleus_tokens import flow, lattice
+from nucleus_tokens import flow, labelling, lattice
 from nucleus_tokens.errors import CallerError, WorldError
 
 READ_BYTES: Final = 4 * 1024 * 1024  # given back by one read
@@ -87,7 +87,7 @@ def tools(
                 "directory": Param("string", "where to look; '.' is the workspace"),
                 "pattern": Param("string", "'*' within a segment, '**' for any segments"),
             },
-            "/directory", partial(_glob, root), offload,
+            "/directory", partial(_glob, root, kept), offload,
         ),
         _tool(
             "fs_grep", lattice.GREP_SEARCH, "Find a literal text in files.",
@@ -297,11 +297,13 @@ def _same(before: os.stat_result | None, now: os.stat_result | None) -> bool:
 # Searching ------------------------------------------------------------------------------------
 
 
-def _glob(root: Root, granted: Granted) -> Value:
+def _glob(root: Root, labels: FileLabels, granted: Granted) -> Value:
     args, path = granted.call.args, granted.call.resolved["/directory"]
     found = searching.glob(root, path, args["pattern"], granted.authority)
     structured = {"paths": found.items, "truncated": found.truncated}
-    return Value(structured, "\n".join(found.items))
+    # A name is as tainted as what was written under it: the same hand chose it.
+    label = labelling.EXISTING_FILE | labels.held([f"{path}/{name}" for name in found.items])
+    return Value(structured, "\n".join(found.items), label)
 
 
 def _grep(root: Root, labels: FileLabels, granted: Granted) -> Value:

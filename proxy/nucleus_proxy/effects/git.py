@@ -21,7 +21,15 @@ from nucleus_proxy.effects.forge import Forge
 from nucleus_proxy.effects.gitcell import Repository, branch_of
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.effects.pushing import Transport, mirrored
-from nucleus_proxy.native import Effect, NativeTool, Param, Tools, Value
+from nucleus_proxy.native import (
+    Effect,
+    FileLabels,
+    NativeTool,
+    NoFileLabels,
+    Param,
+    Tools,
+    Value,
+)
 from nucleus_proxy.policy import Remote, SelectorRule, ToolBinding
 from nucleus_proxy.work import Runner
 from nucleus_tokens import flow, labelling, labels, lattice
@@ -47,9 +55,12 @@ def tools(
     transport: Transport,
     forge: Forge,
     author: tuple[str, str] = ("agent", "agent@localhost"),
+    labels: FileLabels | None = None,
 ) -> Tools:
-    """The tools of git. `author` is the name and address that stand in a commit."""
-    effects = _Git(root, runner, remotes, transport, forge, author)
+    """The tools of git. `author` is the name and address that stand in a commit; `labels` knows
+    what a repository's files hold."""
+    kept = labels or NoFileLabels()
+    effects = _Git(root, runner, remotes, transport, forge, author, kept)
     repo = SelectorRule("/repo", "path")
     remote = SelectorRule("/remote", "id")
     sent = partial(_sent, remotes)
@@ -141,6 +152,7 @@ class _Git:
         transport: Transport,
         forge: Forge,
         author: tuple[str, str],
+        labels: FileLabels,
     ) -> None:
         self._root = root
         self._runner = runner
@@ -148,12 +160,18 @@ class _Git:
         self._transport = transport
         self._forge = forge
         self._author = author
+        self._labels = labels
 
     def _used(self, granted: Granted, cell: str) -> dict[str, Any]:
         call = granted.call
         granted.permit.use(operation=call.operation, call_digest=call.digest, cell=cell)
         args: dict[str, Any] = call.args
         return args
+
+    async def _label(self, repo: Repository) -> int:
+        """Of what git says of a repository: names and lines of anything that was written there."""
+        held = await asyncio.to_thread(self._labels.held, (repo.path,))
+        return labels.join(_LABEL, held)
 
     def _repository(self, granted: Granted) -> Repository:
         return Repository(self._root, self._runner, granted)
@@ -173,7 +191,7 @@ class _Git:
         branch = await asyncio.to_thread(branch_of, self._root, repo.path)
         structured = {"branch": branch, "entries": entries[:SHOWN]}
         lines = [f"{e['index']}{e['worktree']} {e['path']}" for e in entries[:SHOWN]]
-        return Value(structured, "\n".join([f"## {branch}", *lines]), _LABEL)
+        return Value(structured, "\n".join([f"## {branch}", *lines]), await self._label(repo))
 
     async def diff(self, granted: Granted, cell: str) -> Value:
         args = self._used(granted, cell)
@@ -192,7 +210,8 @@ class _Git:
             text = shown.stdout.decode("utf-8", "replace")
         truncated = len(names) > SHOWN or len(text) > DIFF_CHARS
         text = text[:DIFF_CHARS]
-        return Value({"diff": text, "truncated": truncated}, text, _LABEL)
+        label = await self._label(repo)
+        return Value({"diff": text, "truncated": truncated}, text, label)
 
     async def commit(self, granted: Granted, cell: str) -> Value:
         args = self._used(granted, cell)

@@ -112,9 +112,7 @@ class Git:
         self, message: str | Text, paths: Sequence[str], repo: PathLike = "."
     ) -> Result:
         """Commit these paths."""
-        return await self._run(
-            asks.git("commit", repo=str(repo), message=str(message), paths=[*paths])
-        )
+        return await self._run(asks.git("commit", repo=str(repo), message=message, paths=[*paths]))
 
     async def push(self, remote: str, branch: str, repo: PathLike = ".") -> Result:
         """Push a branch to a remote that the policy file names."""
@@ -138,8 +136,8 @@ class Git:
                 remote=remote,
                 head=head,
                 base=base,
-                title=str(title),
-                body=str(body),
+                title=title,
+                body=body,
             )
         )
 
