@@ -20,6 +20,7 @@ from tests.egress.fake_provider import provider
 from tests.egress.far import HOST
 from tests.egress.model_stage import ROUTES
 from tests.egress.out_stage import BASE, KEY
+from tests.house.source import ROOT
 from tests.proxy.stage import Stage, within
 from tests.support import internet, world
 
@@ -176,3 +177,10 @@ async def test_a_composition_from_a_policy_file_alone(tmp_path: Path) -> None:
             assert b" 200 " in await within(reader.readline())
             writer.close()
     assert far.asked[0]["headers"]["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_example_of_the_documentation_is_a_policy() -> None:
+    page = (ROOT / "docs" / "spec" / "policy.md").read_text()
+    example = page.split("## `egress`")[1].split("```toml\n")[1].split("```")[0]
+    rules = policy.parse(b"version = 1\n" + example.encode(), base=Path("/etc")).egress
+    assert sorted(rules.routes) == ["openai", "tracker"]
