@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_proxy import native
-from nucleus_proxy.effects import exec, fs, net  # noqa: A004  it is what it is called
+from nucleus_proxy.effects import exec, fs, git, net  # noqa: A004  it is what it is called
+from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
-from nucleus_proxy.egress.dial import Dialer, client_tls
-from nucleus_proxy.egress.fetching import Fetcher
+from nucleus_proxy.effects.pushing import GitTransport
+from nucleus_proxy.egress import compose
+from nucleus_proxy.egress.dial import client_tls
 from nucleus_proxy.egress.resolving import SystemResolver
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.native import NativeTool, Tools
 from nucleus_proxy.policy import PolicyFile, Workspace
+from nucleus_proxy.sessions import GUARD_PREFIX
 from nucleus_proxy.work import Done, Work
 from nucleus_vmhost.bubblewrap import Bubblewrap
 
@@ -39,18 +42,21 @@ def tools(
         return {}
     root, shows = Root(policy.workspace.root), policy.workspace.shows
     made: dict[str, NativeTool] = {}
-    kept = (
-        None
-        if labels is None
-        else FileLabels(
-            labels,
-            trusted=policy.believed.trusted_files,
-            secret=policy.believed.secret_files,
-        )
-    )
+    believed, cells = policy.believed, Cells(Bubblewrap())
+    kept = None
+    if labels is not None:
+        trusted, secret = believed.trusted_files, believed.secret_files
+        kept = FileLabels(labels, trusted=trusted, secret=secret)
     made |= fs.tools(root, draw=draw, labels=kept)
-    made |= exec.tools(root, runner=Cells(Bubblewrap()), shows=shows, draw=draw, labels=kept)
-    outside = net.tools(Fetcher(Dialer(resolver=SystemResolver(), tls=client_tls(roots))))
+    made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
+    made |= git.tools(
+        root,
+        runner=cells,
+        remotes=policy.remotes,
+        transport=GitTransport(),
+        forge=HttpForge(trust=client_tls(roots)),
+    )
+    outside = net.tools(compose.fetcher(policy.egress, resolver=SystemResolver(), roots=roots))
     # No search provider is composed, so there is no search.
     made[net.FETCH] = outside[net.FETCH]
     return made
@@ -64,8 +70,10 @@ def at(policy: PolicyFile, workspace: Path) -> PolicyFile:
 
 
 def with_tools(policy: PolicyFile, ours: Tools) -> PolicyFile:
-    """The policy in which our own tools are named."""
-    return native.bound(policy, ours)
+    """The policy of a session: our own tools, and of the file's those that name a guarded
+    function. No server stands behind a session, so what a server's tools are says nothing here."""
+    guarded = {n: row for n, row in policy.tools.items() if n.startswith(GUARD_PREFIX)}
+    return native.bound(replace(policy, tools=guarded), ours)
 
 
 class Cells:

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nucleus import composing, explaining, running, shapes
 from nucleus.home import Home
@@ -29,13 +29,15 @@ from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
 from nucleus_proxy.sessions import Held, SessionServer
-from nucleus_proxy.wire import FRAME_BYTES, notification
+from nucleus_proxy.wire import FRAME_BYTES, INVALID_PARAMS, WORLD_FAILED, notification
 from nucleus_tokens import arguments, names
-from nucleus_tokens.errors import CredentialError, NucleusError
+from nucleus_tokens.errors import CallerError, CredentialError, NucleusError
 from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential, authenticate
 from nucleus_verifier.decision import Deny
 from nucleus_verifier.facts import Keys
+
+_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +228,29 @@ def _log(sentence: str) -> None:
     note(f"nucleus: {safe(sentence)}")
 
 
+def say_no(connection: socket.socket, error: NucleusError) -> None:
+    """The answer to a client that gets no session: to its first request, which opens one."""
+    data = {"code": error.code, "hint": error.hint}
+    content = {"code": WORLD_FAILED, "message": error.message, "data": data}
+    if isinstance(error, CallerError | CredentialError):
+        content["code"] = INVALID_PARAMS
+    answer = {"jsonrpc": "2.0", "id": 1, "error": content}
+    try:
+        connection.settimeout(_SECONDS)
+        connection.sendall(json.dumps(answer).encode("ascii") + b"\n")
+    except OSError:
+        pass  # it has gone already
+
+
 def main() -> int:
     """Read what to start with, and serve."""
     start = Start.decode(sys.stdin.buffer.readline())
+    connection = socket.socket(fileno=os.dup(start.connection))
     try:
         asyncio.run(serve(start, sys.stdin.buffer.read))
     except NucleusError as error:
         _log(str(error))
+        say_no(connection, error)
         return 2
     except KeyboardInterrupt:
         return 130

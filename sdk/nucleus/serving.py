@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from nucleus import shapes
 from nucleus.home import Home
-from nucleus.hosting import Start
+from nucleus.hosting import Start, say_no
 from nucleus_issuer.issuing import Issuer, Minted, Order
 from nucleus_issuer.profiles import Profile
 from nucleus_tokens import crypto
@@ -98,7 +98,7 @@ class Sessions:
                 start = await asyncio.to_thread(self._mint, connection, wanted)
             except NucleusError as error:
                 self._log(f"refused a session: {error}")
-                await asyncio.to_thread(_say_no, connection, error)
+                await asyncio.to_thread(say_no, connection, error)
                 return
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "nucleus.hosting",
@@ -222,18 +222,6 @@ def first_line(connection: socket.socket) -> dict[str, Any]:
     if value is None:
         raise CallerError("session.line", "The client said nothing that can be read.")
     return (shapes.table(value.get("params")) or {}) if value.get("method") == _OPEN else {}
-
-
-def _say_no(connection: socket.socket, error: NucleusError) -> None:
-    """The answer to a client that gets no session."""
-    data = {"code": error.code, "hint": error.hint}
-    content = {"code": -32602, "message": error.message, "data": data}
-    answer = {"jsonrpc": "2.0", "id": 1, "error": content}
-    try:
-        connection.settimeout(_LINE_SECONDS)
-        connection.sendall(json.dumps(answer).encode("ascii") + b"\n")
-    except OSError:
-        pass  # it has gone already
 
 
 def environment() -> dict[str, str]:

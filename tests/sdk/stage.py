@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,14 @@ def home(root: Path) -> Desk:
 
 
 @contextmanager
-def serving(desk: Desk, workspace: Path, *words: object) -> Iterator[Served]:
-    """Serve sessions in `workspace` while the block runs; without words, of safe-pr-fixer."""
+def serving(
+    desk: Desk,
+    workspace: Path,
+    *words: object,
+    within: Callable[[list[str]], list[str]] = list,
+) -> Iterator[Served]:
+    """Serve sessions in `workspace` while the block runs; without words, of safe-pr-fixer.
+    `within` gives the command that runs a command where the proxy shall stand."""
     socket = desk.root / "run" / f"{workspace.name}.sock"
     given = words or ("--profile", "safe-pr-fixer")
     argv = desk.argv(
@@ -56,7 +62,10 @@ def serving(desk: Desk, workspace: Path, *words: object) -> Iterator[Served]:
         "--passphrase-file", desk.pass_file, *given,
     )  # fmt: skip
     process = subprocess.Popen(
-        [*PROGRAM, *argv], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=desk.environ()
+        within([*PROGRAM, *argv]),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=desk.environ(),
     )
     assert process.stderr is not None
     try:

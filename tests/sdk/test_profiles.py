@@ -36,29 +36,29 @@ def _calls(folder: Path) -> dict[str, Callable[[Session], str]]:
     }
 
 
-# What each profile allows and asks about; everything else is denied. A file inside the workspace
-# is evidence by the ceiling's path; a command, a URL, a message has none.
+# What each profile allows and asks about; everything else is denied. A path inside the workspace
+# is evidence by the ceiling, for a commit too; a command, a URL and a remote have none.
 READS = {"read_files", "glob_search", "grep_search"}
 WRITES = {"write_files", "edit_files"}
 EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "code-review": (READS, {"web_search"}),
-    "codegen": (READS | WRITES, {"run_bash", "git_commit"}),
-    "doc-editor": (READS | WRITES, {"git_commit"}),
-    "local-dev": (READS | WRITES, {"run_bash", "git_commit"}),
+    "codegen": (READS | WRITES | {"git_commit"}, {"run_bash"}),
+    "doc-editor": (READS | WRITES | {"git_commit"}, set()),
+    "local-dev": (READS | WRITES | {"git_commit"}, {"run_bash"}),
     "read-only": (READS, set()),
     "release": (
-        READS | WRITES,
-        {"run_bash", "web_search", "web_fetch", "git_commit", "git_push", "create_pr"},
+        READS | WRITES | {"git_commit"},
+        {"run_bash", "web_search", "web_fetch", "git_push", "create_pr"},
     ),
     "research-web": (READS, {"web_search", "web_fetch"}),
-    "safe-pr-fixer": (READS | WRITES, {"run_bash", "web_fetch", "git_commit"}),
+    "safe-pr-fixer": (READS | WRITES | {"git_commit"}, {"run_bash", "web_fetch"}),
     "test-runner": (READS, {"run_bash"}),
     "triage-bot": (READS, {"web_search", "web_fetch"}),
 }
 
 
 # Tools that sessions do not have yet: they are denied for what they are, not for the level.
-MISSING = {"web_search", "git_commit", "git_push", "create_pr", "spawn_agent"}
+MISSING = {"web_search", "spawn_agent"}
 
 
 def test_every_profile_is_here() -> None:
