@@ -140,7 +140,7 @@ class Search:
     def _more(self, token: UnverifiedToken) -> Iterator[bytes]:
         """Caveats to append: restrictions, every hop that was seen, hops of its own over this
         prefix and in another's name."""
-        yield from map(writing.caveat, RESTRICTIONS)
+        yield from (writing.caveat(each) for each in RESTRICTIONS)
         yield from self.caveats
         yield from self.hops
         for depth, taker in ((0, "mallory"), (1, "trudy"), (3, "mallory")):
@@ -226,7 +226,7 @@ class Search:
     def _call(self, token: UnverifiedToken, name: str) -> None:
         """Calls with it: bare, with requests that were seen, with requests of its own."""
         h = self.history
-        credentials = [(token, None)]
+        credentials: list[tuple[UnverifiedToken, bytes | None]] = [(token, None)]
         if token.caveats and token.caveats[-1].startswith(b'["req"'):
             credentials += [(token, proof) for proof in self.signatures]
         else:
@@ -236,11 +236,10 @@ class Search:
                     instance=INSTANCE,
                 )  # fmt: skip
                 own = chain.read_credential(text)
-                credentials.append((own.token, own.proof))
-            credentials += [(own.token, proof) for proof in (None, *self.signatures)]
-            for seen, proof in h.seen:
+                credentials += [(own.token, proof) for proof in (own.proof, None, *self.signatures)]
+            for seen, given in h.seen:
                 bound = writing.append(token, seen.caveats[-1])
-                credentials.append((bound, proof))
+                credentials.append((bound, given))
         for shown, proof in credentials:
             self._judge(shown, proof, name)
 
