@@ -1,0 +1,217 @@
+"""Law: a mutant is a whole module's source with one thing changed; what was changed is told.
+
+The first mutator, ours, from the syntax tree: operators swapped for neighbours, constants moved,
+conditions negated and fixed, branches of a conditional taken always, statements left out, arguments
+and operands exchanged, names replaced by another of the same function. The second is another
+project's (`cosmic.py`).
+"""
+
+import ast
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+Edit = Callable[[ast.AST], None]
+
+BINARY: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
+    ast.BitAnd: (ast.BitOr, ast.BitXor),
+    ast.BitOr: (ast.BitAnd, ast.BitXor),
+    ast.BitXor: (ast.BitAnd, ast.BitOr),
+    ast.Add: (ast.Sub, ast.BitOr),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Add,),
+    ast.LShift: (ast.RShift,),
+    ast.RShift: (ast.LShift,),
+}
+COMPARE: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Eq: (ast.NotEq, ast.LtE, ast.GtE),
+    ast.NotEq: (ast.Eq, ast.Lt, ast.Gt),
+    ast.Lt: (ast.LtE, ast.NotEq, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Eq, ast.Gt),
+    ast.Gt: (ast.GtE, ast.NotEq, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Eq, ast.Lt),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: in which function (or `<module>`), where, and the module's whole source."""
+
+    module: str
+    function: str
+    line: int
+    what: str
+    source: str
+
+    @property
+    def id(self) -> str:
+        digest = hashlib.sha256(self.source.encode()).hexdigest()[:12]
+        return f"{self.module}:{self.function}:{digest}"
+
+
+def function_hashes(source: str) -> dict[str, str]:
+    """A hash of what each function means to Python, and of the rest as `<module>`: comments, layout
+    and docstrings do not count."""
+    tree = ast.parse(source)
+    found: dict[str, str] = {}
+    rest = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = _digest(node)
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            rest.append(ast.dump(node))
+    found["<module>"] = hashlib.sha256("\n".join(rest).encode()).hexdigest()[:16]
+    return found
+
+
+def _digest(node: ast.FunctionDef | ast.ClassDef) -> str:
+    plain = copy.deepcopy(node)
+    for each in ast.walk(plain):
+        if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each):
+            each.body = each.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(plain).encode()).hexdigest()[:16]
+
+
+def of_source(module: str, source: str) -> Iterator[Mutant]:
+    """Every mutant of one module, each once."""
+    tree = ast.parse(source)
+    seen = {ast.unparse(tree)}
+    for top in tree.body:
+        text_alone = isinstance(top, ast.Expr) and isinstance(top.value, ast.Constant)
+        if isinstance(top, ast.Import | ast.ImportFrom) or text_alone:
+            continue
+        name = top.name if isinstance(top, ast.FunctionDef | ast.ClassDef) else "<module>"
+        for node in ast.walk(top):
+            if _is_annotation(top, node):
+                continue
+            for what, edit in _edits(top, node):
+                changed = copy.deepcopy(tree)
+                edit(_same(tree, changed, node))
+                try:
+                    text = ast.unparse(ast.fix_missing_locations(changed))
+                except (ValueError, TypeError):
+                    continue
+                if text not in seen:
+                    seen.add(text)
+                    yield Mutant(module, name, getattr(node, "lineno", 0), what, text)
+
+
+def _same(tree: ast.AST, copied: ast.AST, node: ast.AST) -> ast.AST:
+    """The node of the copy that stands where `node` stands."""
+    for one, other in zip(ast.walk(tree), ast.walk(copied), strict=True):
+        if one is node:
+            return other
+    raise LookupError
+
+
+def _is_annotation(top: ast.AST, node: ast.AST) -> bool:
+    for each in ast.walk(top):
+        for field in ("annotation", "returns"):
+            held = getattr(each, field, None)
+            if held is not None and any(inner is node for inner in ast.walk(held)):
+                return True
+        if isinstance(each, ast.FunctionDef | ast.ClassDef) and each.body:
+            first = each.body[0]
+            if isinstance(first, ast.Expr) and first.value is node:
+                return True
+    return False
+
+
+def _edits(top: ast.AST, node: ast.AST) -> Iterator[tuple[str, Edit]]:
+    match node:
+        case ast.BinOp(op=op):
+            for other in BINARY.get(type(op), ()):
+                yield f"{type(op).__name__} to {other.__name__}", _setting("op", other())
+            yield "left operand alone", _becoming("left")
+            yield "right operand alone", _becoming("right")
+        case ast.UnaryOp():
+            yield f"without {type(node.op).__name__}", _becoming("operand")
+        case ast.BoolOp(op=op):
+            swapped = ast.Or() if isinstance(op, ast.And) else ast.And()
+            yield f"{type(op).__name__} to {type(swapped).__name__}", _setting("op", swapped)
+            for place in range(len(node.values)):
+                yield f"without operand {place}", _without("values", place)
+        case ast.Compare(ops=ops):
+            for place, op in enumerate(ops):
+                for other in COMPARE.get(type(op), ()):
+                    yield (
+                        f"{type(op).__name__} to {other.__name__}",
+                        _placing("ops", place, other()),
+                    )
+        case ast.Constant(value=value) if type(value) is bool:
+            yield f"{value} to {not value}", _setting("value", not value)
+        case ast.Constant(value=value) if type(value) is int:
+            for other in {value + 1, value - 1, 0, value ^ 1} - {value}:
+                yield f"{value} to {other}", _setting("value", other)
+        case ast.Constant(value=value) if type(value) is str and value:
+            yield "another text", _setting("value", value + "x")
+        case ast.IfExp():
+            yield "always the first", _setting("test", ast.Constant(True))
+            yield "always the second", _setting("test", ast.Constant(False))
+        case ast.If() | ast.While():
+            yield "always", _setting("test", ast.Constant(True))
+            yield "never", _setting("test", ast.Constant(False))
+            yield "negated", _negated
+        case ast.Return(value=value) if value is not None:
+            yield "returns 0", _setting("value", ast.Constant(0))
+        case ast.Call(args=args) if len(args) > 1:
+            for place in range(len(args) - 1):
+                yield f"arguments {place} and {place + 1} exchanged", _exchanged("args", place)
+        case ast.AugAssign(op=op):
+            for other in BINARY.get(type(op), ()):
+                yield f"{type(op).__name__} to {other.__name__}", _setting("op", other())
+        case ast.Raise() | ast.Continue() | ast.Break():
+            yield "left out", _passing
+        case ast.Name(id=name, ctx=ast.Load()) if isinstance(top, ast.FunctionDef):
+            for other in dict.fromkeys(a.arg for a in top.args.args):
+                if other != name and name in {a.arg for a in top.args.args}:
+                    yield f"{name} to {other}", _setting("id", other)
+
+
+def _setting(field: str, value: object) -> Edit:
+    return lambda node: setattr(node, field, value)
+
+
+def _becoming(field: str) -> Edit:
+    def edit(node: ast.AST) -> None:
+        inner = getattr(node, field)
+        node.__class__ = inner.__class__
+        node.__dict__ = dict(inner.__dict__)
+
+    return edit
+
+
+def _without(field: str, place: int) -> Edit:
+    def edit(node: ast.AST) -> None:
+        values = getattr(node, field)
+        del values[place]
+        if len(values) == 1:
+            node.__class__, node.__dict__ = values[0].__class__, dict(values[0].__dict__)
+
+    return edit
+
+
+def _placing(field: str, place: int, value: object) -> Edit:
+    return lambda node: getattr(node, field).__setitem__(place, value)
+
+
+def _exchanged(field: str, place: int) -> Edit:
+    def edit(node: ast.AST) -> None:
+        values = getattr(node, field)
+        values[place], values[place + 1] = values[place + 1], values[place]
+
+    return edit
+
+
+def _negated(node: ast.AST) -> None:
+    test = node.test  # type: ignore[attr-defined]
+    node.test = ast.UnaryOp(ast.Not(), test)  # type: ignore[attr-defined]
+
+
+def _passing(node: ast.AST) -> None:
+    node.__class__, node.__dict__ = ast.Pass, {"lineno": 0, "col_offset": 0}  # type: ignore[assignment]

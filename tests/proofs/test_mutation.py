@@ -1,0 +1,67 @@
+"""The record of mutants is of the functions that run; a mutator changes what it says it changes."""
+
+import ast
+
+from proofs.mutation.__main__ import WORDS, pending, recorded, stale
+from proofs.mutation.killing import Groups
+from proofs.mutation.mutants import Mutant, function_hashes, of_source
+from proofs.sources import MODULES, source_of
+
+SOURCE = '''
+LIMIT: int = 3
+
+
+def fits(a: int, b: int) -> bool:
+    """Whether it fits."""
+    return a + b <= LIMIT and b >= 0
+'''
+
+
+def test_the_record_is_of_the_functions_that_run() -> None:
+    """One that changed is asked about again: `python -m proofs.mutation --record full MODULE`."""
+    assert stale(recorded()) == {}
+
+
+def test_every_survivor_on_record_has_its_reason() -> None:
+    for which in ("own", "cosmic-ray"):
+        for module, entry in recorded()[which].items():
+            assert set(WORDS) <= set(entry), module
+            assert len(entry["survivors"]) == entry["survived"] + entry["no answer"], module
+            for mutant, each in entry["survivors"].items():
+                assert len(each["reason"]) > 20, f"{mutant}: kill it, or say why it is the same"
+
+
+def test_what_was_never_asked_is_told() -> None:
+    assert set(pending(recorded())) == set(MODULES) - set(recorded()["own"])
+
+
+def test_mutants_are_distinct_valid_and_differ_from_the_source() -> None:
+    made = list(of_source("m", SOURCE))
+    texts = [mutant.source for mutant in made]
+    assert len(texts) == len(set(texts))
+    assert ast.unparse(ast.parse(SOURCE)) not in texts
+    said = {mutant.what for mutant in made}
+    assert {"Add to Sub", "LtE to Lt", "And to Or", "3 to 4", "a to b", "returns 0"} <= said
+    for mutant in made:
+        ast.parse(mutant.source)
+
+
+def test_a_hash_is_of_the_meaning_and_not_of_the_words() -> None:
+    before = function_hashes(SOURCE)
+    assert function_hashes(SOURCE.replace("Whether it fits", "Does it")) == before
+    assert function_hashes(SOURCE.replace("LIMIT: int = 3", "LIMIT: int = 4")) != before
+    changed = function_hashes(SOURCE.replace("b >= 0", "b > 0"))
+    assert [name for name in before if changed[name] != before[name]] == ["fits"]
+
+
+def test_only_groups_that_reach_a_function_are_asked() -> None:
+    groups = Groups(
+        (frozenset({"m.fits"}), frozenset({"m.other"}), frozenset({"m.fits"})), (2, 1, 1)
+    )
+    assert groups.order(Mutant("m", "fits", 1, "", "")) == [2, 0]
+    assert groups.order(Mutant("m", "<module>", 1, "", "")) == [1, 2, 0]
+
+
+def test_every_module_of_the_algebra_has_mutants() -> None:
+    for module in ("nucleus_tokens.exposure", "nucleus_verifier.verdict"):
+        assert sum(1 for _ in of_source(module, source_of(module))) > 50
