@@ -61,6 +61,7 @@ class Staged(GitStage):
         self.tools |= commands.tools(self.root, runner=self.runner, shows=1, draw=self.draw)
         self.tools |= spawn.tools(
             self,
+            self.root.path,
             agents=("x",),
             authenticate=CachingVerifier(world.KEYS).authenticate,
             raise_cell=self.ledger.open_cell,

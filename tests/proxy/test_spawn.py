@@ -42,6 +42,7 @@ class Staged(NativeStage):
         self.launcher.stage = self
         self.tools |= spawn.tools(
             self.launcher,
+            str(workspace),
             agents=("reviewer",),
             authenticate=CachingVerifier(world.KEYS).authenticate,
             raise_cell=self.ledger.open_cell,
@@ -151,3 +152,35 @@ async def test_the_sub_agents_calls_are_judged_by_its_token_and_its_cell(
             stage.ledger.withdraw(request.id)
         await within(asking)
         writer.close()
+
+
+async def test_a_held_token_is_narrowed_by_the_proxy(stage: Staged, tmp_path: Path) -> None:
+    token = stage.everywhere(depth=2)
+    service = serve.Service(
+        stage.mediator,
+        draw=stage.draw,
+        log=lambda _: None,
+        native=stage.tools,
+        held=world.text(token),
+    )
+    given: dict[str, Any] = {"agent": "reviewer", "task": "look"}
+    async with serve.listening(tmp_path / "run" / "s", service):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "run" / "s")
+        await connect.hello(reader)
+        client = Client(stage, reader, writer)
+        caveats = [["cap", {"write_files": "never"}]]
+        done = await client.call("agent_spawn", {**given, "caveats": caveats})
+        assert done["structuredContent"]["agent"] == "reviewer"
+        (birth,) = stage.launcher.born
+        child = world.opened(birth.token).prefix
+        assert child.rids[0] == world.opened(token).prefix.rids[0]
+        assert child.authority.levels != world.opened(token).prefix.authority.levels
+        # Nothing of the token comes back to whoever asked.
+        assert birth.token not in str(done)
+        for odd in ({}, {"caveats": [["no-such"]]}, {"caveats": [], "token": "x"}):
+            refused = await client.call("agent_spawn", {**given, **odd})
+            assert refused["_meta"]["nucleus/failure"]["code"].startswith("spawn.")
+        writer.close()
+    carried = await stage.code(token, "agent_spawn", {**given, "caveats": []})
+    assert carried == "spawn.token"
+    assert len(stage.launcher.born) == 1
