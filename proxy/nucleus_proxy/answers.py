@@ -7,7 +7,7 @@ a machine-readable form finds the same in `_meta["nucleus/refusal"]`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from nucleus_proxy.flow import Looked
@@ -128,6 +128,7 @@ class Granted:
     authority: Authority
     standing: Standing
     looked: Looked | None = None
+    presented: Presented | None = field(default=None, repr=False)
 
     @property
     def exposure(self) -> int:

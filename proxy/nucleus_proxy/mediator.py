@@ -232,7 +232,7 @@ class Mediator:
                     permit = commit(intent, self._ledger, record)
                     if isinstance(permit, Permit):
                         standing = Standing(arrival.credential, facts, partial(self._look, arrival))
-                        return Granted(permit, call, authority, standing, looked)
+                        return Granted(permit, call, authority, standing, looked, arrival.presented)
                     if permit.code == "commit.lost_race":
                         continue
                     return self._refused_late(permit, arrival)

@@ -18,8 +18,8 @@ from nucleus_proxy.policy import PolicyFile, ToolBinding
 from nucleus_tokens import labelling, labels
 from nucleus_tokens.errors import CallerError, CredentialError
 
-# A list of texts is the one structure an argument of ours has.
-Kind = Literal["string", "integer", "boolean", "strings"]
+# Lists of texts and of lists are the only structures that arguments of ours have.
+Kind = Literal["string", "integer", "boolean", "strings", "lists"]
 _TYPES: Final[Mapping[str, type]] = {"string": str, "integer": int, "boolean": bool}
 
 
@@ -35,12 +35,16 @@ class Param:
         """Whether a value is of this kind; True is no integer."""
         if self.kind == "strings":
             return type(value) is list and all(type(item) is str for item in value)
+        if self.kind == "lists":
+            return type(value) is list and all(type(item) is list for item in value)
         return type(value) is _TYPES[self.kind]
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema."""
         if self.kind == "strings":
             return {"type": "array", "items": {"type": "string"}, "description": self.says}
+        if self.kind == "lists":
+            return {"type": "array", "items": {"type": "array"}, "description": self.says}
         return {"type": self.kind, "description": self.says}
 
 

@@ -36,6 +36,7 @@ OWN = {
     "proxy/nucleus_proxy/tracefile.py": "the copy of the trace, and the reveals",
     "sdk/nucleus/__init__.py": "names of ours, loaded when they are asked for",
     "sdk/nucleus/aio/": "the agent's side: it has the socket of its proxy and nothing else",
+    "sdk/nucleus/answering.py": "a person's terminal, where approvals are asked for",
     "sdk/nucleus/approver.py": "a person's process",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
@@ -47,6 +48,7 @@ OWN = {
     "sdk/nucleus/running.py": "a person's command that starts an agent behind a wall",
     "sdk/nucleus/serving.py": "the proxy's process: its sockets, and nothing for a call",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
+    "sdk/nucleus/walled.py": "a person's command that starts an agent behind a wall",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
 }
 

@@ -11,11 +11,14 @@ import pytest
 
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import exec as commands
+from nucleus_proxy.effects import spawn
 from nucleus_proxy.work import Done, Work
 from nucleus_tokens.errors import CallerError
+from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.ports import PendingRequest
 from tests.proxy.git_stage import GitStage
 from tests.proxy.stage import until, within
+from tests.support import world
 
 CALLS: dict[str, dict[str, Any]] = {
     "fs_read": {"path": "a.txt"},
@@ -25,6 +28,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "fs_grep": {"directory": ".", "text": "one"},
     "exec_run": {"argv": ["touch", "new.txt"]},
     "exec_bash": {"script": "touch new.txt"},
+    "agent_spawn": {"agent": "x", "directory": ".", "task": "t", "token": "never read"},
     "git_status": {"repo": "."},
     "git_diff": {"repo": "."},
     "git_commit": {"repo": ".", "message": "m", "paths": ["a.txt"]},
@@ -55,7 +59,18 @@ class Staged(GitStage):
         super().__init__(tmp_path)
         self.runner = Watched()
         self.tools |= commands.tools(self.root, runner=self.runner, shows=1, draw=self.draw)
+        self.tools |= spawn.tools(
+            self,
+            self.root.path,
+            agents=("x",),
+            authenticate=CachingVerifier(world.KEYS).authenticate,
+            raise_cell=self.ledger.open_cell,
+            draw=self.draw,
+        )
         self.rebind()
+
+    async def launch(self, birth: spawn.Birth) -> None:
+        raise AssertionError(birth)
 
     async def allowed(self, tool: str) -> Granted:
         call = asyncio.create_task(self.decide(self.everywhere(), tool, CALLS[tool]))
