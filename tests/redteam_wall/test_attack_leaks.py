@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nucleus_vmhost import cell
+from nucleus_vmhost.work import Limits
 from tests.redteam_wall.attacks import attack
 from tests.vmhost.cells import Job, ran, running, said, shell
 
@@ -29,6 +31,16 @@ async def test_no_descriptor_is_inherited(tmp_path: Path) -> None:
             """)
         finally:
             os.close(fd)
+
+
+async def test_streams_that_were_handed_in_have_no_other_number() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read) as out:
+        extras = cell.Extras(streams=(read, write, write))
+        async with cell.opened(shell("ls /proc/self/fd"), Limits(), extras) as process:
+            assert await process.wait() == 0
+        os.close(write)
+        assert out.read().split() == ["0", "1", "2", "3"], "3 is the listing's own"
 
 
 async def test_no_variable_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,19 @@ def test_a_call_of_another_architecture_ends_the_process(
             assert run(program, arch, number, (0,) * 6) == KILL
 
 
+def test_what_must_be_denied_is_in_the_table() -> None:
+    """The reference above reads the table; this does not."""
+    names = (
+        "mount umount2 pivot_root chroot setns unshare open_tree move_mount fsopen fsconfig "
+        "fsmount fspick mount_setattr name_to_handle_at open_by_handle_at ptrace process_vm_readv "
+        "process_vm_writev kcmp pidfd_getfd io_uring_setup io_uring_enter io_uring_register bpf "
+        "userfaultfd perf_event_open add_key request_key keyctl init_module finit_module "
+        "delete_module kexec_load kexec_file_load reboot swapon swapoff syslog acct iopl ioperm "
+        "settimeofday clock_settime fanotify_init quotactl modify_ldt memfd_secret"
+    )
+    assert set(names.split()) <= set(syscalls.DENIED)
+
+
 def test_an_unknown_machine_has_no_filter() -> None:
     with pytest.raises(WorldError, match="riscv64") as caught:
         seccomp.program("riscv64")

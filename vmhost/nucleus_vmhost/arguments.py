@@ -4,7 +4,10 @@ list that others on the machine can read.
 
 from __future__ import annotations
 
+import functools
 import glob
+import importlib.util
+import marshal
 import os
 import sys
 from collections.abc import Collection, Mapping
@@ -20,7 +23,7 @@ from nucleus_vmhost.work import Work
 HOME: Final = "/home/agent"
 ID: Final = "1000"
 OURS: Final = "/run/nucleus"
-LAUNCHER: Final = f"{OURS}/inside.py"
+LAUNCHER: Final = f"{OURS}/inside.pyc"
 # Beside a pump: `nucleus mcp connect` for those inside, and where it leads.
 CONNECT: Final = f"{OURS}/mcp"
 PROXY_PORT: Final = 3128
@@ -99,22 +102,19 @@ def options(
         "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
         "--unshare-cgroup", "--disable-userns", "--uid", ID, "--gid", ID, "--hostname", "cell",
         "--new-session", "--die-with-parent", "--cap-drop", "ALL", "--clearenv",
-        *_system(), "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
+        *_system(keep), "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
     ]  # fmt: skip
     size = str(tmp_bytes)
     said += ["--perms", "1777", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
     said += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]  # noqa: S108
     said += ["--perms", "0700", "--size", size, "--tmpfs", HOME]
     said += ["--dir", "/var", "--symlink", "/tmp", "/var/tmp", "--dir", OURS]  # noqa: S108
+    # Copies in the root that is read-only in the end: each mount would cost half a millisecond.
     for path, text in _FILES.items():
-        fd = keep.keep(opening.sealed(text.encode(), "etc"))
-        said += ["--ro-bind-data", str(fd), path]
-    launcher = keep.keep(opening.place(str(_HERE / "inside.py")))
-    said += ["--ro-bind-fd", str(launcher), LAUNCHER]
+        said += _file(keep.keep(opening.sealed(text.encode(), "etc")), path, "0444")
+    said += _file(keep.keep(opening.sealed(_launcher(), "launcher")), LAUNCHER, "0444")
     if sockets:
-        script = _script()
-        fd = keep.keep(opening.sealed(script, "connect"))
-        said += ["--perms", "0555", "--ro-bind-data", str(fd), CONNECT]
+        said += _file(keep.keep(opening.sealed(_script(), "connect")), CONNECT, "0555")
     for path, fd in sockets.items():
         said += ["--ro-bind-fd", str(fd), path]
     if (prefix := interpreter()) is not None:
@@ -137,7 +137,7 @@ def _mount(mount: Mount) -> list[str]:
             return ["--ro-bind", str(_HERE / "nothing"), mount.path]
 
 
-def _system() -> list[str]:
+def _system(keep: Descriptors) -> list[str]:
     said = ["--ro-bind", "/usr", "/usr"]
     for path in _LINKS:
         if os.path.islink(path):
@@ -146,8 +146,23 @@ def _system() -> list[str]:
             said += ["--ro-bind", path, path]
     for pattern in _ETC:
         for path in sorted(glob.glob(f"/etc/{pattern}")):
-            said += ["--ro-bind-try", path, path]
+            if os.path.isdir(path):
+                said += ["--ro-bind-try", path, path]
+            elif os.access(path, os.R_OK):
+                said += _file(keep.keep(os.open(path, os.O_RDONLY | os.O_CLOEXEC)), path, "0444")
     return said
+
+
+@functools.cache
+def _launcher() -> bytes:
+    """`inside.py` as the interpreter would keep it, so that no cell compiles it again."""
+    path = _HERE / "inside.py"
+    code = compile(path.read_bytes(), "inside.py", "exec", dont_inherit=True)
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+def _file(fd: int, path: str, mode: str) -> list[str]:
+    return ["--perms", mode, "--file", str(fd), path]
 
 
 def seen(work: Work, placed: list[Mount], *, routes: bool) -> dict[str, list[str]]:

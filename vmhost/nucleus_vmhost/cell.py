@@ -21,6 +21,7 @@ from typing import Final
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_vmhost import arguments, diagnose, mounts, opening, seccomp
 from nucleus_vmhost import work as work_of
+from nucleus_vmhost.first import First
 from nucleus_vmhost.opening import Descriptors
 from nucleus_vmhost.pids import Group
 from nucleus_vmhost.placeholders import Placeholders
@@ -54,16 +55,18 @@ async def opened(work: Work, limits: Limits, extras: Extras = NO_EXTRAS) -> Asyn
     """
     work_of.check(work)
     program = diagnose.bwrap()
-    placeholders, group = Placeholders(), Group(None)
-    process: Process | None = None
+    placeholders, group, first = Placeholders(), Group(None), First()
     try:
         work = _kept_absent(work, placeholders)
         group = Group.make(limits.processes, os.urandom(6).hex())
-        process = await _begin(work, limits, extras, program, group)
-        yield process
-    finally:
-        if process is not None:
+        process = await _begin(work, limits, extras, program, group, first)
+        try:
+            yield process
+        finally:
             await end(process)
+            await first.ended()
+    finally:
+        first.close()
         placeholders.remove()
         for _ in range(_ENDED_TRIES):
             if group.remove():
@@ -72,19 +75,22 @@ async def opened(work: Work, limits: Limits, extras: Extras = NO_EXTRAS) -> Asyn
 
 
 async def end(process: Process) -> None:
-    """Kill what is left. With bubblewrap dies its first process, and with that all others."""
+    """Kill bubblewrap. With it dies its first process, and with that all others."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()
 
 
-async def _begin(work: Work, limits: Limits, extras: Extras, program: str, group: Group) -> Process:
+async def _begin(
+    work: Work, limits: Limits, extras: Extras, program: str, group: Group, first: First
+) -> Process:
     keep = Descriptors()
     status_read, status_write = os.pipe2(os.O_CLOEXEC)
     keep.keep(status_write)
     inout = PIPE if extras.streams is None else DEVNULL
     try:
-        argv = _command(work, limits, extras, program, keep, status_write)
+        told = keep.keep(first.told())
+        argv = _command(work, limits, extras, program, keep, status_write, told)
         process = await asyncio.create_subprocess_exec(
             *group.enter(argv),
             stdin=inout,
@@ -108,6 +114,7 @@ async def _begin(work: Work, limits: Limits, extras: Extras, program: str, group
         said = await _first_word(status_read)
         if said != b"+":
             raise await _failed(process, said, program)
+        first.open()
     except BaseException:
         await end(process)
         raise
@@ -115,7 +122,13 @@ async def _begin(work: Work, limits: Limits, extras: Extras, program: str, group
 
 
 def _command(
-    work: Work, limits: Limits, extras: Extras, program: str, keep: Descriptors, status: int
+    work: Work,
+    limits: Limits,
+    extras: Extras,
+    program: str,
+    keep: Descriptors,
+    status: int,
+    told: int,
 ) -> list[str]:
     machine = platform.machine()
     routes = {port: f"{arguments.OURS}/{port}.sock" for port in extras.routes}
@@ -147,7 +160,7 @@ def _command(
     packed = b"".join(os.fsencode(word) + b"\0" for word in options)
     sealed_options = keep.keep(opening.sealed(packed, "options"))
     return [
-        program, "--args", str(sealed_options), "--",
+        program, "--args", str(sealed_options), "--info-fd", str(told), "--",
         arguments.python(), "-I", "-S", arguments.LAUNCHER, str(sealed_config),
     ]  # fmt: skip
 
