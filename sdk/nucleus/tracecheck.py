@@ -188,11 +188,11 @@ def _outcome(entry: Entry, verdicts: Mapping[int, str], done: set[int], report: 
 def _charge(entry: Entry, verdicts: Mapping[int, str], done: set[int], report: Report) -> None:
     """What a running effect paid: of a call that was allowed, before its outcome, and no less
     than nothing."""
-    seq, amounts = entry.record.get("decision"), entry.record.get("charge")
+    seq, amounts = entry.record.get("decision"), shapes.table(entry.record.get("charge"))
     if type(seq) is not int or verdicts.get(seq) != "allow" or seq in done:
         why = "it is a payment of a call that was not allowed before it, or that had ended"
         report.problems.append(Problem(entry.seq, "trace.charge", why))
-    elif type(amounts) is not dict or not all(type(n) is int and n >= 0 for n in amounts.values()):
+    elif amounts is None or not all(type(n) is int and n >= 0 for n in amounts.values()):
         why = "it is a payment of no whole amounts"
         report.problems.append(Problem(entry.seq, "trace.charge", why))
 
