@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_proxy.tracefile import RevealFile
+    from nucleus_verifier.ports import Ledger
 
 POLICY: Final = "policy.toml"
 REVEALS: Final = "reveals.jsonl"
@@ -238,6 +239,7 @@ class Home:
         policy: PolicyFile,
         reveals: Callable[[Mapping[str, object]], None],
         *,
+        ledger: Ledger | None = None,
         labels: FlowState | None = None,
         run: str | None = None,
         ask_seconds: int | None = None,
@@ -247,7 +249,7 @@ class Home:
         the session's exposure where no wall stands; without it the run is a new one.
         With `labels` values carry their own, and the user's prompt vouches; without, every value
         is as tainted as its session. `one_client` says that nobody else waits for this process:
-        it then works without threads.
+        it then works without threads. `ledger` is the store as somebody watches it, if they do.
         """
         from nucleus_proxy.flow import Flow
         from nucleus_proxy.mediator import Mediator, in_thread, inline
@@ -266,7 +268,7 @@ class Home:
             )
         return Mediator(
             verifier=CachingVerifier(believed),
-            ledger=store,
+            ledger=store if ledger is None else ledger,
             desk=store,
             policy=policy,
             instance=f"{believed.audience}:{self.random(8).hex()}",

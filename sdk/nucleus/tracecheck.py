@@ -110,6 +110,8 @@ def check(
             revoked.setdefault(str(entry.record.get("rid")), entry.seq)
         elif kind == "outcome":
             _outcome(entry, verdicts, done, report)
+        elif kind == "charge":
+            _charge(entry, verdicts, done, report)
         elif kind == "checkpoint":
             _checkpoint(entry, entries, trace_key, report)
         elif kind not in _QUIET:
@@ -181,6 +183,18 @@ def _outcome(entry: Entry, verdicts: Mapping[int, str], done: set[int], report: 
         report.problems.append(Problem(entry.seq, "trace.outcome", why))
     else:
         done.add(seq)
+
+
+def _charge(entry: Entry, verdicts: Mapping[int, str], done: set[int], report: Report) -> None:
+    """What a running effect paid: of a call that was allowed, before its outcome, and no less
+    than nothing."""
+    seq, amounts = entry.record.get("decision"), shapes.table(entry.record.get("charge"))
+    if type(seq) is not int or verdicts.get(seq) != "allow" or seq in done:
+        why = "it is a payment of a call that was not allowed before it, or that had ended"
+        report.problems.append(Problem(entry.seq, "trace.charge", why))
+    elif amounts is None or not all(type(n) is int and n >= 0 for n in amounts.values()):
+        why = "it is a payment of no whole amounts"
+        report.problems.append(Problem(entry.seq, "trace.charge", why))
 
 
 def _checkpoint(

@@ -12,16 +12,20 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from nucleus_proxy import native
-from nucleus_proxy.effects import cells, fs
+from nucleus_proxy.effects import cells, fs, net
 from nucleus_proxy.effects import exec as commands
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.egress import compose
+from nucleus_proxy.egress.dial import SYSTEM_ROOTS
+from nucleus_proxy.egress.resolving import SystemResolver
+from nucleus_proxy.live import Live
 from nucleus_proxy.policy import NO_WALL, PolicyFile, Wall, Workspace
 from nucleus_proxy.serve import Service, listening
 from nucleus_proxy.work import Done, Work
@@ -44,11 +48,6 @@ if TYPE_CHECKING:
     from nucleus_tokens.authority import Authority
 
 Mode = Literal["none", "ro", "rw"]
-_CLOSED: Final = (
-    b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: close\r\n"
-    b"Content-Length: 57\r\n\r\nnucleus: no host is open; the proxy's tools are the road\n"
-)
-_HEAD_BYTES: Final = 64 * 1024
 _SYSTEM: Final = ("/usr", "/bin", "/sbin")
 
 
@@ -105,20 +104,40 @@ async def run(
     root = Root(str(order.folder))
     shown = _shown(root, authority, order)
     policy = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
+    client = compose.fetcher(policy.egress, resolver=SystemResolver(), roots=SYSTEM_ROOTS)
     tools = {
         **fs.tools(root, draw=home.random),
         **commands.tools(root, runner=Cells(), shows=_shows(policy), draw=home.random),
+        # No search provider is composed, so there is no search.
+        net.FETCH: net.tools(client)[net.FETCH],
     }
+    live = Live()
+    ledger = live.watched(store)
     mediator = home.mediator(
-        store, native.bound(policy, tools), reveals, ask_seconds=order.ask_seconds
+        store,
+        native.bound(policy, tools),
+        reveals,
+        ledger=ledger,
+        ask_seconds=order.ask_seconds,
     )
     mediator.open()
     service = Service(mediator, draw=home.random, log=log, native=tools, held=token)
+    folder = Path(tempfile.mkdtemp(prefix="nucleus-"))
+    proxy, served = folder / "proxy.sock", folder / "tools.sock"
     with root:
         try:
-            async with _sockets(service) as routes, answering(store, tid):
+            async with (
+                compose.outward(
+                    proxy, mediator=mediator, live=live, ledger=ledger,
+                    fetching=client, held=token, log=log,
+                ),
+                listening(served, service),
+                answering(store, tid),
+            ):  # fmt: skip
+                routes = {PROXY_PORT: str(proxy), TOOLS_PORT: str(served)}
                 return await _agent(order, shown, routes, terminal)
         finally:
+            shutil.rmtree(folder, ignore_errors=True)
             tag = home.random(4).hex()
             for path in await asyncio.to_thread(cells.set_aside, root, shown, authority, tag):
                 log(f"set aside, since it would run later: {path}.set-aside-{tag}")
@@ -179,36 +198,6 @@ def _walled(policy: PolicyFile, root: str, order: Order, wall: str) -> PolicyFil
 
 def _shows(policy: PolicyFile) -> int:
     return NO_WALL if policy.workspace is None else policy.workspace.shows
-
-
-# The roads out --------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def _sockets(service: Service) -> AsyncGenerator[dict[int, str]]:
-    """The two sockets, in a folder that is gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="nucleus-"))
-    try:
-        closed = await asyncio.start_unix_server(_closed, folder / "proxy.sock", limit=_HEAD_BYTES)
-        async with closed, listening(folder / "tools.sock", service):
-            yield {
-                PROXY_PORT: str(folder / "proxy.sock"),
-                TOOLS_PORT: str(folder / "tools.sock"),
-            }
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Whoever wants out by HTTP is told that nothing is open."""
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(_CLOSED)
-        await writer.drain()
-    except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        pass  # no request, no answer
-    finally:
-        writer.close()
 
 
 # The agent ------------------------------------------------------------------------------------

@@ -197,6 +197,24 @@ def test_an_outcome_needs_its_own_allowed_call(told: tuple[Desk, list[Any]]) -> 
     assert found["problems"][0]["code"] == "trace.unknown_record"
 
 
+def test_a_payment_needs_its_own_allowed_call_that_still_runs(
+    told: tuple[Desk, list[Any]],
+) -> None:
+    desk, _ = told
+    records = [r for r in _records(_exported(desk)) if r["type"] != "checkpoint"]
+    at, outcome = next((i, r) for i, r in enumerate(records) if r["type"] == "outcome")
+    paid = {"type": "charge", "decision": outcome["decision"], "charge": {"tokens": 7}}
+    _verify(desk, _chained([*records[:at], paid, *records[at:]]), 0)
+    for bad in (
+        [*records, paid],
+        [*records[:at], {**paid, "decision": at + 1}],
+        [*records[:at], {**paid, "charge": {"tokens": -7}}],
+        [*records[:at], {**paid, "charge": None}],
+    ):
+        found = _verify(desk, _chained(bad), 1)
+        assert "trace.charge" in {problem["code"] for problem in found["problems"]}
+
+
 def test_nothing_is_allowed_after_its_revocation(told: tuple[Desk, list[Any]]) -> None:
     desk, _ = told
     records = [r for r in _records(_exported(desk)) if r["type"] != "checkpoint"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.egress.fake_provider import Provider
-from tests.egress.far import fetcher
+from tests.egress.far import Far, fetcher
 from tests.egress.out_stage import Answer, OutStage
 
 ROUTES = """
@@ -50,7 +50,7 @@ class ModelStage(OutStage):
     """Its client asks models."""
 
     def __init__(
-        self, folder: Path, far: Provider, operation: str = "read_files", **rest: Any
+        self, folder: Path, far: Provider | Far, operation: str = "read_files", **rest: Any
     ) -> None:
         text = ROUTES.replace("{port}", str(far.port)).replace("{operation}", operation)
         super().__init__(folder, text, client=fetcher(far.port), **rest)

@@ -252,6 +252,18 @@ async def test_only_named_routes_exist(tmp_path: Path, target: str) -> None:
         assert far.asked == []
 
 
+@pytest.mark.parametrize("host", ["evil.test", "localhost.evil.test", "localhost:80@evil.test"])
+async def test_a_route_is_not_answered_under_another_name(tmp_path: Path, host: str) -> None:
+    """Whoever thinks that he speaks with another server shall hear so."""
+    async with provider(KEY) as far:
+        stage = ModelStage(tmp_path, far)
+        async with stage.open():
+            got = await stage.say(
+                f"GET /model/openai/v1/models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+            )
+        assert (code(got), far.asked) == ("http.host", [])
+
+
 async def test_no_header_of_the_agents_reaches_the_provider(tmp_path: Path) -> None:
     own = [
         "Authorization: Bearer mine", "X-Api-Key: mine", "OpenAI-Organization: mine",

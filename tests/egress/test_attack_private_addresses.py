@@ -12,6 +12,7 @@ from nucleus_proxy.egress.addresses import not_public
 from nucleus_proxy.egress.dial import Private
 from nucleus_tokens.errors import CredentialError
 from tests.egress.far import answer, far, fetch, fetcher
+from tests.egress.laws import LAW
 
 INSIDE = [
     "0.0.0.1", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.9.9.9",
@@ -35,6 +36,7 @@ def test_it_is_public(address: str) -> None:
     assert not_public(address) == ""
 
 
+@LAW
 @given(st.ip_addresses())
 def test_nothing_is_public_that_the_standard_library_calls_private(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,

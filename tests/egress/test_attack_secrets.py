@@ -16,6 +16,7 @@ from nucleus_proxy.egress import secrets
 from nucleus_proxy.egress.secrets import BLANK, Secret, scrubbed
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from tests.egress.fake_provider import provider
+from tests.egress.laws import LAW
 from tests.egress.model_stage import ModelStage
 from tests.egress.out_stage import KEY
 
@@ -57,6 +58,7 @@ async def test_a_wrong_credential_shows_itself_in_no_error(tmp_path: Path) -> No
     assert not any(KEY in str(line) for line in stage.ledger.lines)
 
 
+@LAW
 @given(st.binary(max_size=60), st.binary(max_size=60), st.data())
 async def test_a_secret_is_cut_out_wherever_it_is_split(
     before: bytes, after: bytes, data: st.DataObject
@@ -69,6 +71,7 @@ async def test_a_secret_is_cut_out_wherever_it_is_split(
     assert got == whole.replace(b"abcabcabd", BLANK)
 
 
+@LAW
 @given(st.lists(st.sampled_from([b"abcabcabd", b"abc", b"d", b"x"]), max_size=12))
 async def test_honest_bytes_pass_unchanged(parts: list[bytes]) -> None:
     secret = Secret("s", b"abcabcabd")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nucleus_proxy.egress import hello
 from nucleus_tokens.errors import CredentialError
+from tests.egress.laws import LAW
 
 
 def greeting(name: str | None = "site.test", *, least: int = ssl.TLSVersion.TLSv1_2) -> bytes:
@@ -142,6 +143,7 @@ def test_it_waits_for_no_more_than_its_bounds() -> None:
         hello.message(records(b"\x01" + hello.MOST_BYTES.to_bytes(3, "big")))
 
 
+@LAW
 @given(st.binary(max_size=400), st.integers(0, 600))
 def test_any_bytes_get_an_answer(noise: bytes, at: int) -> None:
     data = greeting()

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from nucleus_proxy.egress import tunnel
 from nucleus_proxy.egress.dial import Private
 from nucleus_proxy.egress.resolving import PinnedResolver
 from nucleus_proxy.egress.tunnel import TunnelLimits
+from nucleus_tokens.errors import CallerError, CredentialError
 from tests.egress.far import HOST, Far, far, fetcher
 from tests.egress.live_stage import POLLED
 from tests.egress.out_stage import OutStage
@@ -129,8 +131,9 @@ async def test_another_spelling_or_another_host_header_is_no_connect(
 
 
 def test_an_address_cannot_be_listed(tmp_path: Path) -> None:
-    from nucleus_tokens.errors import CallerError
-
+    at = "93.184.215.14"
+    with pytest.raises(CredentialError, match="No tunnel"):
+        tunnel.bound(at, 443, frozenset((f"{at}:443",)))
     with pytest.raises(CallerError, match="needs a name"):
         OutStage(tmp_path, 'connect = ["127.0.0.1:443"]')
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nucleus_proxy import resolve
 from nucleus_proxy.egress import url
 from nucleus_tokens.errors import CredentialError
+from tests.egress.laws import LAW
 
 ODD = [
     # userinfo, in whatever place it hides
@@ -89,6 +90,7 @@ STARTS = ["", "http://", "https://h.test", "http://1."]
 ALPHABET = string.ascii_letters + string.digits + ":/?#[]@!$&'()*+,;=-._~%\\ \t\n|^`{}<>\"é0x"
 
 
+@LAW
 @given(st.text(ALPHABET, max_size=40), st.sampled_from(STARTS))
 def test_the_kernel_and_the_wire_read_one_host(rest: str, start: str) -> None:
     """What the binding judged is what is dialled, for every text that is read at all."""

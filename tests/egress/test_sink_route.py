@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.egress.fake_provider import provider
+from tests.egress.far import far
 from tests.egress.model_stage import ModelStage, code
 from tests.egress.out_stage import KEY
 from tests.support import world
@@ -77,3 +80,24 @@ async def test_its_bytes_are_counted(tmp_path: Path) -> None:
         async with stage.open():
             assert (await stage.post("/sink/tickets/tickets", b'{"model":"m"}')).status == 200
             assert code(await stage.post("/sink/tickets/tickets", b"x" * 60)) == "budget.exhausted"
+
+
+async def test_a_sink_that_drips_is_given_up(tmp_path: Path) -> None:
+    """Each byte comes in time; all of them together do not."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with far(drip) as site:
+        stage = ModelStage(tmp_path, site)
+        slow = replace(stage.outside.fetcher.limits, seconds=0.2, answer_bytes=1 << 40)
+        stage.outside = replace(stage.outside, fetcher=replace(stage.outside.fetcher, limits=slow))
+        async with stage.open():
+            got = await stage.post("/sink/tickets/tickets", b"", method="GET")
+    assert (got.status, code(got)) == (502, "net.slow")
+    assert [each["ok"] for each in stage.outcomes()] == [False]

@@ -21,6 +21,7 @@ from nucleus_tokens.errors import WorldError
 
 HEAD_BYTES: Final = 64 * 1024
 PIECE_BYTES: Final = 64 * 1024
+MOST_HINTS: Final = 16  # answers before the answer (100, 103)
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -86,13 +87,13 @@ class Exchange:
         try:
             self._connection.writer.write(data)
             await self._connection.writer.drain()
-            while True:
+            for _ in range(MOST_HINTS):
                 event = await self._next()
-                if isinstance(event, h11.InformationalResponse) and event.status_code != 101:
-                    continue
                 if isinstance(event, h11.Response):
                     return Head(event.status_code, _texts(event.headers))
-                _broken()
+                if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
+                    break
+            _broken()
         except (ConnectionError, ssl.SSLError) as error:
             raise WorldError("net.connect", "The connection broke.") from error
 

@@ -7,6 +7,7 @@ path stays on, the headers that come back.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Final
 
@@ -22,7 +23,7 @@ from nucleus_proxy.egress.secrets import Scrubber, Secret
 from nucleus_proxy.egress.tunnel import NOTHING_ELSE
 from nucleus_proxy.egress.url import Target
 from nucleus_tokens import projection
-from nucleus_tokens.errors import CredentialError, NucleusError
+from nucleus_tokens.errors import CredentialError, NucleusError, WorldError
 from nucleus_verifier.facts import Selector
 
 _BACK: Final = ("content-type", "retry-after", "x-request-id", "request-id", "x-should-retry")
@@ -98,18 +99,23 @@ async def serve(outside: Outside, client: Client, asked: Asked, route: Route, pa
     if asked.one("accept"):
         headers.append((b"accept", asked.one("accept").encode("latin-1")))
     try:
-        exchange = await net.send(
-            done.permit, done.call, outside.mediator.wall,
-            outside.fetcher.dialer, goal, limits.idle_seconds,
-        )  # fmt: skip
-        async with exchange:
-            head = await exchange.ask(
-                Request(asked.method, goal.path, goal.authority, headers, body)
-            )
-            pieces = http1.plain(
-                exchange.pieces(), head.one("content-encoding").lower(), limits.answer_bytes
-            )
-            answer = b"".join([each async for each in secrets.scrubbed(pieces, [secret])])
+        async with asyncio.timeout(limits.seconds):
+            exchange = await net.send(
+                done.permit, done.call, outside.mediator.wall,
+                outside.fetcher.dialer, goal, limits.idle_seconds,
+            )  # fmt: skip
+            async with exchange:
+                head = await exchange.ask(
+                    Request(asked.method, goal.path, goal.authority, headers, body)
+                )
+                pieces = http1.plain(
+                    exchange.pieces(), head.one("content-encoding").lower(), limits.answer_bytes
+                )
+                answer = b"".join([each async for each in secrets.scrubbed(pieces, [secret])])
+    except TimeoutError:
+        late = WorldError("net.slow", "The answer takes too long.")
+        await outside.failed(client, done, late)
+        return
     except NucleusError as error:
         await outside.failed(client, done, error)
         return

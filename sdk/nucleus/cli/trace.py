@@ -107,6 +107,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         row["why"] = f"{decision['code']} (step {decision['step']})" if decision else ""
     elif kind == "outcome":
         row["why"] = f"of record {decision}: " + ("done" if record["ok"] else "failed")
+    elif kind == "charge":
+        paid = ", ".join(f"{n} {unit}" for unit, n in sorted(record["charge"].items()))
+        row["why"] = f"of record {decision}: {paid}"
     elif kind == "list":
         row |= {"at": _when(record["at"]), "tid": str(record["tid"])}
         row["why"] = "shown: " + (", ".join(record["shown"]) or "nothing")
