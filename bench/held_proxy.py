@@ -18,7 +18,8 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 from nucleus_issuer.store import Store, wall_clock
 from nucleus_proxy import policy
 from nucleus_proxy.held import run_held
-from nucleus_proxy.mediator import Mediator, inline
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.offload import inline
 from nucleus_proxy.streams import stdio
 from nucleus_proxy.tracefile import RevealFile
 from nucleus_tokens import crypto

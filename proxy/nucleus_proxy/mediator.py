@@ -8,16 +8,16 @@ again and goes through once. Where the ledger fails nothing runs.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple
 
 from nucleus_proxy import answers, listing, waiting
 from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Standing, Withdrawn
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.flow import Flow, Looked
+from nucleus_proxy.offload import Offload, in_thread
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
 from nucleus_tokens.authority import Authority
@@ -42,23 +42,15 @@ RESULT_DOMAIN: Final = b"nucleus/result/v1\0"
 _AUTHORITY_STEP: Final = 8
 
 
-T = TypeVar("T")
+class Considered(NamedTuple):
+    """A decision, and what it was made from."""
 
-
-class Offload(Protocol):
-    """How work that blocks, on the ledger's disk above all, is run from the event loop."""
-
-    async def __call__(self, work: Callable[[], T]) -> T: ...
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """In a thread: other clients of the same proxy are served meanwhile."""
-    return await asyncio.to_thread(work)
-
-
-async def inline(work: Callable[[], T]) -> T:
-    """Here and now: for a proxy with one client, who waits for the answer anyway."""
-    return work()
+    bound: BoundCall
+    authority: Authority
+    looked: Looked | None
+    call: Call
+    facts: Facts
+    decision: Allow | Ask | Deny
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +206,8 @@ class Mediator:
     ) -> Granted | Refusal | PendingRequest:
         """Look, decide, and make it durable. In a thread."""
         for _ in range(TRIES):
-            bound = build()
-            authority = self._authority(arrival)
-            if bound.within is not None:
-                bound = bound.within(bound, authority)
-            snapshot = self._look(arrival)
-            looked = self._looked(arrival, snapshot, bound)
-            call = bound.at(snapshot.wall.bits | snapshot.tree.bits, looked)
-            facts = self._facts(arrival, snapshot, bound, looked)
-            decision = (reconsider if waited else clear)(arrival.credential, call, facts)
+            considered = self._consider(arrival, build, waited)
+            bound, authority, looked, call, facts, decision = considered
             record = self._record(arrival, call, facts, decision, waited)
             match decision:
                 case Allow():
@@ -254,10 +239,33 @@ class Mediator:
                     self._ledger.append(record)
                     if not bound.classified and decision.code == "level.never":
                         return UNCLASSIFIED
-                    cells = snapshot.wall.bits | snapshot.tree.bits
+                    cells = facts.wall.bits | facts.tree.bits
                     named = located(decision, arrival.credential, call.operation, cells)
                     return Refusal.denied(named, arrival.credential)
         return self._refused_late(Deny(14, "commit.lost_race"), arrival)
+
+    def _consider(
+        self, arrival: _Arrival, build: Callable[[], BoundCall], waited: bool
+    ) -> Considered:
+        """Look at the world once, and decide."""
+        bound = build()
+        authority = self._authority(arrival)
+        if bound.within is not None:
+            bound = bound.within(bound, authority)
+        snapshot = self._look(arrival)
+        looked = self._looked(arrival, snapshot, bound)
+        call = bound.at(snapshot.wall.bits | snapshot.tree.bits, looked)
+        facts = self._facts(arrival, snapshot, bound, looked)
+        decision = (reconsider if waited else clear)(arrival.credential, call, facts)
+        return Considered(bound, authority, looked, call, facts, decision)
+
+    def consider(
+        self, credential: VerifiedCredential, build: Callable[[], BoundCall]
+    ) -> Considered:
+        """What would become of a call of the holder of this credential now. Nothing is recorded,
+        spent or asked. It blocks; raises NucleusError."""
+        arrival = _Arrival(credential, Presented("", "held"), self._clock(), False)
+        return self._consider(arrival, build, False)
 
     def _authority(self, arrival: _Arrival) -> Authority:
         """What the credential still permits, with everything that is owed under it here."""

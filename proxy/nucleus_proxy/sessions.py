@@ -59,8 +59,8 @@ class Host(Protocol):
         """The exposure of the session, by name."""
         ...
 
-    def explain(self, text: str, bound: BoundCall) -> dict[str, Any]:
-        """What would become of a call."""
+    def explain(self, text: str, build: Callable[[], BoundCall]) -> dict[str, Any]:
+        """What would become of a call now."""
         ...
 
     def trace(self, tid: str, after: int, most: int) -> list[str]:
@@ -149,7 +149,7 @@ class SessionServer(ToolServer):
 
     async def _explain(self, frame: Frame) -> dict[str, Any]:
         build = self._bound(frame)
-        return await asyncio.to_thread(lambda: self._host.explain(self._token.text, build()))
+        return await asyncio.to_thread(self._host.explain, self._token.text, build)
 
     async def _trace(self, frame: Frame) -> dict[str, Any]:
         after = frame.params.get("from", 0)

@@ -19,7 +19,7 @@ from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential, authenticate
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Allow, Ask, Decision, Deny
-from nucleus_verifier.facts import Cell, Keys, Policy
+from nucleus_verifier.facts import Cell, Facts, Keys, Policy
 from nucleus_verifier.hints import Explanation, added_by, explain, located, restrictions
 from nucleus_verifier.ports import Ledger, Snapshot
 
@@ -68,23 +68,6 @@ def judge(
     that of the token's tree and of the wall or, without a wall, of this `run` or of a new one.
     Raises CallerError `call.*` or WorldError."""
     bound = questions.bind(question, policy)
-    return judge_bound(
-        text, bound, keys=keys, ledger=ledger, policy=policy, now=now, run=run, seen=seen
-    )
-
-
-def judge_bound(
-    text: str,
-    bound: BoundCall,
-    *,
-    keys: Keys,
-    ledger: Ledger,
-    policy: PolicyFile | None,
-    now: int,
-    run: str | None = None,
-    seen: int | None = None,
-) -> Answer:
-    """`judge`, for a call whose arguments were resolved. Raises WorldError."""
     credential = authenticate(text, keys)
     if isinstance(credential, Deny):
         return Answer(credential, explain(credential, None), (), (), ())
@@ -101,7 +84,14 @@ def judge_bound(
         peer=None,
         policy=Policy() if policy is None else policy.verifier,
     )
-    decision = clear(credential, bound.at(bits), facts)
+    return answer(clear(credential, bound.at(bits), facts), credential, bound, facts)
+
+
+def answer(
+    decision: Decision, credential: VerifiedCredential, bound: BoundCall, facts: Facts
+) -> Answer:
+    """A decision in words."""
+    bits = facts.wall.bits | facts.tree.bits
     if isinstance(decision, Deny):
         decision = located(decision, credential, bound.operation, bits)
     said = explain(decision, credential)

@@ -252,7 +252,8 @@ class Home:
         it then works without threads. `ledger` is the store as somebody watches it, if they do.
         """
         from nucleus_proxy.flow import Flow
-        from nucleus_proxy.mediator import Mediator, in_thread, inline
+        from nucleus_proxy.mediator import Mediator
+        from nucleus_proxy.offload import in_thread, inline
         from nucleus_proxy.waiting import ASK_SECONDS
         from nucleus_verifier.caching import CachingVerifier
 

@@ -10,7 +10,6 @@ sealed on the disk and never opened here. The end of standard input is the end o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
@@ -126,17 +125,10 @@ class SessionHost:
         found = self._store.read(gather.wanted(self._opened(text), self._mediator.wall))
         return list(names.exposure_names(found.wall.bits | found.tree.bits))
 
-    def explain(self, text: str, bound: BoundCall) -> dict[str, Any]:
-        answer = explaining.judge_bound(
-            text,
-            bound,
-            keys=self._keys,
-            ledger=self._store,
-            policy=self._mediator.policy,
-            now=self._start.home.clock(),
-            run=self._start.run,
-        )
-        return answer.as_json()
+    def explain(self, text: str, build: Callable[[], BoundCall]) -> dict[str, Any]:
+        credential = self._opened(text)
+        found = self._mediator.consider(credential, build)
+        return explaining.answer(found.decision, credential, found.bound, found.facts).as_json()
 
     def trace(self, tid: str, after: int, most: int) -> list[str]:
         while batch := self._store.trace_lines(self._read_to, most):
@@ -174,8 +166,8 @@ def _tree(record: dict[str, Any], decisions: dict[int, str]) -> str:
             return ""
 
 
-async def serve(start: Start, ended: Callable[[], Any]) -> None:
-    """Serve one session until its client, or `ended`, ends it."""
+async def serve(start: Start, pipe: int) -> None:
+    """Serve one session until its client ends, or whoever holds the other end of `pipe`."""
     place = start.home
     rules = composing.at(policies.load(start.policy), start.workspace)
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
@@ -193,13 +185,28 @@ async def serve(start: Start, ended: Callable[[], Any]) -> None:
         with running.listed(place, about):
             try:
                 work = asyncio.ensure_future(_client(start, mediator, ours, host))
-                over = asyncio.ensure_future(asyncio.to_thread(ended))
+                over = asyncio.ensure_future(_ended(pipe))
                 await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
-                work.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await work
+                for task in (work, over):
+                    task.cancel()
+                await asyncio.gather(work, over, return_exceptions=True)
             finally:
                 place.checkpoint(store)
+
+
+async def _ended(pipe: int) -> None:
+    """Until the other end of a pipe is closed."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(pipe, ready.set)
+    try:
+        while True:
+            await ready.wait()
+            ready.clear()
+            if not os.read(pipe, 4096):
+                return
+    finally:
+        loop.remove_reader(pipe)
 
 
 async def _client(start: Start, mediator: Mediator, ours: Tools, host: SessionHost) -> None:
@@ -247,16 +254,14 @@ def main() -> int:
     start = Start.decode(sys.stdin.buffer.readline())
     connection = socket.socket(fileno=os.dup(start.connection))
     try:
-        asyncio.run(serve(start, sys.stdin.buffer.read))
+        asyncio.run(serve(start, sys.stdin.fileno()))
     except NucleusError as error:
         _log(str(error))
         say_no(connection, error)
         return 2
     except KeyboardInterrupt:
         return 130
-    # The thread that waits for the end of standard input must not keep the process.
-    sys.stdout.flush()
-    os._exit(0)
+    return 0
 
 
 if __name__ == "__main__":

@@ -39,17 +39,18 @@ OWN = {
     "sdk/nucleus/answering.py": "a person's terminal, where approvals are asked for",
     "sdk/nucleus/approver.py": "a person's process",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
+    "sdk/nucleus/answering.py": "a person's terminal",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
-    "sdk/nucleus/hosting.py": "starts the proxy as a process of its own",
+    "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/places.py": "finds the places of one host",
-    "sdk/nucleus/running.py": "a person's command that starts an agent behind a wall",
-    "sdk/nucleus/serving.py": "the proxy's process: its sockets, and nothing for a call",
+    "sdk/nucleus/running.py": "the list of sessions that run, for a person to look at",
+    "sdk/nucleus/serving.py": "a person's process: takes connections, starts a proxy for each",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
-    "sdk/nucleus/walled.py": "a person's command that starts an agent behind a wall",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
+    "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }
 
 

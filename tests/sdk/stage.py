@@ -52,6 +52,7 @@ def serving(
     workspace: Path,
     *words: object,
     within: Callable[[list[str]], list[str]] = list,
+    **popen: Any,
 ) -> Iterator[Served]:
     """Serve sessions in `workspace` while the block runs; without words, of safe-pr-fixer.
     `within` gives the command that runs a command where the proxy shall stand."""
@@ -66,6 +67,7 @@ def serving(
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=desk.environ(),
+        **popen,
     )
     assert process.stderr is not None
     try:

@@ -86,6 +86,7 @@ def test_hello(host: Desk, net: Internet, tmp_path: Path) -> None:
         # The program's last line raises, as it says.
         assert done.returncode == 1
         assert "nucleus.errors.PolicyDenied: git_push: " in done.stderr
+        assert "[level.never] (step 9)" in done.stderr
         assert "waiting for approval" in done.stderr
         verdicts = [
             (r["record"]["call"]["tool"], r["record"]["decision"]["verdict"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -313,6 +314,17 @@ def test_nothing_secret_is_on_this_side(served: Served) -> None:
         listed = json.dumps(one) + repr(vars(s)) + repr(vars(s._channel))
         assert "nuc1_" not in listed
     assert "nuc1_" not in "".join(served.desk.printed)
+
+
+def test_a_session_ends_with_its_client(served: Served) -> None:
+    with served.session("read-only") as s:
+        rows = served.desk.run("session", "list", "--json").ok().json
+        (one,) = [each for each in rows if each["tid"] == s.about.tid]
+        process = os.pidfd_open(one["pid"])
+    assert select.select([process], [], [], 60)[0], "its proxy is left behind"
+    os.close(process)
+    rows = served.desk.run("session", "list", "--json").ok().json
+    assert all(each["tid"] != one["tid"] for each in rows)
 
 
 def test_when_the_person_stops_it_every_session_ends(host: object, tmp_path: Path) -> None:

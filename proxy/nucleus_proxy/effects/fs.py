@@ -20,8 +20,8 @@ from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import opening, searching
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.later import obliging
-from nucleus_proxy.mediator import Offload
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
+from nucleus_proxy.offload import Offload
 from nucleus_proxy.policy import SelectorRule, ToolBinding
 from nucleus_tokens import flow, labelling, lattice
 from nucleus_tokens.errors import CallerError, WorldError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket as sockets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,10 +40,6 @@ def serve(
     socket: Annotated[
         Path | None,
         typer.Option("--socket", metavar="PATH", help="Listen here; by default in the home."),
-    ] = None,
-    connection_fd: Annotated[
-        int | None,
-        typer.Option("--connection-fd", hidden=True, help="Serve this one connection instead."),
     ] = None,
     policy: Policy = None,
     roots: Annotated[
@@ -92,8 +87,6 @@ def serve(
     of its own; the program never sees it. Asks for the issuer's passphrase, and for the approver's
     with --answer or --ahead. What one session has seen, the next one of this run has seen.
     """  # fmt: skip
-    import asyncio
-    from contextlib import suppress
 
     from nucleus import serving
     from nucleus.cli import inputs
@@ -123,11 +116,6 @@ def serve(
             place, issuer, offer, log=lambda line: note(f"nucleus: {safe(line)}"), opened=opened
         )
         note(NO_WALL)
-        if connection_fd is not None:
-            connection = sockets.socket(fileno=connection_fd)
-            with suppress(KeyboardInterrupt):
-                asyncio.run(listening.start(connection))
-            return 0
         path = socket or place.socket_path
         with serving.bound(path) as made, _answers(place, store, key if answer else None, offer):
             names = ", ".join(each.name for each in offer.profiles)
