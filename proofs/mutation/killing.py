@@ -72,8 +72,8 @@ def _forget() -> None:
 
 
 def _suite() -> tuple[Any, list[Any]]:
-    suite = importlib.import_module("proofs.symbolic.suite")
-    main = importlib.import_module("proofs.symbolic.__main__")
+    suite: Any = importlib.import_module("proofs.symbolic.suite")
+    main: Any = importlib.import_module("proofs.symbolic.__main__")
     suite.TIMEOUT_MS = PATIENCE_MS
     return suite, [unit for group in main.GROUPS for unit in group.CLAIMS]
 
@@ -124,7 +124,7 @@ class Groups:
 def look() -> Groups:
     """Ask every claim of the code as it is, and note what each group goes through."""
     suite, units = _suite()
-    kernel = importlib.import_module("proofs.symbolic.kernel")
+    kernel: Any = importlib.import_module("proofs.symbolic.kernel")
     names = {
         id(f.__code__): f"{m}.{f.__name__}"
         for m in MODULES

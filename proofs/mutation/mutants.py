@@ -137,17 +137,17 @@ def _edits(top: ast.AST, node: ast.AST) -> Iterator[tuple[str, Edit]]:
             for place in range(len(node.values)):
                 yield f"without operand {place}", _without("values", place)
         case ast.Compare(ops=ops):
-            for place, op in enumerate(ops):
-                for other in COMPARE.get(type(op), ()):
+            for place, compared in enumerate(ops):
+                for instead in COMPARE.get(type(compared), ()):
                     yield (
-                        f"{type(op).__name__} to {other.__name__}",
-                        _placing("ops", place, other()),
+                        f"{type(compared).__name__} to {instead.__name__}",
+                        _placing("ops", place, instead()),
                     )
         case ast.Constant(value=value) if type(value) is bool:
             yield f"{value} to {not value}", _setting("value", not value)
         case ast.Constant(value=value) if type(value) is int:
-            for other in {value + 1, value - 1, 0, value ^ 1} - {value}:
-                yield f"{value} to {other}", _setting("value", other)
+            for number in {value + 1, value - 1, 0, value ^ 1} - {value}:
+                yield f"{value} to {number}", _setting("value", number)
         case ast.Constant(value=value) if type(value) is str and value:
             yield "another text", _setting("value", value + "x")
         case ast.IfExp():
@@ -168,9 +168,9 @@ def _edits(top: ast.AST, node: ast.AST) -> Iterator[tuple[str, Edit]]:
         case ast.Raise() | ast.Continue() | ast.Break():
             yield "left out", _passing
         case ast.Name(id=name, ctx=ast.Load()) if isinstance(top, ast.FunctionDef):
-            for other in dict.fromkeys(a.arg for a in top.args.args):
-                if other != name and name in {a.arg for a in top.args.args}:
-                    yield f"{name} to {other}", _setting("id", other)
+            for param in dict.fromkeys(a.arg for a in top.args.args):
+                if param != name and name in {a.arg for a in top.args.args}:
+                    yield f"{name} to {param}", _setting("id", param)
 
 
 def _setting(field: str, value: object) -> Edit:
@@ -214,4 +214,4 @@ def _negated(node: ast.AST) -> None:
 
 
 def _passing(node: ast.AST) -> None:
-    node.__class__, node.__dict__ = ast.Pass, {"lineno": 0, "col_offset": 0}  # type: ignore[assignment]
+    node.__class__, node.__dict__ = ast.Pass, {"lineno": 0, "col_offset": 0}

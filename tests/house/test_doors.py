@@ -39,7 +39,6 @@ OWN = {
     "sdk/nucleus/answering.py": "a person's terminal, where approvals are asked for",
     "sdk/nucleus/approver.py": "a person's process",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
-    "sdk/nucleus/answering.py": "a person's terminal",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
