@@ -1,9 +1,8 @@
 """Law: a write is acknowledged after it is on the disk, or it did not happen; reads are one moment.
 
-SQLite in WAL mode with synchronous=FULL. Every write is a job in a BEGIN IMMEDIATE transaction;
-jobs that arrive while another is being flushed share the next flush, each inside a savepoint of its
-own, and none is answered before that flush. Several processes may open one file; a connection is
-used by one thread at a time and never across a fork.
+SQLite in WAL mode with synchronous=FULL. Every write is a job in a BEGIN IMMEDIATE transaction
+(`batches.py`). Several processes may open one file; a connection is used by one thread at a time
+and never across a fork.
 
 No sqlite3 error leaves this file: each becomes a WorldError whose code says what to do.
 """
@@ -13,18 +12,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from nucleus_issuer import files, migrations
+from nucleus_issuer.batches import VALUES, Batches, Connection
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 
 T = TypeVar("T")
-Connection = sqlite3.Connection
 
 # How long to wait for another process's transaction; ours hold the lock for one flush.
 _BUSY_SECONDS: Final = 10.0
@@ -62,7 +59,7 @@ _SAME: Final = {
 }
 
 
-def meaning(error: sqlite3.Error | UnicodeError | OverflowError) -> NucleusError:
+def meaning(error: Exception) -> NucleusError:
     """The error of ours that says what this one means."""
     if not isinstance(error, sqlite3.Error):
         return CallerError("store.value", "A text is not valid Unicode, or a number is too large.")
@@ -74,30 +71,14 @@ def meaning(error: sqlite3.Error | UnicodeError | OverflowError) -> NucleusError
     return WorldError("store.failed", f"The state file could not be used: {error}.")
 
 
-class _Job:
-    """A write that waits for its flush: what to do, and what came of it."""
-
-    __slots__ = ("done", "error", "result", "run")
-
-    def __init__(self, run: Callable[[Connection], object]) -> None:
-        self.run = run
-        self.done = False
-        self.result: object = None
-        self.error: BaseException | None = None
-
-
-class Database:
+class Database(Batches):
     """One SQLite file: `create` it once, `open` it, `close` it in the process that opened it."""
 
     def __init__(self, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        super().__init__((sqlite3.Error,))
         self.path = path
         self._busy = busy_seconds
-        self._pid = os.getpid()
-        self._idle: list[Connection] = []
-        self._waiting: deque[_Job] = deque()
-        self._turn = threading.Lock()
-        self._closed = False
-        self._writer: Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
 
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> Database:
@@ -164,6 +145,11 @@ class Database:
             for connection in connections:
                 connection.close()
 
+    def sound(self) -> bool:
+        """Whether the whole file has the structure it should have. Raises WorldError."""
+        found = self.read(lambda c: c.execute("PRAGMA integrity_check(1)").fetchall())
+        return found == [("ok",)]
+
     def read(self, job: Callable[[Connection], T]) -> T:
         """Run `job` in one read transaction: everything it sees is of one moment."""
         self._check()
@@ -179,7 +165,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-        except (sqlite3.Error, UnicodeError, OverflowError) as error:
+        except (sqlite3.Error, *VALUES) as error:
             raise meaning(error) from error
         if len(self._idle) < _IDLE_CONNECTIONS and not self._closed:
             self._idle.append(connection)
@@ -187,83 +173,13 @@ class Database:
             connection.close()
         return result
 
-    def write(self, job: Callable[[Connection], T]) -> T:
-        """Run `job` in a write transaction and return when that is on the disk.
+    def _begin(self, connection: Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
 
-        What the job raises undoes the job alone and is raised here. A job must not write and
-        then report a refusal by its result: what returns is kept.
-        """
-        self._check()
-        mine = _Job(job)
-        self._waiting.append(mine)
-        with self._turn:
-            if not mine.done:
-                batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
-                try:
-                    self._run(batch)
-                finally:
-                    for each in batch:
-                        if not each.done:
-                            each.error = each.error or WorldError(
-                                "store.interrupted", "Interrupted: whether it was recorded is open."
-                            )
-                            each.done = True
-        if mine.error is not None:
-            raise mine.error
-        return cast(T, mine.result)
+    def meaning(self, error: Exception) -> NucleusError:
+        return meaning(error)
 
-    def _run(self, batch: list[_Job]) -> None:
-        """One transaction for all of `batch`, one flush, and then the answers."""
-        if self._closed or self._writer is None:
-            self._fail(batch, lambda: WorldError("store.closed", "The state file was closed."))
-            return
-        connection = self._writer
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                connection.execute("SAVEPOINT job")
-                try:
-                    job.result = job.run(connection)
-                except (NucleusError, sqlite3.Error, UnicodeError, OverflowError) as error:
-                    # A full disk ends the whole transaction: then nobody's job is done.
-                    if not connection.in_transaction:
-                        raise
-                    connection.execute("ROLLBACK TO job")
-                    job.error = error if isinstance(error, NucleusError) else meaning(error)
-                connection.execute("RELEASE job")
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._undo(connection)
-            failed = error
-            self._fail(batch, lambda: meaning(failed))
-        except BaseException:
-            self._undo(connection)
-            raise
-        else:
-            for job in batch:
-                job.done = True
-
-    @staticmethod
-    def _undo(connection: Connection) -> None:
-        if connection.in_transaction:
-            try:
-                connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                pass  # the disk is gone; what was not committed is not there
-
-    @staticmethod
-    def _fail(batch: list[_Job], make: Callable[[], NucleusError]) -> None:
-        for job in batch:
-            job.result, job.done = None, True
-            job.error = job.error or make()
-
-    def _check(self) -> None:
-        if self._closed:
-            raise WorldError("store.closed", "The state file was closed.")
-        if os.getpid() != self._pid:
-            raise WorldError("store.forked", "The state was opened before a fork: open it again.")
-
-    def _connect(self) -> Connection:
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"file:{quote(str(self.path.absolute()))}?mode=rw",
             uri=True,
@@ -280,19 +196,3 @@ class Database:
             connection.close()
             raise
         return connection
-
-
-def rows(connection: Connection, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """All rows of one query."""
-    return connection.execute(sql, values).fetchall()
-
-
-def one(connection: Connection, sql: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
-    """The first row of one query."""
-    row: tuple[Any, ...] | None = connection.execute(sql, values).fetchone()
-    return row
-
-
-def marks(count: int) -> str:
-    """`?,?,?`: as many placeholders."""
-    return ",".join("?" * count)

@@ -77,7 +77,13 @@ _FIRST: Final = (
     "CREATE INDEX approvals_of ON approvals (tid, rid)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+# The count of revocations is a row like any other: the same statements serve every database.
+_COUNTED: Final = (
+    "INSERT INTO meta SELECT 'revocations', COALESCE("
+    "(SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0)",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

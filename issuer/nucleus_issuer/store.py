@@ -1,7 +1,8 @@
 """Law: one file is all of a host's durable state; whoever opens it sees what was acknowledged.
 
-`Store` is the verifier's `Ledger` and `Desk` and the issuer's `Inventory` on one SQLite file, for
-as many processes and threads as open it. What it acknowledged survives kill -9 and power loss.
+`Store` is the verifier's `Ledger` and `Desk` and the issuer's `Inventory` on one SQLite file, or in
+one PostgreSQL database, for as many processes and threads as open it. What it acknowledged
+survives kill -9 and power loss.
 
 Not covered: a disk that lies about flushing; somebody with this uid who edits the file; a file put
 back from an older copy *together with its anchor*, or whose `-wal` was removed while it was not
@@ -16,11 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from nucleus_issuer.database import Database, rows
+from nucleus_issuer.batches import State
+from nucleus_issuer.database import Database
 from nucleus_issuer.store_clock import HighWater
-from nucleus_issuer.store_desk import SqliteDesk
-from nucleus_issuer.store_inventory import SqliteInventory
-from nucleus_issuer.store_ledger import SqliteLedger, always_fresh
+from nucleus_issuer.store_desk import SqlDesk
+from nucleus_issuer.store_inventory import SqlInventory
+from nucleus_issuer.store_ledger import SqlLedger, always_fresh
 from nucleus_tokens.errors import WorldError
 from nucleus_verifier import trace
 
@@ -33,17 +35,16 @@ def wall_clock() -> int:
     return int(time.time())
 
 
-class Store(SqliteLedger, SqliteDesk, SqliteInventory):
+class Store(SqlLedger, SqlDesk, SqlInventory):
     """Ledger, desk and inventory of one host."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], int], lease: Callable[[], bool]
+        self, database: State, anchor: Path, clock: Callable[[], int], lease: Callable[[], bool]
     ) -> None:
         high_water = HighWater(database, clock)
-        SqliteLedger.__init__(self, database, high_water, lease)
-        SqliteDesk.__init__(self, database, high_water)
-        anchor = database.path.with_name(database.path.name + ".anchor")
-        SqliteInventory.__init__(self, database, high_water, anchor)
+        SqlLedger.__init__(self, database, high_water, lease)
+        SqlDesk.__init__(self, database, high_water)
+        SqlInventory.__init__(self, database, high_water, anchor)
 
     @classmethod
     def open(
@@ -61,8 +62,34 @@ class Store(SqliteLedger, SqliteDesk, SqliteInventory):
         """
         if create:
             Database.create(path)
-        database = Database.open(path)
-        store = cls(database, clock, lease)
+        anchor = path.with_name(path.name + ".anchor")
+        return cls._checked(Database.open(path), anchor, clock, lease)
+
+    @classmethod
+    def open_postgres(
+        cls,
+        address: str,
+        anchor: Path,
+        *,
+        create: bool = False,
+        clock: Callable[[], int] = wall_clock,
+        lease: Callable[[], bool] = always_fresh,
+    ) -> Self:
+        """Open the state in a PostgreSQL database, for several issuer nodes.
+
+        `address` is a connection URI without a password (libpq's passfile has it); `anchor` a file
+        on this node. With `create`, an empty database gets its tables first.
+        Raises WorldError `store.*` or `file.*`.
+        """
+        from nucleus_issuer.postgres import Postgres
+
+        return cls._checked(Postgres.open(address, create=create), anchor, clock, lease)
+
+    @classmethod
+    def _checked(
+        cls, database: State, anchor: Path, clock: Callable[[], int], lease: Callable[[], bool]
+    ) -> Self:
+        store = cls(database, anchor, clock, lease)
         try:
             store.check_anchor()
         except BaseException:
@@ -71,7 +98,7 @@ class Store(SqliteLedger, SqliteDesk, SqliteInventory):
         return store
 
     def close(self) -> None:
-        """Release the file; what was acknowledged is on the disk already."""
+        """Release it; what was acknowledged is on the disk already."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -92,8 +119,7 @@ class Store(SqliteLedger, SqliteDesk, SqliteInventory):
     def check(self) -> None:
         """Read all of it: the file's structure and the trace's chain. For `doctor`; takes a
         while on a long trace. Raises WorldError `store.corrupt`."""
-        report = self._database.read(lambda c: rows(c, "PRAGMA integrity_check(1)"))
-        if report != [("ok",)]:
+        if not self._database.sound():
             raise WorldError(
                 "store.corrupt", "The state file is damaged: stop, and restore it from a copy."
             )

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from nucleus_issuer.database import Connection, Database, one
+from nucleus_issuer.batches import Connection, State, one
 from nucleus_tokens.errors import CallerError, WorldError
 
 # A leap second steps a clock back by one, and two processes round the same moment to neighbouring
@@ -23,7 +23,7 @@ READ_INTERVAL: Final = 10
 class HighWater:
     """The clock of one store, joined with what was recorded."""
 
-    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
+    def __init__(self, database: State, clock: Callable[[], int]) -> None:
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()

@@ -1,6 +1,6 @@
 """Law: a request has one answer; one that nobody waits for any longer has none.
 
-This is `nucleus_verifier.ports.Desk` on SQLite, and the half of the desk that people use: the list
+This is `nucleus_verifier.ports.Desk` in SQL, and the half of the desk that people use: the list
 of what waits, and the one transaction in which an answer and its approval become durable.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from nucleus_issuer.database import Connection, Database, one, rows
+from nucleus_issuer.batches import Connection, State, one, rows
 from nucleus_issuer.store_clock import HighWater
 from nucleus_tokens import approvals, canonical
 from nucleus_tokens.errors import CallerError
@@ -28,10 +28,10 @@ _COLUMNS: Final = (
 )
 
 
-class SqliteDesk:
-    """The queue of calls that wait for a person, in one file."""
+class SqlDesk:
+    """The queue of calls that wait for a person."""
 
-    def __init__(self, database: Database, time: HighWater) -> None:
+    def __init__(self, database: State, time: HighWater) -> None:
         self._database = database
         self._time = time
 

@@ -1,6 +1,6 @@
 """Law: a revocation is durable before it is answered, is never undone, and takes its subtree along.
 
-This is `Inventory` on SQLite. Beside the database stands an anchor, a file with the number of the
+This is `Inventory` in SQL. Beside the database stands an anchor, a file with the number of the
 latest revocation: a database that is put back from an older copy knows fewer, and is refused.
 """
 
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from nucleus_issuer import files
-from nucleus_issuer.database import Connection, Database, marks, one, rows
+from nucleus_issuer.batches import Connection, State, marks, one, rows
 from nucleus_issuer.ports import Issued, Link, Revocation
 from nucleus_issuer.store_clock import HighWater
 from nucleus_issuer.store_ledger import revocation_seq
@@ -38,10 +37,10 @@ _KNOW: Final = (
 _ISSUED: Final = "tid, rid0, sub, aud, iat, exp, holder, header, memo, idempotency"
 
 
-class SqliteInventory:
-    """What was issued and revoked, in one file."""
+class SqlInventory:
+    """What was issued and revoked."""
 
-    def __init__(self, database: Database, time: HighWater, anchor: Path) -> None:
+    def __init__(self, database: State, time: HighWater, anchor: Path) -> None:
         self._database = database
         self._time = time
         self._anchor = anchor
@@ -66,30 +65,34 @@ class SqliteInventory:
                 )
             if issued.ancestors:
                 check_exchange(c, issued.ancestors, now)
-            try:
-                c.execute(
-                    f"INSERT INTO inventory ({_ISSUED}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  only our own columns and placeholders
-                    (
-                        issued.tid, issued.rid0, issued.sub, issued.aud, issued.iat, issued.exp,
-                        issued.holder, issued.header, issued.memo, issued.idempotency,
-                    ),
-                )  # fmt: skip
-            except sqlite3.IntegrityError as error:
+            made = one(
+                c,
+                f"INSERT INTO inventory ({_ISSUED}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608  only our own columns and placeholders
+                " ON CONFLICT DO NOTHING RETURNING tid",
+                (
+                    issued.tid, issued.rid0, issued.sub, issued.aud, issued.iat, issued.exp,
+                    issued.holder, issued.header, issued.memo, issued.idempotency,
+                ),
+            )  # fmt: skip
+            if made is None:
                 raise CallerError(
                     "token.duplicate", "A token of this id was issued before: draw another id."
-                ) from error
+                )
             c.executemany(
                 "INSERT INTO ancestors VALUES (?, ?)",
                 [(rid, issued.tid) for rid in set(issued.ancestors)],
             )
             c.execute(
-                "INSERT OR IGNORE INTO links VALUES (?, ?, NULL, ?)",
+                "INSERT INTO links VALUES (?, ?, NULL, ?) ON CONFLICT DO NOTHING",
                 (issued.rid0, issued.tid, issued.sub),
             )
             if not issued.ancestors:
                 # A tree that begins here has seen nothing, and only the issuer can know that.
                 # What was exchanged goes on in the cell it had.
-                c.execute("INSERT OR IGNORE INTO cells VALUES ('tree:' || ?, 1, 0)", (issued.rid0,))
+                c.execute(
+                    "INSERT INTO cells VALUES (?, 1, 0) ON CONFLICT DO NOTHING",
+                    (f"tree:{issued.rid0}",),
+                )
             c.executemany(_KNOW, known)
 
         self._database.write(job)

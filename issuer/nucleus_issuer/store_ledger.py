@@ -1,6 +1,6 @@
 """Law: one transaction spends, raises and records, or nothing happened; and it asks again first.
 
-This is `nucleus_verifier.ports.Ledger` on SQLite. `commit` judges once more what another process
+This is `nucleus_verifier.ports.Ledger` in SQL. `commit` judges once more what another process
 may have changed since the facts were read: revocation, nonce, budgets, and both cells' versions.
 Every check stands before the first write, so a refusal leaves no trace in the state.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from nucleus_issuer.database import Connection, Database, marks, one, rows
+from nucleus_issuer.batches import Connection, State, marks, one, rows
 from nucleus_issuer.store_clock import HighWater
-from nucleus_tokens.errors import CallerError
+from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT, valid
 from nucleus_tokens.limits import APPROVALS_PER_CALL, COUNTERS_PER_TREE, INTEGER
 from nucleus_verifier import trace
@@ -38,11 +38,11 @@ def always_fresh() -> bool:
     return True
 
 
-class SqliteLedger:
-    """Durable state of one verifier host, in one file that several processes may share."""
+class SqlLedger:
+    """Durable state of one verifier host, which several processes may share."""
 
     def __init__(
-        self, database: Database, time: HighWater, lease: Callable[[], bool] = always_fresh
+        self, database: State, time: HighWater, lease: Callable[[], bool] = always_fresh
     ) -> None:
         self._database = database
         self._time = time
@@ -126,7 +126,8 @@ class SqliteLedger:
             c.execute(
                 "INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 " spent = excluded.spent, used = excluded.used,"
-                " live_until = MAX(live_until, excluded.live_until)",
+                " live_until = CASE WHEN counters.live_until > excluded.live_until"
+                " THEN counters.live_until ELSE excluded.live_until END",
                 (counter, intent.tid, amount, now, intent.expires, tree),
             )
         if intent.nonce is not None:
@@ -205,8 +206,10 @@ class SqliteLedger:
 
 def revocation_seq(c: Connection) -> int:
     """The sequence number of the latest revocation; 0 before the first."""
-    row = one(c, "SELECT seq FROM sqlite_sequence WHERE name = 'revocations'")
-    return 0 if row is None else int(row[0])
+    row = one(c, "SELECT value FROM meta WHERE key = 'revocations'")
+    if row is None:
+        raise WorldError("store.corrupt", "The state lost its count: restore it from a copy.")
+    return int(row[0])
 
 
 def _revoked(c: Connection, rids: tuple[str, ...]) -> frozenset[str]:
@@ -242,7 +245,7 @@ def _note_links(c: Connection, intent: Intent) -> None:
     row = one(c, "SELECT COUNT(*) FROM links WHERE tid = ?", (intent.tid,))
     if row is not None and row[0] + len(intent.rids) <= LINKS_PER_TREE:
         c.executemany(
-            "INSERT OR IGNORE INTO links VALUES (?, ?, ?, '')",
+            "INSERT INTO links VALUES (?, ?, ?, '') ON CONFLICT DO NOTHING",
             [
                 (rid, intent.tid, parent)
                 for rid, parent in zip(intent.rids, (None, *intent.rids), strict=False)

@@ -1,6 +1,6 @@
 """Law: a token tree holds a bounded number of revocations, and whoever floods it pays with its own.
 
-The statements behind `SqliteInventory.revoke`, inside its one transaction. An entry kills all that
+The statements behind `SqlInventory.revoke`, inside its one transaction. An entry kills all that
 extends its prefix, so one above another makes that one needless; the trace keeps the memory.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nucleus_issuer.database import Connection, marks, one, rows
+from nucleus_issuer.batches import Connection, marks, one, rows
 from nucleus_issuer.ports import Revocation
 from nucleus_issuer.store_ledger import append_record
 from nucleus_tokens.errors import CallerError
@@ -45,12 +45,15 @@ def revoke(c: Connection, rid: str, now: int, by: str, reason: str) -> Revocatio
         if (entry := _entry(c, above)) is not None:
             return entry
     rid = _in_its_place(c, tid, up, now)
-    seq = c.execute(
-        "INSERT INTO revocations (rid, tid, at, by_whom, reason, keep_until)"
-        " VALUES (?, ?, ?, ?, ?, (SELECT exp + ? FROM inventory WHERE tid = ?))",
-        (rid, tid, now, by, reason, MARGIN, tid),
-    ).lastrowid
-    assert seq is not None  # noqa: S101 - an INSERT that did not raise has one
+    # Counted apart, so that a number is never given twice, also after old entries are pruned.
+    ((seq,),) = rows(
+        c, "UPDATE meta SET value = value + 1 WHERE key = 'revocations' RETURNING value"
+    )
+    c.execute(
+        "INSERT INTO revocations (seq, rid, tid, at, by_whom, reason, keep_until)"
+        " VALUES (?, ?, ?, ?, ?, ?, (SELECT exp + ? FROM inventory WHERE tid = ?))",
+        (seq, rid, tid, now, by, reason, MARGIN, tid),
+    )
     # What stands below it adds nothing any more. That it was revoked stays in the trace.
     c.execute(f"DELETE FROM revocations WHERE rid IN ({_BELOW} SELECT rid FROM below)", (rid,))  # noqa: S608  only our own columns and placeholders
     record = {"at": now, "by": by, "reason": reason, "revocation": seq, "rid": rid, "tid": tid}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -36,9 +37,10 @@ def commit_until_killed(path: Path, start: int, told: Connection) -> None:
         n += 1
 
 
-def race(path: Path, start: Barrier, told: Connection, rounds: int) -> None:
-    """Fight over one budget, one nonce per round, and one raise of both cells."""
-    with Store.open(path, clock=Clock()) as store:
+def race(place: Path | str, start: Barrier, told: Connection, rounds: int) -> None:
+    """Fight over one budget, one nonce per round, and one raise of both cells. A text is the
+    address of a PostgreSQL database."""
+    with _opened(place) as store:
         cells = (WALL, TREE)
         start.wait()
         spent = nonces = raised = 0
@@ -48,6 +50,13 @@ def race(path: Path, start: Barrier, told: Connection, rounds: int) -> None:
         start.wait()
         raised += _won(store, cells=cells, raised=2)
         told.send((spent, nonces, raised))
+
+
+def _opened(place: Path | str) -> Store:
+    if isinstance(place, Path):
+        return Store.open(place, clock=Clock())
+    anchor = Path(tempfile.mkdtemp()) / "anchor"
+    return Store.open_postgres(place, anchor, clock=Clock())
 
 
 def _won(store: Store, **changes: Any) -> bool:
