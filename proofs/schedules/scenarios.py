@@ -236,7 +236,7 @@ class NonceOutside(Store):
         done = super().commit(intent._replace(nonce=None), record)
         values = (intent.rid, *(intent.nonce or ("", 0)))
         sql = "INSERT OR IGNORE INTO nonces (rid, nonce, until) VALUES (?, ?, ?)"
-        self._database.write(lambda c: c.execute(sql, values).rowcount)
+        self._database.write(lambda c: c.execute(sql, values))
         return done
 
 

@@ -124,7 +124,7 @@ def stepped(
     opened._turn = cast(Any, Turn(shared))
     opened._writer = opened._connect()
     opened._writer.execute("PRAGMA synchronous = OFF")  # order is judged here, not the disk
-    store = kind(opened, clock, lambda: True)
+    store = kind(opened, path.with_name(path.name + ".anchor"), clock, lambda: True)
     try:
         yield store
     finally:
