@@ -89,7 +89,7 @@ class KeyRing:
                 Bundle(
                     audience,
                     (TrustedIssuer(iss, kid, public["issuer"]),),
-                    (TrustedApprover(approver, public["approver"], tuple(sorted(operations))),),
+                    (TrustedApprover(approver, public["approver"], tuple(sorted(operations)), True),),
                     (Audience(audience, akid, public["audience"]),),
                 ).encode(),
                 0o644,

@@ -138,6 +138,8 @@ _pieces = st.lists(st.sampled_from([
 @example(['["a"],["b"', '"c"]'])
 @example(['["a" ]', "[-0]"])
 @example(['"\\u0061"', '"\\ud83d\\ude00"'])
+@example(["-0"])
+@example(["01"])
 @example(["1 ", '"\\ud800"'])
 def test_texts_read_together_are_read_as_each_alone(texts: list[str]) -> None:
     """Values and refusals: no part may lean on its neighbour, and no length make up for another."""
@@ -239,6 +241,21 @@ def test_bytes_that_are_read_are_written_again(data: st.DataObject) -> None:
     except CredentialError:
         return
     assert writing.render(token) == raw
+
+
+@pytest.mark.parametrize("start", ["", "A", "AA", "AAA", "AAAA_", "AAAA-9"])
+def test_no_last_character_has_unused_bits(start: str) -> None:
+    """All that can stand there, by length: what would decode to the same bytes is refused."""
+    accepted = {}
+    for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=":
+        try:
+            accepted[start + last] = chain.from_text(start + last)
+        except CredentialError:
+            continue
+    assert len(accepted) == {1: 0, 2: 4, 3: 16, 0: 64}[(len(start) + 1) % 4]
+    assert len(set(accepted.values())) == len(accepted)
+    for text, raw in accepted.items():
+        assert chain.to_text(raw) == text
 
 
 @some
