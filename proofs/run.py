@@ -1,10 +1,14 @@
 """Law: a rung that cannot run is a failed rung; nothing is skipped in silence.
 
-    python proofs/run.py fast    the Coq form is current (rung 0), every finite claim (rung 1)
-    python proofs/run.py all     those, and every theorem, its statement and its axioms (rung 2)
+    python proofs/run.py fast    rungs 0 and 1, the records, the claims      (30 s)
+    python proofs/run.py ci      every rung, the dear ones with small bounds (5 minutes, 2 cores)
+    python proofs/run.py soak    every rung, with full bounds                (10 minutes, 2 cores)
+    python proofs/run.py all     the same as soak
+    python proofs/run.py NAME    one step of them, as `ci` runs it
 
-Needs z3-solver in the environment; `all` also needs coqc and coqchk on the PATH. Everything is
-built in a directory of its own, so nothing is left in the checkout.
+Needs z3-solver in the environment; all but `fast` also need coqc, coqchk and OCaml on the PATH.
+Everything is built in a directory of its own, so nothing is left in the checkout. `--list` prints
+the steps.
 """
 
 import importlib.util
@@ -13,51 +17,92 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
-Rungs = tuple[tuple[str, ...], ...]
-FAST: Rungs = (
-    ("translate", "proofs.translate", "--check"),
-    ("symbolic", "proofs.symbolic"),
-)
-ALL: Rungs = (*FAST, ("theorems", "proofs.theorems"))
+ROOMS: Final = (".", "tokens", "verifier", "issuer", "proxy", "vmhost", "sdk")
+COQ: Final = {"coqc": "coq", "coqchk": "coq", "ocamlopt": "ocaml-nox"}
 
 
-def missing(rungs: Rungs) -> list[str]:
+@dataclass(frozen=True)
+class Step:
+    """One step: what it is called, what it runs in each job, what it shows when it is red."""
+
+    name: str
+    module: str
+    shows: str
+    fast: tuple[str, ...] | None
+    ci: tuple[str, ...] | None
+    soak: tuple[str, ...] | None
+    tools: tuple[str, ...] = ()
+
+    def words(self, job: str) -> tuple[str, ...] | None:
+        chosen = {"fast": self.fast, "ci": self.ci, "soak": self.soak}[job]
+        return None if chosen is None else ("-m", self.module, *chosen)
+
+
+# In the order in which a reader wants to be told.
+STEPS: Final = (
+    Step("translate", "proofs.translate", "Generated.v is not this source any more",
+         ("--check",), ("--check",), ("--check",)),
+    Step("statements", "proofs.statements", "a theorem or a meaning is gone, weaker or open",
+         (), (), ()),
+    Step("sentences", "proofs.sentences", "a claim asked of z3 is gone or weaker", (), (), ()),
+    Step("claims", "proofs.claims", "the matrix is stale or names what is not there", (), (), ()),
+    Step("symbolic", "proofs.symbolic", "a claim about the running functions is false", (), (), ()),
+    Step("theorems", "proofs.theorems", "a theorem does not hold any more", None, (), (),
+         tuple(COQ)[:2]),
+    Step("oracle", "proofs.oracle", "Python and the model answer differently", None,
+         ("40000",), ("1000000",), tuple(COQ)),
+    Step("schedules", "proofs.schedules", "an order of running breaks a law", None,
+         ("small",), ("full",)),
+)  # fmt: skip
+JOBS: Final = ("fast", "ci", "soak")
+
+
+def missing(steps: tuple[Step, ...]) -> list[str]:
     """What is not installed, and how to get it."""
     lacks = []
     if importlib.util.find_spec("z3") is None:
         lacks.append("z3: pip install z3-solver")
-    if rungs is ALL:
-        lacks += [
-            f"{tool}: apt-get install coq" for tool in ("coqc", "coqchk") if not shutil.which(tool)
-        ]
+    tools = dict.fromkeys(tool for step in steps for tool in step.tools)
+    lacks += [f"{t}: apt-get install {COQ[t]}" for t in tools if not shutil.which(t)]
     return lacks
 
 
+def run(step: Step, job: str) -> bool:
+    """Run one step, and tell how it went."""
+    words = step.words(job)
+    assert words is not None
+    path = os.pathsep.join(str(ROOT / room) for room in ROOMS)
+    started = time.perf_counter()
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, check=False)
+    word = "passed" if done.returncode == 0 else f"FAILED ({step.shows})"
+    print(f"[proofs] {step.name} {word} in {time.perf_counter() - started:.1f} s", flush=True)
+    return done.returncode == 0
+
+
 def main(arguments: list[str]) -> int:
-    rungs = {"fast": FAST, "all": ALL}.get(" ".join(arguments))
-    if rungs is None:
+    if arguments == ["--list"]:
+        print("\n".join(f"{step.name:12} {step.shows}" for step in STEPS))
+        return 0
+    word = "soak" if arguments == ["all"] else " ".join(arguments)
+    job = word if word in JOBS else "ci"
+    steps = tuple(s for s in STEPS if s.words(job) is not None and word in (job, s.name))
+    if not steps:
         print(__doc__, file=sys.stderr)
         return 2
-    lacks = missing(rungs)
+    lacks = missing(steps)
     if lacks:
         print("proofs: not installed: " + "; ".join(lacks), file=sys.stderr)
         return 2
-    path = os.pathsep.join(str(ROOT / room) for room in (".", "tokens", "verifier"))
-    failed = []
-    for name, *command in rungs:
-        started = time.perf_counter()
-        code = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path},
-            check=False,
-        ).returncode
-        word = "passed" if code == 0 else "FAILED"
-        print(f"[proofs] {name} {word} in {time.perf_counter() - started:.1f} s", flush=True)
-        failed += [name] * (code != 0)
+    started = time.perf_counter()
+    failed = [step.name for step in steps if not run(step, job)]
+    told = f"FAILED: {', '.join(failed)}" if failed else "passed"
+    print(f"[proofs] {word} {told} in {time.perf_counter() - started:.0f} s", flush=True)
     return 1 if failed else 0
 
 

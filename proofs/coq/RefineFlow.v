@@ -23,8 +23,7 @@ Proof. apply lor_labelled. Qed.
 Theorem a_value_is_labelled_by_all_it_was_made_from intrinsic parents :
   labelling.propagate (labelled intrinsic) (map labelled parents) = labelled (made_from intrinsic parents).
 Proof.
-  unfold labelling.propagate, made_from; cbv zeta; revert intrinsic;
-    induction parents as [|p l IH]; intros i; auto; cbn [map fold_left]; rewrite lor_labelled; apply IH.
+  exact (fold_written labelled mix Z.lor lor_labelled parents intrinsic).
 Qed.
 
 Lemma less_app l : forall m r t, length l = length m ->

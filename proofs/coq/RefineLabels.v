@@ -89,8 +89,7 @@ Proof. destruct e as [p u x], f as [q v y]; destruct p, u, x, q, v, y; reflexivi
 Theorem a_sessions_exposure_is_the_models start steps :
   session.session_exposure (exposed start) (map exposed steps) = exposed (seen_after start steps).
 Proof.
-  unfold session.session_exposure, session.step_exposure, seen_after; cbv zeta; revert start;
-    induction steps as [|s l IH]; intros start; auto; cbn [map fold_left]; rewrite lor_exposed; apply IH.
+  exact (fold_written exposed both Z.lor lor_exposed steps start).
 Qed.
 
 Theorem the_projected_session_is_the_models start steps :

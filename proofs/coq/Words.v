@@ -146,3 +146,11 @@ Qed.
 
 Lemma cons_bits a b l m : a = b -> bits l = bits m -> bits (a :: l) = bits (b :: m).
 Proof. intros -> E; now rewrite !bits_cons, E. Qed.
+
+Lemma fold_written {A B : Type} (write : A -> B) f g :
+  (forall a b, g (write a) (write b) = write (f a b)) ->
+  forall l a, fold_left g (map write l) (write a) = write (fold_left f l a).
+Proof.
+  intros H l; induction l as [|x l IH]; intros a; [reflexivity|].
+  cbn [map fold_left]; rewrite H; apply IH.
+Qed.

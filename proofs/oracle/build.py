@@ -10,8 +10,8 @@ from typing import Final
 from proofs.oracle.signatures import SIGNATURES
 from proofs.statements import COQ
 
-TOOLS: Final = ("coqc", "ocamlfind")
-INSTALL: Final = "apt-get install -y --no-install-recommends coq ocaml-nox ocaml-findlib"
+TOOLS: Final = ("coqc", "ocamlopt")
+INSTALL: Final = "apt-get install -y --no-install-recommends coq ocaml-nox"
 FILES: Final = ("Model", "Packing", "Oracle")
 
 
@@ -98,5 +98,5 @@ def build(place: Path, returns_bool: frozenset[str], coq: Path = COQ) -> Path:
     run(place, "coqc", "Extract.v")
     (place / "driver.ml").write_text(driver(returns_bool), encoding="utf-8")
     sources = ("oracle.mli", "oracle.ml", "driver.ml")
-    run(place, "ocamlfind", "ocamlopt", "-w", "-a", *sources, "-o", "oracle")
+    run(place, "ocamlopt", "-w", "-a", *sources, "-o", "oracle")
     return place / "oracle"

@@ -1,14 +1,43 @@
 """The registry of claims is well formed, and what it names exists."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from proofs.claims.__main__ import lost, page, recorded, stale
 from proofs.claims.registry import Malformed, load, objections
 
 
 def test_every_claim_names_what_exists() -> None:
     assert objections(load()) == []
+
+
+def test_the_matrix_is_current() -> None:
+    assert stale(load()) == []
+    assert lost(load(), recorded()) == []
+
+
+def test_every_claim_that_was_asked_for_has_a_row() -> None:
+    asked = " ".join(seed for claim in load() for seed in claim.seeds)
+    for number in range(1, 9):
+        assert f"verified-claims {number}" in asked, number
+    for corollary in ("exfiltration", "talking your way", "reaching a sink"):
+        assert corollary in asked, corollary
+
+
+def test_a_row_that_names_another_tool_says_what_stands_in_for_it() -> None:
+    for claim in load():
+        if any(seed.startswith(("verified-claims", "north-star ladder")) for seed in claim.seeds):
+            assert claim.instead or claim.tie in ("tested", "assumed"), claim.id
+
+
+def test_a_lost_or_weakened_claim_is_named() -> None:
+    (first, *rest) = load()
+    assert f"claim {first.id} is gone" in lost(rest, recorded())
+    weaker = replace(first, bound="sometimes")
+    assert f"claim {first.id} says something else now" in lost([weaker, *rest], recorded())
+    assert "sometimes" in page([weaker])
 
 
 GOOD = """

@@ -13,6 +13,7 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    claims,
     declassify,
     demo,
     identity,
@@ -207,6 +208,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
         app.add_typer(made, name=name)
     app.command("run", epilog=run.RUN)(run.run)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+    app.command("claims", epilog=claims.CLAIMS)(claims.claims)
     return app
 
 
