@@ -186,6 +186,8 @@ class Mediator:
             done = await self._offload(attempt)
             if caller.cancelled.is_set():
                 # A permit that came too late is never used; its decision counts as having run.
+                if isinstance(done, PendingRequest):
+                    await self._offload(partial(self._desk.withdraw, done.id))
                 return Withdrawn()
             match done:
                 case Granted():
