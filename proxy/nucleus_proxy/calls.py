@@ -105,7 +105,7 @@ class Calls:
         bound = self._mediator.policy.tools.get(made.tool)
         said = self.catalogue.known(made.tool)
         presented = self._presented(frame.params)
-        if said is None and not self._mediator.recognises(presented):
+        if said is None and self._mediator.admits(presented.text) is None:
             # It will be refused whatever the server says: a stranger does not make it work.
             said = binding.UNLISTED
         if said is None:

@@ -7,12 +7,16 @@ the client never sees. Whoever can write to that pipe acts with the token: that 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
+from nucleus_proxy.celled import running
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.relay import Log, Relay
 from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.wire import Reader, Writer
+from nucleus_proxy.work import Runner
 from nucleus_tokens import holding
+from nucleus_tokens.errors import CredentialError
 
 
 async def run_held(
@@ -25,8 +29,10 @@ async def run_held(
     log: Log,
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
+    runner: Runner | None = None,
 ) -> None:
-    """Serve one client until it or the server ends. `command` overrides the policy file's.
+    """Serve one client until it or the server ends. `command` overrides the policy file's;
+    `runner` builds the cell of a server that the policy file puts in one.
 
     Raises CredentialError or CallerError for a token that cannot be read (its text is read once,
     here), WorldError when the server does not start or the state cannot be written.
@@ -34,15 +40,25 @@ async def run_held(
     holding.read_token(token)
     spec = mediator.policy.server
     mediator.open()
-    server = await ServerProcess.start(spec, command, stderr=stderr)
-    relay = Relay(
-        reader=reader,
-        writer=writer,
-        server=server,
-        mediator=mediator,
-        held=token.strip(),
-        cwd=spec.cwd,
-        draw=draw,
-        log=log,
-    )
-    await relay.run()
+    async with AsyncExitStack() as stack:
+        if spec.cell:
+            authority = mediator.admits(token.strip())
+            if authority is None:
+                raise CredentialError("token.refused", "The token is not one of this audience.")
+            process = await stack.enter_async_context(
+                running(mediator.policy, authority, runner, command, draw, log)
+            )
+            server = ServerProcess.of(process, stderr)
+        else:
+            server = await ServerProcess.start(spec, command, stderr=stderr)
+        relay = Relay(
+            reader=reader,
+            writer=writer,
+            server=server,
+            mediator=mediator,
+            held=token.strip(),
+            cwd=spec.cwd,
+            draw=draw,
+            log=log,
+        )
+        await relay.run()

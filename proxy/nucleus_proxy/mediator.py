@@ -116,7 +116,6 @@ class Mediator:
 
     async def raise_wall(self, method: str) -> None:
         """Before content passes by a road that policy opened: nobody knows what it is."""
-
         if method in self._raised_for:
             return
 
@@ -147,9 +146,10 @@ class Mediator:
         except NucleusError as error:
             return Refusal.failed(error)
 
-    def recognises(self, presented: Presented) -> bool:
-        """Whether the credential is one at all. It decides nothing: `call` asks again."""
-        return not isinstance(self._verifier.authenticate(presented.text), Deny)
+    def admits(self, text: str) -> Authority | None:
+        """What a credential permits at most, if it is one at all. It decides nothing."""
+        found = self._verifier.authenticate(text)
+        return None if isinstance(found, Deny) else self._authority(found)
 
     async def _arrive(self, presented: Presented) -> _Arrival | Refusal:
         at = self._clock()
@@ -186,6 +186,8 @@ class Mediator:
             done = await self._offload(attempt)
             if caller.cancelled.is_set():
                 # A permit that came too late is never used; its decision counts as having run.
+                if isinstance(done, PendingRequest):
+                    await self._offload(partial(self._desk.withdraw, done.id))
                 return Withdrawn()
             match done:
                 case Granted():
@@ -249,7 +251,7 @@ class Mediator:
     ) -> Considered:
         """Look at the world once, and decide."""
         bound = build()
-        authority = self._authority(arrival)
+        authority = self._authority(arrival.credential)
         if bound.within is not None:
             bound = bound.within(bound, authority)
         snapshot = self._look(arrival)
@@ -267,9 +269,9 @@ class Mediator:
         arrival = _Arrival(credential, Presented("", "held"), self._clock(), False)
         return self._consider(arrival, build, False)
 
-    def _authority(self, arrival: _Arrival) -> Authority:
+    def _authority(self, credential: VerifiedCredential) -> Authority:
         """What the credential still permits, with everything that is owed under it here."""
-        prefix = arrival.credential.prefix
+        prefix = credential.prefix
         owed = prefix.opened.obligations | self.policy.verifier.obligations
         return prefix.authority._replace(obligations=prefix.authority.obligations | owed)
 

@@ -64,11 +64,14 @@ class ToolBinding:
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """The process behind the relay. Its environment is exactly `env`."""
+    """The process behind the relay. Its environment is exactly `env`. In a `cell` it sees the
+    workspace, as far as the token admits it, and `readable`."""
 
     command: tuple[str, ...] = ()
     cwd: str = "/"
     env: Mapping[str, str] = field(default_factory=dict)
+    cell: bool = False
+    readable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +282,7 @@ def _remote(where: str, value: Any) -> Remote:
 
 
 def _server(value: Any, base: Path) -> ServerSpec:
-    table = _keys("server", value, "command", "cwd", "env")
+    table = _keys("server", value, "command", "cwd", "env", "cell", "readable")
     env = table.get("env", {})
     if type(env) is not dict:
         _bad("server.env", "a table is needed")
@@ -290,6 +293,8 @@ def _server(value: Any, base: Path) -> ServerSpec:
         command=_texts("server.command", table.get("command", [])),
         cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
         env=dict(env),
+        cell=_flag("server.cell", table.get("cell", False)),
+        readable=_texts("server.readable", table.get("readable", [])),
     )
 
 

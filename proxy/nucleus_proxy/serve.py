@@ -79,6 +79,10 @@ class Service:
                 await self._own_tools(reader, writer, self._native)
                 return
             spec = mediator.policy.server
+            if spec.cell:
+                raise CallerError(
+                    "server.cell", "Here a call may bring a narrower token than the server's cell."
+                )
             server = await ServerProcess.start(spec, self._command, stderr=self._stderr)
             relay = Relay(
                 reader=reader,

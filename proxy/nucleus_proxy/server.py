@@ -63,10 +63,14 @@ class ServerProcess:
                 f"The server {argv[0]!r} could not be started: {error}.",
                 hint="Its environment is only what the policy file gives it; name the full path.",
             ) from error
-        log = None
-        if stderr is not None and process.stderr is not None:
-            log = asyncio.create_task(_pass_on(process.stderr, stderr))
-        return cls(process, log)
+        return cls.of(process, stderr)
+
+    @classmethod
+    def of(cls, process: Process, stderr: Callable[[bytes], None] | None) -> ServerProcess:
+        """A process that was started elsewhere, with pipes."""
+        if process.stderr is None:
+            return cls(process, None)
+        return cls(process, asyncio.create_task(_pass_on(process.stderr, stderr or _nothing)))
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Close its input, wait, then end its whole group. Safe to call again."""
@@ -91,6 +95,10 @@ class ServerProcess:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             pass
+
+
+def _nothing(_: bytes) -> None:
+    return None
 
 
 async def _pass_on(stream: asyncio.StreamReader, sink: Callable[[bytes], None]) -> None:

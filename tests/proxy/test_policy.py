@@ -195,10 +195,9 @@ url = "https://forge.example/team/x.git"
 """
     file = policy.parse(text.encode(), base=Path("/srv"))
     assert file.workspace == policy.Workspace("/srv/ws", 1)
-    assert file.remotes == {
-        "origin": policy.Remote("https://forge.example/team/x", "forge.example")
-    }
-    assert file.remotes["origin"].repository == "team/x"
+    origin = policy.Remote("https://forge.example/team/x.git", "forge.example")
+    assert file.remotes == {"origin": origin}
+    assert (origin.repository, origin.scheme) == ("team/x", "https")
     assert policy.parse(b"version = 1").workspace is None
     bare = policy.parse(b'version = 1\n[workspace]\nroot = "/w"')
     assert bare.workspace == policy.Workspace("/w", policy.NO_WALL)
@@ -211,3 +210,13 @@ url = "https://forge.example/team/x.git"
     with pytest.raises(CallerError) as caught:
         policy.parse(b'version = 1\n[workspace]\nroot = "/w"\nmode = 1')
     assert caught.value.code == "policy.unknown_key"
+
+
+def test_a_server_in_a_cell() -> None:
+    file = policy.parse(b'version = 1\n[server]\ncell = true\nreadable = ["/opt/x"]')
+    assert (file.server.cell, file.server.readable) == (True, ("/opt/x",))
+    assert policy.parse(b"version = 1").server.cell is False
+    for bad in (b"cell = 1", b'readable = "/x"'):
+        with pytest.raises(CallerError) as caught:
+            policy.parse(b"version = 1\n[server]\n" + bad)
+        assert caught.value.code == "policy.value"

@@ -11,6 +11,7 @@ import pytest
 from nucleus_proxy.answers import Refusal, Withdrawn
 from nucleus_proxy.waiting import Caller
 from nucleus_tokens.errors import CallerError
+from nucleus_verifier.ports import PendingRequest
 from tests.proxy.stage import POLICY, Stage, granted, refused, until, within
 from tests.support import world
 
@@ -130,6 +131,21 @@ async def test_a_cancelled_call_is_withdrawn_and_an_answer_comes_too_late() -> N
     assert stage.ledger.status(request.id).status == "withdrawn"
     with pytest.raises(CallerError, match="withdrawn"):
         stage.approve(request)
+
+
+async def test_a_call_cancelled_while_it_is_put_on_the_desk_does_not_stay_there() -> None:
+    stage = Stage()
+    caller = Caller()
+    token = stage.token(obligations=["read_files"])
+    ask = stage.ledger.ask
+
+    def late(request: PendingRequest) -> None:
+        ask(request)
+        caller.cancelled.set()
+
+    stage.ledger.ask = late  # type: ignore[method-assign]  # the moment between two steps
+    assert await within(stage.call(token, "read", READ, caller=caller)) == Withdrawn()
+    assert [r.status for r in stage.ledger.desk.values()] == ["withdrawn"]
 
 
 async def test_a_caller_who_left_is_withdrawn() -> None:

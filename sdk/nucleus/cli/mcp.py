@@ -85,9 +85,11 @@ def run(
     token.
     """
     from nucleus.cli import inputs
+    from nucleus.composing import Cells
     from nucleus_proxy.held import run_held
     from nucleus_proxy.streams import stdio
     from nucleus_tokens.errors import CallerError
+    from nucleus_vmhost.bubblewrap import Bubblewrap
 
     if token == inputs.STDIN:
         raise CallerError(
@@ -116,6 +118,7 @@ def run(
                 log=_log,
                 command=command,
                 stderr=_server_says,
+                runner=Cells(Bubblewrap()) if rules.server.cell else None,
             )
 
         try:
