@@ -16,8 +16,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from nucleus_proxy.answers import Refusal, Standing
-from nucleus_tokens.errors import CallerError, NucleusError
+from nucleus_proxy.answers import Granted, Refusal, Standing
+from nucleus_proxy.native import Effect, Tools, Value
+from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from nucleus_verifier.clear import reconsider
 from nucleus_verifier.commit import Permit
 from nucleus_verifier.decision import Allow, Ask, Deny, Intent
@@ -102,6 +103,34 @@ class Live:
             yield
         finally:
             self._running.pop(key, None)
+
+    def tools(self, tools: Tools) -> Tools:
+        """The same tools, whose effects are watched while they run and cancelled when cut. For
+        those that go on, commands above all, and end whole when they are cancelled."""
+        return {
+            name: replace(tool, run=partial(self._watched, tool.run))
+            for name, tool in tools.items()
+        }
+
+    async def _watched(self, run: Effect, granted: Granted, cell: str) -> Value:
+        cut: list[Refusal] = []
+        task = asyncio.ensure_future(run(granted, cell))
+
+        def end(refusal: Refusal) -> None:
+            cut.append(refusal)
+            task.cancel()
+
+        try:
+            with self.held(check(granted.permit, granted.standing), end):
+                return await task
+        except asyncio.CancelledError:
+            if not cut:
+                raise  # somebody else cancels us
+            raise WorldError(cut[0].code, cut[0].sentence, hint=cut[0].hint) from None
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     def __len__(self) -> int:
         return len(self._running)

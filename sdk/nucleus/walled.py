@@ -105,13 +105,13 @@ async def run(
     shown = _shown(root, authority, order)
     policy = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
     client = compose.fetcher(policy.egress, resolver=SystemResolver(), roots=SYSTEM_ROOTS)
+    live = Live()
     tools = {
         **fs.tools(root, draw=home.random),
-        **commands.tools(root, runner=Cells(), shows=_shows(policy), draw=home.random),
+        **live.tools(commands.tools(root, runner=Cells(), shows=_shows(policy), draw=home.random)),
         # No search provider is composed, so there is no search.
         net.FETCH: net.tools(client)[net.FETCH],
     }
-    live = Live()
     ledger = live.watched(store)
     mediator = home.mediator(
         store,

@@ -1,0 +1,69 @@
+"""A command that runs is cut like a tunnel: by the third leg of its session, or a revocation."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from nucleus.walled import Cells
+from nucleus_proxy.answers import Granted
+from nucleus_proxy.effects import exec  # noqa: A004  it is what it is called
+from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.live import Live
+from nucleus_tokens.errors import WorldError
+from tests.proxy.native_stage import NativeStage
+from tests.proxy.stage import counted, until, within
+from tests.support import world
+
+SLEEP = "sleep 98765.4321"  # nobody else sleeps so long
+
+
+def sleeping() -> bool:
+    """Whether a process of ours is still there, seen from outside its cell."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().replace(b"\0", b" ").strip() == SLEEP.encode():
+                return True
+        except OSError:
+            pass  # it ended while we looked
+    return False
+
+
+async def test_a_command_of_a_revoked_token_is_killed_whole(tmp_path: Path) -> None:
+    live = Live(poll_seconds=0.01)
+    tools = exec.tools(Root(str(tmp_path)), runner=Cells(), shows=0, draw=counted())
+    stage = NativeStage(tmp_path, tools=live.tools(tools))
+    watch = asyncio.create_task(live.run())
+    try:
+        token = stage.everywhere()
+        script = f"{SLEEP} & wait"
+        granted = await stage.decide(token, "exec_bash", {"script": script})
+        assert isinstance(granted, Granted), granted
+        running = asyncio.ensure_future(stage.tools["exec_bash"].run(granted, "wall:test"))
+        await until(lambda: sleeping() or running.done())
+        assert not running.done()
+        assert len(live) == 1
+        stage.ledger.revoked.add(world.opened(token).prefix.rids[0])
+        with pytest.raises(WorldError, match="revoked"):
+            await within(running)
+        assert len(live) == 0
+        assert not sleeping()
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_a_caller_that_goes_away_cancels_what_it_asked_for(tmp_path: Path) -> None:
+    live = Live()
+    tools = exec.tools(Root(str(tmp_path)), runner=Cells(), shows=0, draw=counted())
+    stage = NativeStage(tmp_path, tools=live.tools(tools))
+    granted = await stage.decide(stage.everywhere(), "exec_run", {"argv": ["sleep", "1000"]})
+    assert isinstance(granted, Granted), granted
+    running = asyncio.ensure_future(stage.tools["exec_run"].run(granted, "wall:test"))
+    await until(lambda: len(live) == 1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await within(running)
+    assert len(live) == 0
