@@ -20,13 +20,17 @@ from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.sinks import reversible
 from nucleus_verifier.facts import Selector
 
-# Where something in a text could be reached: looked for generously, since a find only asks.
-_LINKS: Final = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"'`]+|\b[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"'`]*)?", re.I
+# Where something in a text could be reached: looked for generously, since a find only asks. Each
+# expression is tried on one short token, or has only one way to match.
+_BETWEEN: Final = re.compile(r"[\s<>\"'`,;()\[\]{}|]+")
+_NAME: Final = re.compile(r"[\w-]\.[^\W\d_]{2,}")
+_ACCOUNTS: Final = re.compile(
+    r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b"
 )
-_ADDRESSES: Final = re.compile(r"[^\s<>\"'`,;()]+@[^\s<>\"'`,;()]+")
-_ACCOUNTS: Final = re.compile(r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{2,4}){2,9}\b")
-_LINK_TAIL: Final = ".,;:!?)]}>"
+_LINK_TAIL: Final = ".:!?*_~"
+_TOKEN_CHARS: Final = 512
+# A longer text is not searched: it is asked about.
+_SCANNED_CHARS: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def _beyond(binding: ToolBinding, args: Any, known: Known) -> Iterator[Selector]
     """Private values anywhere in what leaves, and links and addresses in its free texts."""
     if not reversible(binding.sink):
         for pointer, text in _texts(args, ""):
-            if any(
+            if known.full or any(
                 value in text and not any(known.words.places(word) for word in words)
                 for value, words in known.private.items()
             ):
@@ -126,27 +130,27 @@ def _beyond(binding: ToolBinding, args: Any, known: Known) -> Iterator[Selector]
     for pointer in sorted(binding.scan):
         value = lookup(args, pointer)
         for at, text in _texts(value, pointer) if value is not MISSING else ():
-            if not all(_known_contact(each, known) for each in contacts(text)):
+            if len(text) > _SCANNED_CHARS or not all(
+                _known_contact(each, known) for each in contacts(text)
+            ):
                 yield Selector(at, "contact", None)
 
 
 def contacts(text: str) -> list[tuple[str, str]]:
     """(kind, value) of every link, address and account in a text. Hygiene, no boundary: a person
     who wants to be misunderstood by it can spell them in words."""
-    found = [("email", m.group().strip(_LINK_TAIL)) for m in _ADDRESSES.finditer(text)]
-    found += [("payee", m.group()) for m in _ACCOUNTS.finditer(text)]
-    for match in _LINKS.finditer(text):
-        link = match.group().rstrip(_LINK_TAIL)
-        around = text[max(0, match.start() - 1) : match.end() + 1]
-        if "@" not in around:
-            last = link.split("/")[0].rpartition(".")[2]
-            if (
-                "://" in link
-                or link.lower().startswith("www.")
-                or "/" in link
-                or (last.isalpha() and len(last) > 1)
-            ):
-                found.append(("url", link))
+    found = [("payee", match.group()) for match in _ACCOUNTS.finditer(text)]
+    for token in _BETWEEN.split(text):
+        bare = token.strip(_LINK_TAIL)
+        if "@" in bare:
+            found.append(("email", bare))
+        elif (
+            "://" in bare
+            or bare.lower().startswith("www.")
+            or len(bare) > _TOKEN_CHARS
+            or _NAME.search(bare)
+        ):
+            found.append(("url", bare))
     return found
 
 

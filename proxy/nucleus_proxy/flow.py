@@ -250,7 +250,7 @@ class Flow:
         return own.join(looked.payload)
 
     def _learn(self, tree: _Tree, looked: Looked, value: Any) -> None:
-        if looked.binding is None or not looked.binding.results:
+        if looked.binding is None or not looked.binding.results or tree.known.full:
             return
         mine = evidence.by_users_words(looked.binding, looked.bound.args, tree.known)
         facts = learned(looked.binding.results, value, by_users_words=mine)

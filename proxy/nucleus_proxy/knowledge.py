@@ -6,17 +6,20 @@ no trusted input. Facts are small tuples that can be written down and learned ag
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nucleus_proxy.rules import ResultRule
-from nucleus_proxy.words import Words, folded, plain
+from nucleus_proxy.words import Place, Words, folded, plain
 from nucleus_tokens.authority import MISSING, lookup
 
 Fact = tuple[Any, ...]
 
 MOST_FACTS: Final = 4096
+MOST_PRIVATE: Final = 256
+_VALUES: Final = 64  # of one record's attributes
 _PRIVATE_CHARS: Final = 5  # a shorter text is found everywhere
 _NAME_CHARS: Final = 4  # of a record: a shorter one is a word
 
@@ -48,12 +51,14 @@ class Known:
     links: set[str] = field(default_factory=set)
     facts: int = 0
     full: bool = False
+    _designated: dict[str, list[Record]] = field(default_factory=dict)
 
     def learn(self, facts: Iterable[Fact]) -> None:
         """Take in what `learned` found. Unknown facts are left out."""
+        self._designated.clear()
         for fact in facts:
             self.facts += 1
-            if self.facts > MOST_FACTS:
+            if self.facts > MOST_FACTS or len(self.private) > MOST_PRIVATE:
                 self.full = True
                 return
             match fact:
@@ -85,27 +90,37 @@ class Known:
         """The records of a kind that the prompt points at, each without doubt which one."""
         if self.full or not self.words:
             return []
-        mine = [record for record in self.records.values() if record.kind == kind]
-        named = [record for record in mine if self._names(record, mine)]
-        sole = [record for record in mine if record.sole and not _twins(record, mine)]
-        return named + [record for record in sole if record not in named]
+        if kind not in self._designated:
+            mine = [record for record in self.records.values() if record.kind == kind]
+            names = Counter(folded(record.name) for record in mine if record.name)
+            # Another record of the same name makes it ambiguous.
+            alone = [record for record in mine if names[folded(record.name)] < 2]
+            named = self._named(mine)
+            self._designated[kind] = [
+                record for record in alone if record.sole or self._names(record, named)
+            ]
+        return self._designated[kind]
 
-    def _names(self, record: Record, among: list[Record]) -> bool:
-        name = plain(record.name)
-        if name is None or len(name) < _NAME_CHARS or _twins(record, among):
-            return False
-        longer = [r.name for r in among if len(r.name) > len(name) and plain(r.name)]
-        covered = [place for other in longer for place in self.words.places(other)]
-        places = [
-            place
-            for place in self.words.places(name)
-            # A part of a longer name, of a record that we know or of what is quoted, is not it.
-            if not self.words.within_quotes(place)
-            and not any(
-                c.text == place.text and c.start <= place.start and place.end <= c.end
-                for c in covered
-            )
-        ]
+    def _named(self, records: list[Record]) -> dict[str, list[Place]]:
+        """Where the names of records stand in the prompt, without what is part of a longer one."""
+        found = {
+            name: self.words.places(name)
+            for name in {record.name for record in records}
+            if len(name) >= _NAME_CHARS and plain(name)
+        }
+        outer = set()
+        reached = (-1, -1)  # (text, where the furthest place so far ends)
+        every = {place for places in found.values() for place in places}
+        for place in sorted(every, key=lambda p: (p.text, p.start, -p.end)):
+            if (place.text, place.end) > reached:
+                outer.add(place)
+                reached = (place.text, place.end)
+        return {name: [p for p in places if p in outer] for name, places in found.items()}
+
+    def _names(self, record: Record, named: dict[str, list[Place]]) -> bool:
+        name = record.name
+        # A part of something quoted is not named.
+        places = [p for p in named.get(name, ()) if not self.words.within_quotes(p)]
         if not places or any(map(self.words.names_new, places)):
             return False
         # What a stranger can make is pointed at by more than one word that he could guess.
@@ -115,12 +130,6 @@ class Known:
             or is_file_name(name)
             or any(map(self.words.quoted, places))
         )
-
-
-def _twins(record: Record, among: list[Record]) -> bool:
-    """Whether another record bears the same name."""
-    same = [r for r in among if folded(r.name) == folded(record.name)]
-    return bool(record.name) and len(same) > 1
 
 
 def is_file_name(text: str) -> bool:
@@ -186,7 +195,7 @@ def _values(item: Any, pointers: dict[str, str] | Any) -> list[list[str]]:
     found = []
     for pointer, kind in pointers.items():
         value = lookup(item, pointer)
-        for each in value if type(value) is list else [value]:
+        for each in (value if type(value) is list else [value])[:_VALUES]:
             if plain(each) is not None:
                 found.append([kind, each])
     return found

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 MOST_CHARS: Final = 256 * 1024
 _VALUE_CHARS: Final = 4096
+_MARKS: Final = 8  # brackets and quotes in a row, and apostrophes in what is quoted
 _QUOTES: Final = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "„": "“"}
 _OPENERS: Final = frozenset("([{<*") | frozenset(_QUOTES)
 _CLOSERS: Final = frozenset(")]}>*,;:.!?") | frozenset(_QUOTES.values())
@@ -177,7 +178,8 @@ def _left(text: str, at: int, sigils: str = "") -> bool:
     """A blank or nothing before, perhaps with opening brackets and quotes between."""
     if at and text[at - 1] in sigils:
         at -= 1
-    while at and text[at - 1] in _OPENERS:
+    last = at - _MARKS
+    while at > last and at and text[at - 1] in _OPENERS:
         at -= 1
     return at == 0 or text[at - 1] == " "
 
@@ -186,7 +188,8 @@ def _right(text: str, at: int) -> bool:
     """A blank or nothing after, perhaps with closing marks between, or an English genitive."""
     if text[at : at + 2] in ("'s", "’s"):
         at += 2
-    while at < len(text) and text[at] in _CLOSERS:
+    last = at + _MARKS
+    while at < min(last, len(text)) and text[at] in _CLOSERS:
         at += 1
     return at == len(text) or text[at] == " "
 
@@ -200,10 +203,13 @@ def _quoted_spans(text: str) -> Iterator[tuple[int, int]]:
     while at < len(text):
         closing = _QUOTES.get(text[at])
         if closing is not None and _left(text, at):
-            end = text.find(closing, at + 1)
-            while end >= 0 and not _right(text, end + 1):
-                end = text.find(closing, end + 1)
-            if end > 0:
+            most = at + _VALUE_CHARS
+            end = text.find(closing, at + 1, most)
+            for _ in range(_MARKS):
+                if end < 0 or _right(text, end + 1):
+                    break
+                end = text.find(closing, end + 1, most)
+            if end > 0 and _right(text, end + 1):
                 yield at + 1, end
                 at = end
         at += 1
