@@ -33,7 +33,8 @@ from nucleus_proxy import native, policy
 from nucleus_proxy.answers import Granted, Presented
 from nucleus_proxy.effects import fs, opening
 from nucleus_proxy.effects.opening import Root
-from nucleus_proxy.mediator import Mediator, inline
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.offload import inline
 from nucleus_proxy.serve import Service, listening
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import FRAME_BYTES
