@@ -24,6 +24,7 @@ from nucleus.home import Home
 from nucleus_issuer.store import Store
 from nucleus_proxy import policy as policies
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
@@ -172,9 +173,18 @@ async def serve(start: Start, pipe: int) -> None:
     rules = composing.at(policies.load(start.policy), start.workspace)
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         ours = composing.tools(rules, draw=place.random, roots=start.roots, labels=labels)
+        live = Live()
+        # Commands go on: while they run they are decided again.
+        ours = {**ours, **live.tools({n: t for n, t in ours.items() if n.startswith("exec_")})}
         rules = composing.with_tools(rules, ours)
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=start.run, ask_seconds=start.ask_seconds
+            store,
+            rules,
+            reveals,
+            ledger=live.watched(store),
+            labels=labels,
+            run=start.run,
+            ask_seconds=start.ask_seconds,
         )
         host = SessionHost(
             store, place.verifier_keys(), mediator, start, after=store.trace_head()[0]
@@ -183,6 +193,7 @@ async def serve(start: Start, pipe: int) -> None:
         about = host.about(start.token)
         store.append({"at": place.clock(), "type": "session", **about})
         with running.listed(place, about):
+            watch = asyncio.ensure_future(live.run())
             try:
                 work = asyncio.ensure_future(_client(start, mediator, ours, host))
                 over = asyncio.ensure_future(_ended(pipe))
@@ -191,6 +202,8 @@ async def serve(start: Start, pipe: int) -> None:
                     task.cancel()
                 await asyncio.gather(work, over, return_exceptions=True)
             finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
                 place.checkpoint(store)
 
 
