@@ -84,16 +84,21 @@ class KeyRing:
             for path, (key, passphrase) in made.items():
                 keys.write(path, key, random=random, passphrase=passphrase, strength=strength)
             public = {key.kind: key.public for key, _ in made.values()}
+            may = tuple(sorted(operations))
             files.create(
                 ring.directory / BUNDLE,
                 Bundle(
                     audience,
                     (TrustedIssuer(iss, kid, public["issuer"]),),
+<<<<<<< HEAD
                     (
                         TrustedApprover(
                             approver, public["approver"], tuple(sorted(operations)), True
                         ),
                     ),
+=======
+                    (TrustedApprover(approver, public["approver"], may, True),),
+>>>>>>> speed
                     (Audience(audience, akid, public["audience"]),),
                 ).encode(),
                 0o644,

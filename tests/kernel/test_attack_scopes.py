@@ -322,6 +322,13 @@ def test_blocked_words_in_their_order(argv: tuple[str, ...]) -> None:
     assert not runs(["cmd", "not", [["rm", "-rf", "/"]]], *argv)
 
 
+@pytest.mark.parametrize("argv", [("-rf", "rm"), ("rm",), ("/bin/rm", "x", "f")])
+def test_words_in_another_order_are_another_command(argv: tuple[str, ...]) -> None:
+    """Over-blocking is safe; blocking everything that has the words in it is not what was said."""
+    assert runs(["cmd", "not", [["rm", "-rf"]]], *argv)
+    assert not runs(["cmd", "not", [["rm", "-rf"]]], *argv, "rm", "-rf")
+
+
 @pytest.mark.parametrize(
     "argv",
     [
