@@ -90,15 +90,7 @@ class KeyRing:
                 Bundle(
                     audience,
                     (TrustedIssuer(iss, kid, public["issuer"]),),
-<<<<<<< HEAD
-                    (
-                        TrustedApprover(
-                            approver, public["approver"], tuple(sorted(operations)), True
-                        ),
-                    ),
-=======
                     (TrustedApprover(approver, public["approver"], may, True),),
->>>>>>> speed
                     (Audience(audience, akid, public["audience"]),),
                 ).encode(),
                 0o644,
