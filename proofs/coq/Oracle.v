@@ -136,6 +136,13 @@ Module verdict.
     bits [owed; match level_given l with Always => false | _ => true end && negb evidence;
           negb fit && negb undo && negb (by_evidence && evidence);
           gates && negb (by_evidence && evidence)].
+  Definition denied_for a o l z bad :=
+    bits [negb (granted_level (Model.level_of (capability_at a) (operation_at o)));
+          secret_leaves (label_at l) (sink_at z); bad;
+          match sink_at z with Some _ => false | None => true end].
+  Definition asked_for a s o e p (fit : bool) z evidence by_evidence :=
+    asks (lattice.level_of a o) (lattice.obliged s o) (exposure.gates e p) fit
+      (sinks.reversible z) evidence by_evidence.
   Definition verdict denied asked discharged :=
     verdict_number (if negb (denied =? 0) then Deny else
       if existsb (fun a => asks_at asked a && negb (asks_at discharged a)) Model.asks then Ask else Allow).
@@ -151,13 +158,6 @@ Module session.
        seen := exposure_at e; could := exposure_at p; value := label_at l; into := sink_at z;
        stale := stale; bad_release := bad; evidence := evidence;
        evidence_opens_the_gate := by_evidence |}.
-  Definition denied_for a o l z bad :=
-    bits [negb (granted_level (Model.level_of (capability_at a) (operation_at o)));
-          secret_leaves (label_at l) (sink_at z); bad;
-          match sink_at z with Some _ => false | None => true end].
-  Definition asked_for a s o e p (fit : bool) z evidence by_evidence :=
-    verdict.asks (lattice.level_of a o) (lattice.obliged s o) (exposure.gates e p) fit
-      (sinks.reversible z) evidence by_evidence.
   Definition judge a s o e p l z observed ttl now bad evidence by_evidence discharged :=
     verdict_number (judge (called a s o e p l z (Model.expired observed ttl now) bad evidence
       by_evidence) (asks_at discharged)).

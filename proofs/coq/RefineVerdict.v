@@ -33,25 +33,25 @@ Proof.
 Qed.
 
 Theorem a_call_is_denied_for_what_the_model_says held s o e p l z stale bad ev gbe :
-  negb (session.denied_for (caps held) o (labelled l) z bad =? 0) =
+  negb (verdict.denied_for (caps held) o (labelled l) z bad =? 0) =
   denied {| authority_held := held; owed := s; operation_called := operation_at o; seen := e;
             could := p; value := l; into := sink_at z; stale := stale; bad_release := bad;
             evidence := ev; evidence_opens_the_gate := gbe |}.
 Proof.
-  unfold session.denied_for, denied; cbn [authority_held operation_called value into bad_release].
+  unfold verdict.denied_for, denied; cbn [authority_held operation_called value into bad_release].
   cbv zeta; rewrite a_level_is_read_as_the_model_reads_it, a_secret_leaves_as_the_model_says,
     a_sink_is_known_exactly_if_it_is_one_of_the_nineteen, the_reasons_to_deny_are_the_models.
   destruct (sink_at z) as [k|], (granted_level _), (secret_leaves _ _), bad; reflexivity.
 Qed.
 
 Theorem a_call_is_asked_about_for_what_the_model_says held s o e p l z observed ttl now bad ev gbe :
-  session.asked_for (caps held) (ops s) o (exposed e) (exposed p)
+  verdict.asked_for (caps held) (ops s) o (exposed e) (exposed p)
     (flow.meets (labelled l) z observed ttl now) z ev gbe =
   ask_set (asked {| authority_held := held; owed := s; operation_called := operation_at o; seen := e;
             could := p; value := l; into := sink_at z; stale := expired observed ttl now;
             bad_release := bad; evidence := ev; evidence_opens_the_gate := gbe |}).
 Proof.
-  unfold session.asked_for; rewrite a_level_is_read_as_the_model_reads_it,
+  unfold verdict.asked_for; rewrite a_level_is_read_as_the_model_reads_it,
     an_obligation_is_read_as_the_model_reads_it, the_gate_is_the_models_gate,
     a_value_meets_a_sink_exactly_if_it_breaks_no_rule, a_sink_can_be_undone_as_the_table_says,
     the_reasons_to_ask_are_the_models; reflexivity.

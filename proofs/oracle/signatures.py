@@ -108,8 +108,8 @@ SIGNATURES: Final[Mapping[str, str]] = dict(
     verdict.remaining: amount amount
     verdict.depth_falls: amount amount
     verdict.time_valid: amount amount amount
-    session.denied_for: caps op label sink bool
-    session.asked_for: caps ops op seen seen bool sink bool bool
+    verdict.denied_for: caps op label sink bool
+    verdict.asked_for: caps ops op seen seen bool sink bool bool
     session.judge: caps ops op seen seen label sink amount amount amount bool bool bool word
     session.step_caps: caps caps
     session.step_exposure: seen seen
@@ -122,7 +122,7 @@ SIGNATURES: Final[Mapping[str, str]] = dict(
     """.strip().splitlines()
 )
 # The verdict on a whole call has by far the most ways to go wrong.
-SHARES: Final[Mapping[str, int]] = {"session.judge": 24, "flow.meets": 4, "session.asked_for": 4}
+SHARES: Final[Mapping[str, int]] = {"session.judge": 24, "flow.meets": 4, "verdict.asked_for": 4}
 
 _LOW, _HIGH, _TOP = 0x1555555, 0x2AAAAAA, 0x3FFFFFF
 _CAPS = (0, _TOP, _LOW, *(k << (2 * i) for i in range(13) for k in (1, 3)), 0xFF03, 16385, 278529)
