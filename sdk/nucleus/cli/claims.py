@@ -193,9 +193,9 @@ def _run(job: str, sources: Path) -> Outcome:
     if job.endswith(".py"):
         if importlib.util.find_spec("pytest") is None:
             return Outcome(job, "not run", "pytest is not installed here; use ./dev nucleus claims")
-        command, never = ["-m", "pytest", "-q", "-x", "--no-header", job], (2, 3, 4, 5)
+        command, never = ["-m", "pytest", "-q", "-x", "--no-header", job], {2, 3, 4, 5}
     else:
-        command, never = [str(_RUN), job], (2,)
+        command, never = [str(_RUN), job], {2}
     finished = subprocess.run(
         [sys.executable, *command], cwd=sources, capture_output=True, text=True, check=False
     )
