@@ -1,4 +1,4 @@
-"""Two open stores on one file against a few lines that keep the same books: whatever is done, and by
+"""Two open stores on one file against a few lines that keep the same books: whatever is done, by
 whichever of the two, they agree on what is spent, used, seen and revoked."""
 
 import os
