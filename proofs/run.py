@@ -56,6 +56,10 @@ STEPS: Final = (
          tuple(COQ)[:2]),
     Step("oracle", "proofs.oracle", "Python and the model answer differently", None,
          ("40000",), ("1000000",), tuple(COQ)),
+    Step("unforgeability", "proofs.unforgeability", "a credential nobody issued can be made", None,
+         (), ("--deep",)),
+    Step("forging-theorems", "proofs.unforgeability", "a theorem of the model does not hold", None,
+         ("theorems",), ("theorems",), tuple(COQ)[:2]),
     Step("schedules", "proofs.schedules", "an order of running breaks a law", None,
          ("small",), ("full",)),
 )  # fmt: skip
