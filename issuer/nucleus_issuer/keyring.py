@@ -89,7 +89,11 @@ class KeyRing:
                 Bundle(
                     audience,
                     (TrustedIssuer(iss, kid, public["issuer"]),),
-                    (TrustedApprover(approver, public["approver"], tuple(sorted(operations)), True),),
+                    (
+                        TrustedApprover(
+                            approver, public["approver"], tuple(sorted(operations)), True
+                        ),
+                    ),
                     (Audience(audience, akid, public["audience"]),),
                 ).encode(),
                 0o644,
