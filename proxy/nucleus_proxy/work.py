@@ -33,12 +33,12 @@ class Work:
     seconds: float = SECONDS
     output_bytes: int = OUTPUT_BYTES  # of stdout and stderr together
     network: bool = False  # no runner gives one; the field says so
-    socket: str | None = None  # a unix socket to show inside, at the same path
+    socket: str | None = None  # a unix socket: inside, 127.0.0.1:3128 and HTTP_PROXY lead to it
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a work cell ended. `code` is the exit status, negative for a signal."""
+    """How a work cell ended. `code` is the exit status; 128 and its number for a signal."""
 
     code: int
     stdout: bytes

@@ -12,23 +12,21 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from nucleus_proxy import native
-from nucleus_proxy.effects import cells, fs, net
-from nucleus_proxy.effects import exec as commands
+from nucleus import composing
+from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.egress import compose
-from nucleus_proxy.egress.dial import SYSTEM_ROOTS
 from nucleus_proxy.egress.resolving import SystemResolver
 from nucleus_proxy.live import Live
 from nucleus_proxy.policy import NO_WALL, PolicyFile, Wall, Workspace
 from nucleus_proxy.serve import Service, listening
-from nucleus_proxy.work import Done, Work
+from nucleus_proxy.work import Work
 from nucleus_tokens import exposure
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.caching import CachingVerifier
@@ -40,8 +38,6 @@ from nucleus_vmhost.terminal import Terminal
 from nucleus_vmhost.work import Limits
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-
     from nucleus.home import Home
     from nucleus_issuer.store import Store
     from nucleus_proxy.tracefile import RevealFile
@@ -66,24 +62,6 @@ class Order:
     ask_seconds: int | None = None
 
 
-class Cells:
-    """The Runner of the proxy's commands: bubblewrap, in the proxy's own words."""
-
-    name = bubblewrap.Bubblewrap.name
-
-    def __init__(self) -> None:
-        self._runner = bubblewrap.Bubblewrap()
-
-    async def run(self, work: Work) -> Done:
-        """Run it to its end or its limits."""
-        done = await self._runner.run(work)
-        return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
-
-    async def start(self, work: Work) -> Process:
-        """Start it, with pipes."""
-        return await self._runner.start(work)
-
-
 async def run(
     home: Home,
     store: Store,
@@ -101,43 +79,37 @@ async def run(
     Raises CallerError `run.*`, `wall.*`, WorldError `wall.*`, CredentialError.
     """
     authority, tid = _known(home, token)
-    root = Root(str(order.folder))
-    shown = _shown(root, authority, order)
-    policy = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
-    client = compose.fetcher(policy.egress, resolver=SystemResolver(), roots=SYSTEM_ROOTS)
-    live = Live()
-    tools = {
-        **fs.tools(root, draw=home.random),
-        **live.tools(commands.tools(root, runner=Cells(), shows=_shows(policy), draw=home.random)),
-        # No search provider is composed, so there is no search.
-        net.FETCH: net.tools(client)[net.FETCH],
-    }
-    ledger = live.watched(store)
-    mediator = home.mediator(
-        store,
-        native.bound(policy, tools),
-        reveals,
-        ledger=ledger,
-        ask_seconds=order.ask_seconds,
-    )
-    mediator.open()
-    service = Service(mediator, draw=home.random, log=log, native=tools, held=token)
-    folder = Path(tempfile.mkdtemp(prefix="nucleus-"))
-    proxy, served = folder / "proxy.sock", folder / "tools.sock"
-    with root:
+    with Root(str(order.folder)) as root, home.labels() as labels:
+        shown = _shown(root, authority, order)
+        rules = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
+        live = Live()
+        tools = dict(composing.tools(rules, draw=home.random, labels=labels))
+        tools |= live.tools({name: tools[name] for name in tools if name.startswith("exec_")})
+        rules = composing.with_tools(rules, tools)
+        ledger = live.watched(store)
+        mediator = home.mediator(
+            store, rules, reveals, labels=labels, ledger=ledger, ask_seconds=order.ask_seconds
+        )
+        mediator.open()
+        service = Service(mediator, draw=home.random, log=log, native=tools, held=token)
+        fetching = compose.fetcher(rules.egress, resolver=SystemResolver(), roots=composing.ROOTS)
         try:
-            async with (
-                compose.outward(
-                    proxy, mediator=mediator, live=live, ledger=ledger,
-                    fetching=client, held=token, log=log,
-                ),
-                listening(served, service),
-                answering(store, tid),
-            ):  # fmt: skip
-                routes = {PROXY_PORT: str(proxy), TOOLS_PORT: str(served)}
-                return await _agent(order, shown, routes, terminal)
+            with _folder() as folder:
+                async with (
+                    listening(folder / "tools.sock", service),
+                    compose.outward(
+                        folder / "proxy.sock",
+                        mediator=mediator,
+                        live=live,
+                        ledger=ledger,
+                        fetching=fetching,
+                        held=token,
+                        log=log,
+                    ),
+                    answering(store, tid),
+                ):
+                    return await _agent(order, shown, folder, terminal)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
             tag = home.random(4).hex()
             for path in await asyncio.to_thread(cells.set_aside, root, shown, authority, tag):
                 log(f"set aside, since it would run later: {path}.set-aside-{tag}")
@@ -189,6 +161,7 @@ def _walled(policy: PolicyFile, root: str, order: Order, wall: str) -> PolicyFil
     """The policy for this run: its workspace, and a wall that has already shown what is mounted."""
     named = policy.workspace
     known = named is not None and os.path.realpath(named.root) == root
+    # What is trusted of one folder says nothing of another.
     shows = named.shows if named is not None and known else NO_WALL
     sees = exposure.NOTHING if order.mode == "none" else shows | exposure.PRIVATE_DATA
     if order.shows:
@@ -196,14 +169,21 @@ def _walled(policy: PolicyFile, root: str, order: Order, wall: str) -> PolicyFil
     return replace(policy, workspace=Workspace(root, shows), wall=Wall(wall, sees))
 
 
-def _shows(policy: PolicyFile) -> int:
-    return NO_WALL if policy.workspace is None else policy.workspace.shows
+@contextlib.contextmanager
+def _folder() -> Generator[Path]:
+    """Where the sockets are made, before they are only inside."""
+    folder = Path(tempfile.mkdtemp(prefix="nucleus-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # The agent ------------------------------------------------------------------------------------
 
 
-async def _agent(order: Order, shown: View, routes: Mapping[int, str], terminal: Terminal) -> int:
+async def _agent(order: Order, shown: View, folder: Path, terminal: Terminal) -> int:
+    routes = {PROXY_PORT: f"{folder}/proxy.sock", TOOLS_PORT: f"{folder}/tools.sock"}
     visible = (*shown.readable, *shown.writable, *(os.path.realpath(p) for p in order.shows))
     program = _program(order.argv[0], visible, str(order.folder))
     job = Work(
@@ -217,8 +197,7 @@ async def _agent(order: Order, shown: View, routes: Mapping[int, str], terminal:
     extras = Extras(routes=routes, streams=terminal.streams, terminal=terminal.controls)
     async with cell.opened(job, Limits(), extras) as process:
         # They are inside now, and nowhere else: a killed run leaves no socket behind.
-        for path in routes.values():
-            Path(path).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         with terminal.carrying():
             await process.wait()
         return bubblewrap.exit_code(process)

@@ -90,6 +90,17 @@ def test_every_call_is_in_the_trace_and_the_wall_counts_as_read(place: Place) ->
     assert any("fs_read" in json.dumps(each) and "local:" in json.dumps(each) for each in last)
 
 
+def test_a_request_by_http_proxy_is_judged_like_any_other_call(place: Place) -> None:
+    program = (
+        "import urllib.error, urllib.request\n"
+        "try: urllib.request.urlopen('http://host.test/')\n"
+        "except urllib.error.HTTPError as error: print(error.code, error.read().decode())\n"
+    )
+    done = place.run("--", PYTHON, "-c", program).ok()
+    assert done.out.startswith("403 ")
+    assert "level.never" in done.out, "the token's own restriction is named"
+
+
 def test_secrets_by_name_and_what_the_token_forbids_are_hidden(place: Place) -> None:
     (place.folder / ".env").write_text("KEY=1")
     (place.folder / "server.pem").write_text("KEY=2")

@@ -51,6 +51,10 @@ def why(said: str, program: str, sys: Path = Path("/proc/sys")) -> WorldError:
             hint="Linux 5.19 or newer with 'landlock' in its list of security modules is needed: "
             "check with: cat /sys/kernel/security/lsm",
         )
+    if not said.startswith("bwrap:"):  # the launcher looked, and this is not what was ordered
+        return WorldError(
+            "wall.cell", f"The cell did not come to be: {said or 'it ended at once'}."
+        )
     for name, (forbids, line) in _SETTINGS.items():
         if _read(sys / name) == forbids:
             return WorldError(
@@ -69,7 +73,7 @@ def why(said: str, program: str, sys: Path = Path("/proc/sys")) -> WorldError:
             f"This system lets us make no namespaces: {said}.",
             hint="In a container, its own filter must allow user namespaces and mounts.",
         )
-    return WorldError("wall.cell", f"The cell did not come to be: {said or 'it ended at once'}.")
+    return WorldError("wall.cell", f"The cell did not come to be: {said}.")
 
 
 def _read(path: Path) -> str:
