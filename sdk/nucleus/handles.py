@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from nucleus.labeled import Adversarial, Labeled, Secret, labeled
 from nucleus_tokens import labels
 
 
@@ -89,6 +90,12 @@ class Text:
 
     def __radd__(self, other: str) -> Text:
         return Text(other + self.value, self.label, self.exposure)
+
+    @property
+    def labeled(self) -> Labeled[str, Adversarial, Secret]:
+        """The text with its label in its type, for mypy and pyright: `x.labeled.at_least(Trusted,
+        Public)` asks the label. See `nucleus.labeled`."""
+        return labeled(self)
 
     def map(self, change: Callable[[str], str]) -> Text:
         """The text changed by the program's own code; it stays as tainted as it was."""

@@ -28,6 +28,7 @@ from nucleus import (
 )
 from nucleus.asks import answered
 from nucleus.errors import refused
+from nucleus.labeled import Public, Trusted, Untrusted
 from nucleus.link import Link
 from nucleus_proxy.answers import Refusal
 from nucleus_tokens import labels
@@ -64,6 +65,9 @@ def test_a_handle_is_used_like_a_text() -> None:
     assert "integrity untrusted" in str(handle.label)
     with pytest.raises(TypeError):
         hash(handle)
+    assert handle.labeled.at_least(Untrusted, Public).dangerously_bare == "one\n"
+    with pytest.raises(NucleusError, match=r"labeled\.integrity"):
+        handle.labeled.at_least(Trusted, Public)
 
 
 ODD: list[Any] = [None, {}, *({"nucleus/label": odd} for odd in ({"bits": "x"}, {"bits": -1}, 3))]
