@@ -86,8 +86,9 @@ def of_source(module: str, source: str) -> Iterator[Mutant]:
         if isinstance(top, ast.Import | ast.ImportFrom) or text_alone:
             continue
         name = top.name if isinstance(top, ast.FunctionDef | ast.ClassDef) else "<module>"
+        silent = _silent(top)
         for node in ast.walk(top):
-            if _is_annotation(top, node):
+            if id(node) in silent:
                 continue
             for what, edit in _edits(top, node):
                 changed = copy.deepcopy(tree)
@@ -109,17 +110,16 @@ def _same(tree: ast.AST, copied: ast.AST, node: ast.AST) -> ast.AST:
     raise LookupError
 
 
-def _is_annotation(top: ast.AST, node: ast.AST) -> bool:
+def _silent(top: ast.AST) -> set[int]:
+    """The nodes that mean nothing when the code runs: annotations and docstrings."""
+    found: set[int] = set()
     for each in ast.walk(top):
         for field in ("annotation", "returns"):
             held = getattr(each, field, None)
-            if held is not None and any(inner is node for inner in ast.walk(held)):
-                return True
-        if isinstance(each, ast.FunctionDef | ast.ClassDef) and each.body:
-            first = each.body[0]
-            if isinstance(first, ast.Expr) and first.value is node:
-                return True
-    return False
+            found |= {id(inner) for inner in ast.walk(held)} if held is not None else set()
+        if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each):
+            found.add(id(each.body[0].value))  # type: ignore[attr-defined]
+    return found
 
 
 def _edits(top: ast.AST, node: ast.AST) -> Iterator[tuple[str, Edit]]:
