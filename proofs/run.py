@@ -64,7 +64,7 @@ STEPS: Final = (
          ("small",), ("full",)),
     Step("forging", "proofs.unforgeability", "a theorem about forging does not hold", None,
          ("theorems",), ("theorems",), tuple(COQ)[:2]),
-    Step("forgeries", "proofs.unforgeability", "a forgery was found, or a planted one not", None,
+    Step("forgeries", "proofs.unforgeability", "a forgery is found, or a planted one not", None,
          (), ()),
     Step("mutation", "proofs.mutation", "a changed function has a mutant no claim kills", None,
          (), ()),
