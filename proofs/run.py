@@ -62,10 +62,6 @@ STEPS: Final = (
          ("theorems",), ("theorems",), tuple(COQ)[:2]),
     Step("schedules", "proofs.schedules", "an order of running breaks a law", None,
          ("small",), ("full",)),
-    Step("forging", "proofs.unforgeability", "a theorem about forging does not hold", None,
-         ("theorems",), ("theorems",), tuple(COQ)[:2]),
-    Step("forgeries", "proofs.unforgeability", "a forgery is found, or a planted one not", None,
-         (), ()),
     Step("mutation", "proofs.mutation", "a changed function has a mutant no claim kills", None,
          (), ()),
 )  # fmt: skip
