@@ -42,11 +42,8 @@ def tools(
         return {}
     root, shows = Root(policy.workspace.root), policy.workspace.shows
     made: dict[str, NativeTool] = {}
-    believed, cells = policy.believed, Cells(Bubblewrap())
-    kept = None
-    if labels is not None:
-        trusted, secret = believed.trusted_files, believed.secret_files
-        kept = FileLabels(labels, trusted=trusted, secret=secret)
+    cells = Cells(Bubblewrap())
+    kept = None if labels is None else file_labels(policy, labels)
     made |= fs.tools(root, draw=draw, labels=kept)
     made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
     made |= git.tools(
@@ -55,11 +52,18 @@ def tools(
         remotes=policy.remotes,
         transport=GitTransport(),
         forge=HttpForge(trust=client_tls(roots)),
+        labels=kept,
     )
     outside = net.tools(compose.fetcher(policy.egress, resolver=SystemResolver(), roots=roots))
     # No search provider is composed, so there is no search.
     made[net.FETCH] = outside[net.FETCH]
     return made
+
+
+def file_labels(policy: PolicyFile, labels: FlowState) -> FileLabels:
+    """What is known of files: what was written here, and what the operator says of the rest."""
+    believed = policy.believed
+    return FileLabels(labels, trusted=believed.trusted_files, secret=believed.secret_files)
 
 
 def at(policy: PolicyFile, workspace: Path) -> PolicyFile:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from nucleus import composing
+from nucleus_proxy.binding import payload_label
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
@@ -86,6 +87,8 @@ async def run(
         tools = dict(composing.tools(rules, draw=home.random, labels=labels))
         tools |= live.tools({name: tools[name] for name in tools if name.startswith("exec_")})
         rules = composing.with_tools(rules, tools)
+        # What it writes by itself passes no effect. It may write all that it ever gets to see.
+        composing.file_labels(rules, labels).ran(shown.writable, payload_label(exposure.ALL))
         ledger = live.watched(store)
         mediator = home.mediator(
             store, rules, reveals, labels=labels, ledger=ledger, ask_seconds=order.ask_seconds
