@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nucleus.walled import Cells
+from nucleus.composing import Cells
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import exec  # noqa: A004  it is what it is called
 from nucleus_proxy.effects.opening import Root
