@@ -13,6 +13,7 @@ from nucleus_proxy.effects import exec  # noqa: A004  it is what it is called
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.live import Live
 from nucleus_tokens.errors import WorldError
+from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.proxy.native_stage import NativeStage
 from tests.proxy.stage import counted, until, within
 from tests.support import world
@@ -33,7 +34,7 @@ def sleeping() -> bool:
 
 async def test_a_command_of_a_revoked_token_is_killed_whole(tmp_path: Path) -> None:
     live = Live(poll_seconds=0.01)
-    tools = exec.tools(Root(str(tmp_path)), runner=Cells(), shows=0, draw=counted())
+    tools = exec.tools(Root(str(tmp_path)), runner=Cells(Bubblewrap()), shows=0, draw=counted())
     stage = NativeStage(tmp_path, tools=live.tools(tools))
     watch = asyncio.create_task(live.run())
     try:
@@ -57,7 +58,7 @@ async def test_a_command_of_a_revoked_token_is_killed_whole(tmp_path: Path) -> N
 
 async def test_a_caller_that_goes_away_cancels_what_it_asked_for(tmp_path: Path) -> None:
     live = Live()
-    tools = exec.tools(Root(str(tmp_path)), runner=Cells(), shows=0, draw=counted())
+    tools = exec.tools(Root(str(tmp_path)), runner=Cells(Bubblewrap()), shows=0, draw=counted())
     stage = NativeStage(tmp_path, tools=live.tools(tools))
     granted = await stage.decide(stage.everywhere(), "exec_run", {"argv": ["sleep", "1000"]})
     assert isinstance(granted, Granted), granted
