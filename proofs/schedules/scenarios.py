@@ -72,7 +72,7 @@ class Scenario:
     database: type[SteppedDatabase] = SteppedDatabase
     broken: str = ""
     most: int = 20_000
-    small: int = 4_000
+    small: int = 1_000
 
     def run(self, place: Path, baton: Baton) -> str:
         """One schedule over a fresh state file; what it broke."""
@@ -266,7 +266,6 @@ SOUND: Final = (
         "no double spend",
         {name: spends(n, 2) for name, n in THREE.items()},
         never_overspent(THREE, 2),
-        small=2_000,
     ),
     Scenario(
         "budget, three threads of one process",
