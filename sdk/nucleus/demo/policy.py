@@ -75,13 +75,16 @@ selectors = {{ "/repo_path" = "path", "/target" = "ref" }}
 payload = ["/context_lines"]
 adds = ["untrusted_content"]
 
+# What git says of its own work is no stranger's text. Unsaid, it would count as a tool's answer.
 [tools.git_add]
 operation = "write_files"
+label = "git_blob"
 selectors."/repo_path" = "path"
 selectors."/files" = {{ kind = "path", base = "/repo_path" }}
 
 [tools.git_create_branch]
 operation = "git_commit"
+label = "git_blob"
 selectors."/repo_path" = "path"
 selectors."/branch_name" = "ref"
 selectors."/base_branch" = {{ kind = "ref", optional = true }}
@@ -89,6 +92,7 @@ selectors."/base_branch" = {{ kind = "ref", optional = true }}
 # A hook of this repository hands every commit to a review bot: another agent, so a way out.
 [tools.git_commit]
 operation = "spawn_agent"
+label = "git_blob"
 selectors = {{ "/repo_path" = "path" }}
 payload = ["/message"]
 """
