@@ -60,11 +60,13 @@ async def test_a_caller_that_goes_away_cancels_what_it_asked_for(tmp_path: Path)
     live = Live()
     tools = exec.tools(Root(str(tmp_path)), runner=Cells(Bubblewrap()), shows=0, draw=counted())
     stage = NativeStage(tmp_path, tools=live.tools(tools))
-    granted = await stage.decide(stage.everywhere(), "exec_run", {"argv": ["sleep", "1000"]})
+    granted = await stage.decide(stage.everywhere(), "exec_run", {"argv": SLEEP.split()})
     assert isinstance(granted, Granted), granted
     running = asyncio.ensure_future(stage.tools["exec_run"].run(granted, "wall:test"))
-    await until(lambda: len(live) == 1)
+    await until(lambda: sleeping() or running.done())
+    assert len(live) == 1
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await within(running)
     assert len(live) == 0
+    assert not sleeping()
