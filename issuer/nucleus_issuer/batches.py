@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -72,7 +73,7 @@ class _Job:
         self.error: BaseException | None = None
 
 
-class Batches:
+class Batches(ABC):
     """The writing half of a database, for as many threads as use it."""
 
     def __init__(self, errors: Sequence[type[Exception]]) -> None:
@@ -87,17 +88,18 @@ class Batches:
 
     # What keeps the state says these ------------------------------------------------------------
 
+    @abstractmethod
     def _begin(self, connection: Connection) -> None:
         """Begin a write transaction that no other one overlaps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ready(self) -> None:
         """Before a transaction: where the writer was lost, make another, if that is possible.
         Raises one of `errors`."""
 
+    @abstractmethod
     def meaning(self, error: Exception) -> NucleusError:
         """The error of ours that says what this one means."""
-        raise NotImplementedError
 
     # --------------------------------------------------------------------------------------------
 

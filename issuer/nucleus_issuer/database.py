@@ -173,6 +173,9 @@ class Database(Batches):
             connection.close()
         return result
 
+    def _ready(self) -> None:
+        """A connection to a file is not lost."""
+
     def _begin(self, connection: Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
 

@@ -54,6 +54,7 @@ class _Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.util.spec_from_loader(name, self, origin=str(path_of(name)))
 
     def exec_module(self, module: ModuleType) -> None:
+        # Our own source with one change, in a process that is thrown away.
         exec(compile(self.mutant.source, self.mutant.id, "exec"), vars(module))  # noqa: S102
 
 
@@ -81,6 +82,7 @@ def _suite() -> tuple[Any, list[Any]]:
 def _strict(suite: Any) -> Any:
     """A suite that stops at the first failure."""
 
+    # A class of the module that was just imported anew: no type checker knows it.
     class Strict(suite.Suite):  # type: ignore[misc]
         unanswered = ""
 

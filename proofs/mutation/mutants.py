@@ -118,6 +118,7 @@ def _silent(top: ast.AST) -> set[int]:
             held = getattr(each, field, None)
             found |= {id(inner) for inner in ast.walk(held)} if held is not None else set()
         if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each):
+            # A docstring is an expression statement, so its first statement has a value.
             found.add(id(each.body[0].value))  # type: ignore[attr-defined]
     return found
 
@@ -209,6 +210,7 @@ def _exchanged(field: str, place: int) -> Edit:
 
 
 def _negated(node: ast.AST) -> None:
+    # Made for If and While alone, which have a test; the type of an edit does not say so.
     test = node.test  # type: ignore[attr-defined]
     node.test = ast.UnaryOp(ast.Not(), test)  # type: ignore[attr-defined]
 
