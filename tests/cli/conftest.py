@@ -13,7 +13,17 @@ from tests.cli.command import Desk
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A home with two holders' keys and a token; nobody changes it."""
-    desk = Desk(tmp_path_factory.mktemp("cli"))
+    return _furnished(tmp_path_factory.mktemp("cli"))
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """The same, for one file's tests to write tokens into."""
+    return _furnished(tmp_path_factory.mktemp("cli"))
+
+
+def _furnished(root: Path) -> Desk:
+    desk = Desk(root)
     desk.init()
     desk.key("agent")
     desk.key("helper")

@@ -21,10 +21,10 @@ def _call(desk: Desk, tool: str = "git_log", where: str = ".") -> dict[str, Any]
     return {"tool": tool, "arguments": {"repo_path": str((desk.root / where).resolve())}}
 
 
-def test_allow_is_0_ask_is_3_deny_is_1(template: Desk) -> None:
-    allowed = _why(template, "agent.token", _call(template), 0)
+def test_allow_is_0_ask_is_3_deny_is_1(workshop: Desk) -> None:
+    allowed = _why(workshop, "agent.token", _call(workshop), 0)
     assert (allowed["verdict"], allowed["step"]) == ("allow", 14)
-    template.run(
+    workshop.run(
         "token",
         "attenuate",
         "agent.token",
@@ -34,29 +34,29 @@ def test_allow_is_0_ask_is_3_deny_is_1(template: Desk) -> None:
         "asks.token",
         "--force",
     ).ok()
-    asked = _why(template, "asks.token", _call(template), 3)
+    asked = _why(workshop, "asks.token", _call(workshop), 3)
     assert (asked["verdict"], asked["step"]) == ("ask", 13)
     assert [o["id"] for o in asked["obligations"]] == ["op:read_files"]
-    denied = _why(template, "agent.token", _call(template, where=".."), 1)
+    denied = _why(workshop, "agent.token", _call(workshop, where=".."), 1)
     assert (denied["code"], denied["step"], denied["added_by"]) == (
         "scope.outside", 10, "issuer local",
     )  # fmt: skip
 
 
-def test_a_caveat_is_attributed_once_its_holder_signed_over_it(template: Desk) -> None:
+def test_a_caveat_is_attributed_once_its_holder_signed_over_it(workshop: Desk) -> None:
     """Anybody who saw a token can append to it: until a signature covers it, it is nobody's."""
-    template.run(
+    workshop.run(
         "token", "attenuate", "agent.token", "--path", "docs", "-o", "docs.token", "--force"
     ).ok()
-    outside = _call(template, where="src")
-    denied = _why(template, "docs.token", outside, 1)
+    outside = _call(workshop, where="src")
+    denied = _why(workshop, "docs.token", outside, 1)
     assert denied["added_by"] == "unattributed"
-    assert denied["caveat"] == f'["path","in",["{template.root.resolve()}/docs"]]'
-    template.run(
+    assert denied["caveat"] == f'["path","in",["{workshop.root.resolve()}/docs"]]'
+    workshop.run(
         "token", "delegate", "docs.token", "--to", "helper", "--key-file", "helper.key",
         "--holder-key", "agent.key", "-o", "helper.token", "--force",
     ).ok()  # fmt: skip
-    denied = _why(template, "helper.token", outside, 1)
+    denied = _why(workshop, "helper.token", outside, 1)
     assert denied["added_by"] == "agent"
     assert "Stay inside the scope" in denied["enough"]
 
@@ -76,18 +76,18 @@ def test_a_caveat_is_attributed_once_its_holder_signed_over_it(template: Desk) -
     ids=lambda v: v[0] if isinstance(v, tuple) else None,
 )  # fmt: skip
 def test_the_caveat_that_denies_is_named(
-    template: Desk, options: tuple[str, ...], code: str, caveat: str
+    workshop: Desk, options: tuple[str, ...], code: str, caveat: str
 ) -> None:
     """Also where the kernel folded it: the first restriction that is enough by itself."""
-    template.run("token", "attenuate", "agent.token", *options, "-o", "one.token", "--force").ok()
-    question = {**COMMIT, "resources": {"path": [str(template.root.resolve())], "ref": []}}
-    denied = _why(template, "one.token", question, 1)
+    workshop.run("token", "attenuate", "agent.token", *options, "-o", "one.token", "--force").ok()
+    question = {**COMMIT, "resources": {"path": [str(workshop.root.resolve())], "ref": []}}
+    denied = _why(workshop, "one.token", question, 1)
     assert (denied["code"], denied["caveat"]) == (code, caveat)
     assert denied["added_by"] == "unattributed"
 
 
-def test_what_the_issuer_did_not_grant_is_the_issuer_s(template: Desk) -> None:
-    denied = _why(template, "agent.token", {"tool": "x", "operation": "git_push"}, 1)
+def test_what_the_issuer_did_not_grant_is_the_issuer_s(workshop: Desk) -> None:
+    denied = _why(workshop, "agent.token", {"tool": "x", "operation": "git_push"}, 1)
     assert denied["code"] == "level.never"
     assert denied["caveat"].startswith('["only",')
     assert denied["added_by"] == "issuer local"
@@ -109,27 +109,27 @@ def test_who_demands_a_person_is_said(desk: Desk, tmp_path: Path) -> None:
     ]
 
 
-def test_a_tool_that_the_policy_file_does_not_name_is_unclassified(template: Desk) -> None:
-    denied = _why(template, "agent.token", {"tool": "rm", "arguments": {}}, 1)
+def test_a_tool_that_the_policy_file_does_not_name_is_unclassified(workshop: Desk) -> None:
+    denied = _why(workshop, "agent.token", {"tool": "rm", "arguments": {}}, 1)
     assert (denied["code"], denied["enough"]) == (
         "tool.unclassified", "Name the tool in the policy file.",
     )  # fmt: skip
 
 
-def test_a_token_that_does_not_hold_decides_nothing_else(template: Desk) -> None:
-    text = (template.root / "agent.token").read_text().strip()
-    forged = template.file("forged.token", text[:-4] + ("AAAA" if text[-4:] != "AAAA" else "BBBA"))
-    denied = _why(template, forged, _call(template), 1)
+def test_a_token_that_does_not_hold_decides_nothing_else(workshop: Desk) -> None:
+    text = (workshop.root / "agent.token").read_text().strip()
+    forged = workshop.file("forged.token", text[:-4] + ("AAAA" if text[-4:] != "AAAA" else "BBBA"))
+    denied = _why(workshop, forged, _call(workshop), 1)
     assert (denied["code"], denied["step"], denied["caveat"]) == ("token.forged", 3, "")
 
 
-def test_the_session_can_be_supposed(template: Desk) -> None:
+def test_the_session_can_be_supposed(workshop: Desk) -> None:
     """Reading a secret file and then fetching is asked about; fetching first thing is not."""
     question = {
         "tool": "fetch", "operation": "web_fetch", "arguments": {"url": "https://a.example/"},
         "resources": {"host": ["a.example"]},
     }  # fmt: skip
-    desk = template
+    desk = workshop
     desk.issue("web", "--bearer", "--host", "a.example", "--force", profile="research-web")
     none = _why(desk, "web.token", question, 3, "--seen", "none")
     both = _why(desk, "web.token", question, 3, "--seen", "private_data")
@@ -157,15 +157,15 @@ def test_the_session_can_be_supposed(template: Desk) -> None:
     ],
     ids=str,
 )
-def test_a_question_is_read_strictly(template: Desk, question: Any) -> None:
-    call = template.file("bad.json", question)
-    assert "[call.form]" in template.run("token", "explain", "agent.token", call).ok(2).err
+def test_a_question_is_read_strictly(workshop: Desk, question: Any) -> None:
+    call = workshop.file("bad.json", question)
+    assert "[call.form]" in workshop.run("token", "explain", "agent.token", call).ok(2).err
 
 
-def test_asking_changes_nothing(template: Desk) -> None:
-    before = template.run("trace", "show", "--json").ok().json
+def test_asking_changes_nothing(workshop: Desk) -> None:
+    before = workshop.run("trace", "show", "--json").ok().json
     for _ in range(3):
-        _why(template, "agent.token", _call(template), 0)
-    assert template.run("trace", "show", "--json").ok().json == before
-    budgets = template.run("token", "inspect", "agent.token", "--json").json["rights"]["budgets"]
+        _why(workshop, "agent.token", _call(workshop), 0)
+    assert workshop.run("trace", "show", "--json").ok().json == before
+    budgets = workshop.run("token", "inspect", "agent.token", "--json").json["rights"]["budgets"]
     assert {b["spent"] for b in budgets} == {0}
