@@ -38,7 +38,13 @@ MAY_IMPORT = {
 SERVICES = ("nucleus_verifier.rpc.",)
 
 # Third-party: where the import name is not the distribution's name in lower case.
-IMPORT_NAME = {"pynacl": "nacl", "grpcio": "grpc", "protobuf": "google", "pyjwt": "jwt"}
+IMPORT_NAME = {
+    "grpcio": "grpc",
+    "grpcio-health-checking": "grpc_health",
+    "protobuf": "google",
+    "pyjwt": "jwt",
+    "pynacl": "nacl",
+}
 
 
 def test_every_package_has_a_rule() -> None:
