@@ -40,16 +40,16 @@ class Approving:
     # For verifiers ------------------------------------------------------------------------------
 
     async def request(self, _: Caller, request: pb.ApprovalRequest) -> pb.ApprovalStatus:
-        pending = self._pending(request)
+        asked = self._checked(request)
         try:
-            await asyncio.to_thread(self._store.ask, pending)
+            await asyncio.to_thread(self._store.ask, asked)
         except CallerError as error:
             if error.code != "desk.duplicate":
                 raise
-            before = await asyncio.to_thread(self._store.status, pending.id)
-            if (before.rid, before.call_digest) != (pending.rid, pending.call_digest):
+            before = await asyncio.to_thread(self._store.status, asked.id)
+            if (before.rid, before.call_digest) != (asked.rid, asked.call_digest):
                 raise
-        return await self._status(pending.id)
+        return await self._status(asked.id)
 
     async def get(self, _: Caller, request: pb.ApprovalId) -> pb.ApprovalStatus:
         return await self._status(request.id)
@@ -100,7 +100,7 @@ class Approving:
         if owed - set(approver.operations):
             raise CallerError("approval.operations", "This approver may not approve all of it.")
 
-    def _pending(self, request: pb.ApprovalRequest) -> PendingRequest:
+    def _checked(self, request: pb.ApprovalRequest) -> PendingRequest:
         try:
             for text in (request.id, request.tid, request.rid):
                 hexed(text, 16)
@@ -112,19 +112,7 @@ class Approving:
         now = self._clock()
         if not now < request.expires <= now + _LONGEST_SECONDS:
             raise CallerError("desk.request", "A request waits for at most one day.")
-        return PendingRequest(
-            id=request.id,
-            created=now,
-            expires=request.expires,
-            tid=request.tid,
-            rid=request.rid,
-            cell=request.cell,
-            operation=request.operation,
-            tool=request.tool,
-            call_digest=request.call_digest,
-            obligations=tuple((each.id, each.why) for each in request.obligations),
-            shown=request.shown,
-        )
+        return pending(request, created=now)
 
     async def _status(self, request_id: str) -> pb.ApprovalStatus:
         def look() -> pb.ApprovalStatus:
@@ -132,6 +120,23 @@ class Approving:
             return _told(found, self._store.approval_of(request_id))
 
         return await asyncio.to_thread(look)
+
+
+def pending(request: pb.ApprovalRequest, *, created: int | None = None) -> PendingRequest:
+    """A request as the desk keeps it."""
+    return PendingRequest(
+        id=request.id,
+        created=request.created if created is None else created,
+        expires=request.expires,
+        tid=request.tid,
+        rid=request.rid,
+        cell=request.cell,
+        operation=request.operation,
+        tool=request.tool,
+        call_digest=request.call_digest,
+        obligations=tuple((each.id, each.why) for each in request.obligations),
+        shown=request.shown,
+    )
 
 
 def _told(found: PendingRequest, approval: bytes | None) -> pb.ApprovalStatus:

@@ -8,9 +8,11 @@ reason.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
@@ -24,6 +26,7 @@ from nucleus_verifier.rpc.names import WorkloadId
 
 M = TypeVar("M", bound=Message)
 Log = Callable[[str], None]
+_FIRST_SECONDS: Final = 1.0
 # What the caller must be; `None` is nobody in particular.
 Allowed = Callable[[Caller], bool]
 
@@ -130,7 +133,14 @@ class Door(grpc.GenericRpcHandler):
         async def answer(messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             caller = None
             try:
-                caller = self._admit(context, name, method)
+                try:
+                    caller = self._admit(context, name, method)
+                except _Refused:
+                    # A client that still writes would not see the refusal.
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_FIRST_SECONDS):
+                            await anext(messages, None)
+                    raise
                 async for made in method.run(caller, asked(messages)):
                     yield made.SerializeToString()
             except Exception as error:  # noqa: BLE001  what went wrong inside is not told outside

@@ -29,6 +29,13 @@ FETCH_SECONDS: Final = 10.0
 # What a client still has under way on an identity that was replaced.
 _GRACE_SECONDS: Final = 30.0
 _ID_CHARS: Final = 2048
+# A service that comes back is found again soon: leases are short.
+_RECONNECT: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
 
 
 class Workload:
@@ -109,6 +116,7 @@ class Workload:
             target,
             grpc.ssl_channel_credentials(roots, key, chain),
             [
+                *_RECONNECT,
                 *options,
                 # Else two generations of one identity would share a connection.
                 ("grpc.use_local_subchannel_pool", 1),
