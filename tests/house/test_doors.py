@@ -47,6 +47,7 @@ OWN = {
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/places.py": "finds the places of one host",
+    "sdk/nucleus/remote.py": "a person's command that asks an issuer elsewhere",
     "sdk/nucleus/running.py": "the list of sessions that run, for a person to look at",
     "sdk/nucleus/serving.py": "a person's process: takes connections, starts a proxy for each",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
