@@ -85,6 +85,19 @@ async def test_a_verifier_that_comes_back_misses_nothing(stage: Stage) -> None:
         await verifier.until_leased()
 
 
+async def test_a_rotation_of_identities_interrupts_nobody(stage: Stage) -> None:
+    async with stage.client("agent") as agent, watching(stage) as verifier:
+        before = agent.channel()
+        await asyncio.to_thread(stage.identity.rotate)
+        async with asyncio.timeout(20):
+            while agent.channel() is before:
+                await asyncio.sleep(0.02)
+        made = await agent.issue(order("rotated"))
+        assert verifier.allows(made.rid)
+        await revoked(agent, token=made.token)
+        assert not verifier.allows(made.rid)
+
+
 async def test_what_the_issuer_does_not_know_is_not_confirmed(stage: Stage) -> None:
     """An issuer on an older copy of its state must not serve verifiers that know more."""
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import grpc.aio
@@ -189,23 +185,3 @@ def _opener(signers: Sequence[Opened]) -> IssuerOpener:
         {who: crypto.public_of(each.signer.private) for who, each in every.items()},
         {who: each.exchange.private for who, each in every.items()},
     )
-
-
-@contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`, so that one process serves this state. Raises CallerError
-    `service.already`, WorldError."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise WorldError("file.unwritable", f"{path} cannot be opened.") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CallerError(
-                "service.already", "An issuer serves this state already: ask it, or stop it."
-            ) from error
-        yield
-    finally:
-        os.close(handle)

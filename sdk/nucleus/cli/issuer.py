@@ -56,7 +56,8 @@ def serve(
     from nucleus.cli.console import note
     from nucleus.cli.mcp import until_stopped
     from nucleus_issuer.service import policy as policies
-    from nucleus_issuer.service.serve import Parts, only_one
+    from nucleus_issuer.service.alone import only_one
+    from nucleus_issuer.service.serve import Parts
     from nucleus_issuer.service.serve import serve as run
     from nucleus_issuer.store import Store
     from nucleus_verifier.rpc.mtls import Workload
@@ -69,7 +70,7 @@ def serve(
         workload = stack.enter_context(Workload.open())
         known = policies.load(policy or place.config / POLICY, workload.id.trust_domain)
         if postgres is None:
-            stack.enter_context(only_one(place.state / "issuer.lock"))
+            stack.enter_context(only_one(place.state))
             store = place.store()
         else:
             anchor = place.state / "postgres.anchor"

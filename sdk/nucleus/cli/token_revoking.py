@@ -226,6 +226,7 @@ def revoke(
     """
     from nucleus.cli import inputs
     from nucleus.cli.init import user_name
+    from nucleus_issuer.service import alone
     from nucleus_tokens.errors import CallerError
 
     shown = token is not None or token_fd is not None
@@ -246,6 +247,7 @@ def revoke(
         return _recorded(
             token_remote.revoke(elsewhere, rid=rid, preimage=proof, text=text, reason=reason),
             as_json,
+            effective=True,
         )
     by = f"operator {user_name()}"
     with place.store() as store:
@@ -257,7 +259,9 @@ def revoke(
             recorded = revoker.revoke(_record(store, record), by=by, reason=reason)
         else:
             recorded = revoker.revoke(rid or text or "", by=by, reason=reason)
-    return _recorded(recorded, as_json)
+    # This home's verifiers ask the store at their next commit: there is no lease to wait for. Those
+    # of a service that runs on it have one.
+    return _recorded(recorded, as_json, effective=not alone.served(place.state))
 
 
 def _proof(path: Path) -> bytes:
@@ -281,22 +285,26 @@ def _record(store: Store, seq: int) -> dict[str, Any]:
     return found
 
 
-def _recorded(recorded: Recorded, as_json: bool) -> int:
+def _recorded(recorded: Recorded, as_json: bool, *, effective: bool) -> int:
     from nucleus.cli.console import OK, answer, safe, when
 
     entry = recorded.entry
     lines = [f"recorded   entry {entry.seq}: {entry.rid}, {when(entry.at)}, by {safe(entry.by)}"]
     if entry.rid != recorded.wanted:
         lines.append(f"           {recorded.wanted} is dead with it: that prefix is above it.")
-    # Of this home the store is the verifier's own: its next commit asks it again, so there is no
-    # lease to wait for. A service said so when there was none left.
-    lines.append("effective  no call under it, or under anything made from it, is allowed any more")
+    if effective:
+        lines.append("effective  no call under it, or under what is made from it, is allowed now")
+    else:
+        lines += (
+            "effective  in this home; elsewhere within a lease of the issuer that serves it.",
+            "           `nucleus token revoke --issuer ADDRESS` waits for that.",
+        )
     answer(
         as_json,
         {
             "at": entry.at,
             "by": entry.by,
-            "effective": True,
+            "effective": effective,
             "recorded": True,
             "rid": entry.rid,
             "seq": entry.seq,

@@ -26,11 +26,11 @@ class IssuerClient:
     def __init__(
         self, channel: Callable[[], grpc.aio.Channel], *, seconds: float = CALL_SECONDS
     ) -> None:
-        self._channel = channel
+        self.channel = channel
         self._seconds = seconds
 
     async def _ask(self, name: str, request: Message, answer: type[M]) -> M:
-        call: Any = self._channel().unary_unary(SERVICE + name, _written, answer.FromString)
+        call: Any = self.channel().unary_unary(SERVICE + name, _written, answer.FromString)
         try:
             made: M = await call(request, timeout=self._seconds)
         except grpc.RpcError as error:
@@ -67,7 +67,7 @@ class IssuerClient:
 
     async def revoke(self, request: pb.RevokeRequest) -> AsyncIterator[pb.RevokeEvent]:
         """`recorded`, then `effective`. It has no deadline: a lease must run out."""
-        call: Any = self._channel().unary_stream(
+        call: Any = self.channel().unary_stream(
             SERVICE + "Revoke", _written, pb.RevokeEvent.FromString
         )
         try:
@@ -78,7 +78,7 @@ class IssuerClient:
 
     async def watch(self, requests: AsyncIterator[pb.WatchRequest]) -> AsyncIterator[pb.WatchEvent]:
         """Until the connection ends, which is an error of ours as well."""
-        call: Any = self._channel().stream_stream(
+        call: Any = self.channel().stream_stream(
             SERVICE + "Watch", _written, pb.WatchEvent.FromString
         )
         try:

@@ -12,6 +12,7 @@ connection, a client dials anew.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -44,6 +45,8 @@ class Workload:
     def __init__(self, source: X509Source) -> None:
         self._source = source
         self._generation = 0
+        self._lock = threading.Lock()
+        self._public = self._pem()[1:]
         source.subscribe_for_updates(self._updated)
         svid = source.get_x509_context().default_svid
         self.id = parse_id(str(svid.spiffe_id))
@@ -69,7 +72,12 @@ class Workload:
         return self._generation
 
     def _updated(self) -> None:
-        self._generation += 1
+        """Called from the client's own thread, also where nothing is new."""
+        with self._lock:
+            public = self._pem()[1:]
+            if public != self._public:
+                self._public = public
+                self._generation += 1
 
     def close(self) -> None:
         """Forget it."""
@@ -167,7 +175,7 @@ class Dialled:
             generation = self._workload.generation
             made = self._make()
             if self._channel is not None:
-                task = asyncio.ensure_future(self._channel.close(_GRACE_SECONDS))
+                task = asyncio.ensure_future(_retire(self._channel))
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
             self._channel, self._generation = made, generation
@@ -181,6 +189,14 @@ class Dialled:
         if self._channel is not None:
             await self._channel.close()
             self._channel = None
+
+
+async def _retire(channel: grpc.aio.Channel) -> None:
+    """What is under way goes on for a while."""
+    try:
+        await asyncio.sleep(_GRACE_SECONDS)
+    finally:
+        await channel.close()
 
 
 def parse_id(text: str) -> WorkloadId:
