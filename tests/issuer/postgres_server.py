@@ -61,7 +61,13 @@ class Server:
 
     def start(self, **settings: str) -> None:
         """Start it and wait until it answers."""
-        given = {"listen_addresses": "", "unix_socket_directories": str(self.root), **settings}
+        given = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.root),
+            # After a kill it would flush each of a thousand files by itself.
+            "recovery_init_sync_method": "syncfs",
+            **settings,
+        }
         options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
         log = str(self.root / "log")
         words = ("start", "-D", str(self._data), "-w", "-t", str(SECONDS), "-l", log)
