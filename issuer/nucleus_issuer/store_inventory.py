@@ -25,6 +25,7 @@ from nucleus_issuer.store_revoking import (
     revoke,
     revoke_exchanged,
 )
+from nucleus_tokens import canonical
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.limits import TOKEN_LIFETIME
 
@@ -110,6 +111,12 @@ class SqlInventory:
         """The token that an order of this key was carried out as."""
         found = self._issued("WHERE idempotency = ?", (idempotency,))
         return found[0] if found else None
+
+    def last_expiry(self, kid: str) -> int:
+        """When the last token expires that this issuer's key signed; 0 if it signed none."""
+        found = self._issued("ORDER BY exp DESC", ())
+        signed = (i.exp for i in found if canonical.decode(i.header.encode()).get("kid") == kid)
+        return next(signed, 0)
 
     def listed(
         self, limit: int, *, after: tuple[int, str] | None = None, sub: str | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_tokens.header import UnverifiedHeader
 from nucleus_verifier.rpc import issuer_pb2 as pb
 from nucleus_verifier.rpc.client import IssuerClient
-from tests.cli.command import PASSPHRASE
-from tests.service.stage import Stage, order, revoked, running
+from tests.cli.command import PASSPHRASE, PROGRAM
+from tests.service.stage import Stage, environ, order, revoked, running
 from tests.support import world
 
 AGENT = "spiffe://example.org/agent"
@@ -284,3 +286,47 @@ async def test_a_denial_and_a_withdrawal_end_a_request(stage: Stage) -> None:
         assert (await tool.withdraw_approval(second.id)).status == "withdrawn"
         assert not (await ops.list_approvals()).requests
         assert await code_of(tool.list_approvals()) == "service.refused"
+
+
+# Keys -------------------------------------------------------------------------------------------
+
+
+async def test_keys_rotate_with_an_overlap(stage: Stage) -> None:
+    """Verifiers know the next key before it signs; what the one before signed goes on."""
+
+    def command(*words: str) -> Any:
+        done = subprocess.run(
+            [*PROGRAM, "--home", str(stage.home), "issuer", "keys", *words, "--json"],
+            capture_output=True,
+            text=True,
+            env=environ(),
+            check=False,
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    async with stage.client("agent") as agent, stage.client("tool") as tool:
+        before = await ordered(agent, "before the rotation")
+        old = await tool.trust_bundle("tool.example")
+        code, made = await asyncio.to_thread(
+            command, "rotate", "--passphrase-file", str(stage.pass_file),
+            "--dangerously-weak-keys-for-tests",
+        )  # fmt: skip
+        assert code == 0
+        new = await tool.trust_bundle("tool.example")
+        assert [i.kid for i in new.issuers] == [old.issuers[0].kid, made["key"]]
+        assert new.digest != old.digest
+        first = opened((await ordered(agent, "not yet")).token)[1].kid
+        await asyncio.to_thread(stage.stop)
+        await asyncio.to_thread(stage.start)
+        later = opened((await ordered(agent, "after")).token)[1].kid
+        assert (first, later) == (old.issuers[0].kid, made["key"])
+        # Of the key before: still exchanged, still revoked.
+        said = statement(opened(before.token)[0], "else.example", "rotated")
+        await agent.exchange(pb.ExchangeRequest(token=before.token, statement=said))
+        await revoked(agent, token=before.token)
+        code, error = await asyncio.to_thread(command, "retire", first)
+        assert (code, error["error"]["code"]) == (2, "keys.alive")
+        code, error = await asyncio.to_thread(command, "retire", later + "x")
+        assert (code, error["error"]["code"]) == (2, "keys.unknown")
+        assert (await asyncio.to_thread(command, "retire", first, "--force"))[0] == 0
+        assert [i.kid for i in (await tool.trust_bundle("tool.example")).issuers] == [later]

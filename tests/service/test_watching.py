@@ -66,18 +66,17 @@ async def test_a_verifier_that_does_not_confirm_is_waited_for_until_its_lease_en
 
 async def test_a_verifier_that_comes_back_misses_nothing(stage: Stage) -> None:
     async with stage.client("agent") as agent, watching(stage) as verifier:
-        first = await agent.issue(order("first"))
+        first, second = [await agent.issue(order(name)) for name in ("first", "second")]
         await revoked(agent, token=first.token)
         seen = verifier.connections
         await asyncio.to_thread(stage.kill)
         with stage.store() as store:
-            second = store.inventory()[0].rid0
-            store.revoke(second, by="somebody", reason="")
+            store.revoke(second.rid, by="somebody", reason="")
         await asyncio.to_thread(stage.start)
         async with verifier.changed:
             await asyncio.wait_for(
                 verifier.changed.wait_for(
-                    lambda: verifier.connections > seen and second in verifier.revoked
+                    lambda: verifier.connections > seen and second.rid in verifier.revoked
                 ),
                 20,
             )

@@ -178,6 +178,7 @@ def _issuer() -> tuple[typer.Typer, Table]:
         "nucleus issuer serve --listen 0.0.0.0:8443 --passphrase-file issuer.pass",
     ), {
         "serve": (issuer.serve, issuer.SERVE),
+        "keys": (issuer.keys, issuer.KEYS),
     }
 
 
