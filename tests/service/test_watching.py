@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
@@ -18,7 +19,8 @@ from tests.service.verifier import Verifier
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with running(tmp_path_factory.mktemp("watching"), "--lease", "2s") as made:
+    words = ("--lease", "2s", "--metrics", "127.0.0.1:0")
+    with running(tmp_path_factory.mktemp("watching"), *words) as made:
         made.register()
         yield made
 
@@ -109,6 +111,23 @@ async def test_what_the_issuer_does_not_know_is_not_confirmed(stage: Stage) -> N
             async for _ in tool.watch(ahead()):
                 pass
     assert said.value.code == "watch.ahead"
+
+
+async def test_what_is_counted_names_nobody(stage: Stage) -> None:
+    port = int([line for line in stage.log if "metrics at port" in line][-1].split()[-1])
+
+    def look() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    async with stage.client("stranger") as stranger, watching(stage):
+        with pytest.raises(NucleusError):
+            await stranger.list()
+        text = await asyncio.to_thread(look)
+    assert 'nucleus_issuer_calls_total{method="List",outcome="refused"}' in text
+    assert "nucleus_issuer_watchers" in text
+    assert "spiffe" not in text
 
 
 # The rule itself, on a clock of its own ---------------------------------------------------------

@@ -160,8 +160,7 @@ class Leases:
 
     @property
     def watchers(self) -> int:
-        """How many rely on this node."""
-        self._forget()
+        """How many rely on this node. May be asked from another thread."""
         return len(self._watchers)
 
     # Waiting ------------------------------------------------------------------------------------

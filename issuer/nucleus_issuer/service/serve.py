@@ -22,6 +22,7 @@ from nucleus_issuer.service.door import Answering, Door, Log, Method, Talking, U
 from nucleus_issuer.service.issuance import Audiences, Issuance, Minting
 from nucleus_issuer.service.leases import LEASE_SECONDS, Leases
 from nucleus_issuer.service.looking import Looking
+from nucleus_issuer.service.metrics import Metrics
 from nucleus_issuer.service.policy import Caller, IssuancePolicy
 from nucleus_issuer.service.watching import Watching
 from nucleus_issuer.store import Store
@@ -62,6 +63,7 @@ class Parts:
     clock: Callable[[], int]
     random: Callable[[int], bytes]
     log: Log
+    metrics: Metrics
     lease_seconds: float = LEASE_SECONDS
 
 
@@ -70,6 +72,7 @@ async def serve(parts: Parts, address: str, ready: Callable[[int], None]) -> Non
     WorldError `service.address`."""
     leases = Leases(parts.store, alone=parts.alone, seconds=parts.lease_seconds)
     await leases.refresh()
+    parts.metrics.observe(leases)
     server = grpc.aio.server(options=_OPTIONS)
     health_of = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_of, server)
@@ -146,6 +149,7 @@ def _door(parts: Parts, leases: Leases) -> Door:
         policy=parts.policy,
         clock=parts.clock,
         log=parts.log,
+        counted=parts.metrics.counted,
     )
 
 

@@ -49,6 +49,10 @@ def serve(
         str,
         typer.Option("--lease", metavar="TIME", help="Verifiers close after so long."),
     ] = "10s",
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="HOST:PORT", help="For Prometheus, without TLS."),
+    ] = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
 ) -> int:
@@ -62,6 +66,7 @@ def serve(
     from nucleus.cli.mcp import until_stopped
     from nucleus_issuer.service import policy as policies
     from nucleus_issuer.service.alone import only_one
+    from nucleus_issuer.service.metrics import Metrics
     from nucleus_issuer.service.serve import Parts
     from nucleus_issuer.service.serve import serve as run
     from nucleus_issuer.store import Store
@@ -81,6 +86,7 @@ def serve(
             anchor = place.state / "postgres.anchor"
             store = Store.open_postgres(postgres, anchor, create=create, clock=place.clock)
         stack.enter_context(store)
+        counts = Metrics()
         parts = Parts(
             store=store,
             alone=postgres is None,
@@ -91,8 +97,12 @@ def serve(
             clock=place.clock,
             random=place.random,
             log=lambda line: note(f"nucleus: {line}"),
+            metrics=counts,
             lease_seconds=seconds,
         )
+        if metrics is not None:
+            port = stack.enter_context(counts.served(metrics))
+            note(f"nucleus: metrics at port {port}")
 
         def ready(port: int) -> None:
             note(f"nucleus: {workload.id} serves at {listen}, port {port}")
