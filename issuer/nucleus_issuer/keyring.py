@@ -16,7 +16,7 @@ from typing import Final
 
 from nucleus_issuer import bundle, files, keys
 from nucleus_issuer.bundle import Bundle, TrustedApprover, TrustedIssuer
-from nucleus_issuer.keys import Key, Passphrase, PublicKey, Random, Strength
+from nucleus_issuer.keys import Key, Kind, Passphrase, PublicKey, Random, Strength
 from nucleus_issuer.mint import Audience, Signer
 from nucleus_issuer.opening import IssuerOpener
 from nucleus_tokens import crypto, names
@@ -184,6 +184,34 @@ class KeyRing:
         new = TrustedIssuer(before[-1].signer.iss, kid, made.public)
         self.save_bundle(replace(trusted, issuers=(*trusted.issuers, new)))
         return new
+
+    def reseal(
+        self, old: Passphrase, new: Passphrase, *, random: Random, strength: Strength = "moderate"
+    ) -> list[str]:
+        """Seal the issuer's keys anew, under another passphrase; their ids. What an interrupted
+        run has sealed already is left alone. Raises WorldError or CallerError `keys.*`."""
+        done = []
+        for issuer in self.bundle().issuers:
+            both: tuple[tuple[Path, Kind], ...] = (
+                (self.issuer_path(issuer.kid), "issuer"),
+                (self.exchange_path(issuer.kid), "exchange"),
+            )
+            for path, kind in both:
+                if not path.exists():
+                    continue
+                try:
+                    keys.read(path, kind, new)
+                except WorldError as error:
+                    if error.code != "keys.passphrase":
+                        raise
+                    key = keys.read(path, kind, old)
+                    beside = path.with_name(f".{path.name}.new")
+                    beside.unlink(missing_ok=True)
+                    keys.write(beside, key, random=random, passphrase=new, strength=strength)
+                    keys.read(beside, kind, new)  # before the other is gone
+                    files.become(beside, path)
+                done.append(f"{kind} {issuer.kid}")
+        return done
 
     def retire(self, kid: str) -> None:
         """Believe a key no more: everything it signed is refused from now on. Raises CallerError

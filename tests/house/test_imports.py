@@ -44,6 +44,7 @@ IMPORT_NAME = {
     "protobuf": "google",
     "pyjwt": "jwt",
     "pynacl": "nacl",
+    "python-pkcs11": "pkcs11",
 }
 
 
@@ -69,7 +70,9 @@ def test_only_declared_dependencies_are_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     base = _import_names(project["dependencies"])
-    services = base.union(*(_import_names(extras[name]) for name in ("cli", "proxy", "services")))
+    services = base.union(
+        *(_import_names(extras[name]) for name in ("cli", "pkcs11", "proxy", "services"))
+    )
     # A client of ours exists only to be shown: nothing but the demo may need it.
     demo = services | _import_names(extras["demo"])
     wrong = []

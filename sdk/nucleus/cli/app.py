@@ -19,6 +19,7 @@ from nucleus.cli import (
     identity,
     init,
     issuer,
+    issuer_keys,
     mcp,
     profiles,
     prompt,
@@ -178,7 +179,7 @@ def _issuer() -> tuple[typer.Typer, Table]:
         "nucleus issuer serve --listen 0.0.0.0:8443 --passphrase-file issuer.pass",
     ), {
         "serve": (issuer.serve, issuer.SERVE),
-        "keys": (issuer.keys, issuer.KEYS),
+        "keys": (issuer_keys.keys, issuer_keys.KEYS),
     }
 
 

@@ -9,17 +9,12 @@ from typing import Annotated, Final
 import typer
 
 from nucleus.cli import options
-from nucleus.cli.options import Json, PassphraseFd, PassphraseFile, examples
+from nucleus.cli.options import PassphraseFd, PassphraseFile, PinFile, Pkcs11, examples
 
 SERVE = examples(
     "nucleus issuer serve --listen 0.0.0.0:8443 --passphrase-file issuer.pass",
     "nucleus issuer serve --listen unix:/run/nucleus/issuer.sock --passphrase-fd 3",
     "nucleus issuer serve --listen 0.0.0.0:8443 --postgres postgresql://nucleus@db/state",
-)
-KEYS = examples(
-    "nucleus issuer keys list",
-    "nucleus issuer keys rotate --passphrase-file issuer.pass",
-    "nucleus issuer keys retire 20260101",
 )
 POLICY: Final = "issuance.toml"
 
@@ -55,6 +50,8 @@ def serve(
     ] = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
+    pkcs11: Pkcs11 = None,
+    pin_file: PinFile = None,
 ) -> int:
     """Serve the issuer to agents, verifiers and people, under mutual TLS.
 
@@ -75,7 +72,9 @@ def serve(
     place = options.home(ctx)
     ring = place.keyring()
     seconds = inputs.duration(lease, "--lease")
-    signers = ring.issuers(inputs.passphrase(passphrase_file, passphrase_fd))
+    signers = ring.issuers(
+        inputs.passphrase_or_module(passphrase_file, passphrase_fd, pkcs11, pin_file)
+    )
     with ExitStack() as stack:
         workload = stack.enter_context(Workload.open())
         known = policies.load(policy or place.config / POLICY, workload.id.trust_domain)
@@ -109,63 +108,3 @@ def serve(
 
         until_stopped(run(parts, listen, ready))
     return 0
-
-
-def keys(
-    ctx: typer.Context,
-    action: Annotated[str, typer.Argument(metavar="list|rotate|retire", help="What to do.")],
-    key: Annotated[
-        str | None, typer.Argument(metavar="KEY", help="With retire: the key's name.")
-    ] = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Retire it though tokens of it live: it was stolen.")
-    ] = False,
-    weak: Annotated[bool, typer.Option("--dangerously-weak-keys-for-tests", hidden=True)] = False,
-    as_json: Json = False,
-) -> int:
-    """List the issuer's keys, make the next one, or stop believing an old one.
-
-    `rotate` makes a key that every verifier is told of; the issuer signs with it once it is started
-    again. What the key before signed is believed until `retire`, which waits for its last token.
-    """
-    from datetime import UTC, datetime
-
-    from nucleus.cli import inputs
-    from nucleus.cli.console import OK, answer, when
-    from nucleus_tokens.errors import CallerError
-
-    place = options.home(ctx)
-    ring = place.keyring()
-    if action == "list" and key is None:
-        known = [i.kid for i in ring.bundle().issuers]
-        answer(as_json, {"keys": known, "signs": max(known)}, *known)
-    elif action == "rotate" and key is None:
-        now = datetime.fromtimestamp(place.clock(), UTC)
-        made = ring.rotate(
-            now.strftime("%Y%m%dt%H%M%S"),
-            random=place.random,
-            passphrase=inputs.passphrase(passphrase_file, passphrase_fd),
-            strength="dangerously_fast_for_tests" if weak else "moderate",
-        )
-        answer(
-            as_json,
-            {"key": made.kid, "public": made.public.hex()},
-            f"Made the key {made.kid}; verifiers that watch fetch it within seconds.",
-            "Then start the issuer again: it signs with this key.",
-        )
-    elif action == "retire" and key is not None:
-        with place.store() as store:
-            last = store.last_expiry(key)
-        if last > place.clock() and not force:
-            raise CallerError(
-                "keys.alive",
-                f"Tokens of this key live until {when(last)}.",
-                hint="Retire it then, or with --force if it was stolen.",
-            )
-        ring.retire(key)
-        answer(as_json, {"retired": key}, f"Nothing that {key} signed is believed any more.")
-    else:
-        raise CallerError("keys.what", "Say list, rotate, or retire with the key's name.")
-    return OK

@@ -76,6 +76,16 @@ PassphraseFd = Annotated[
     int | None,
     typer.Option("--passphrase-fd", metavar="N", help="Read the passphrase from this descriptor."),
 ]
+Pkcs11 = Annotated[
+    str | None,
+    typer.Option(
+        "--pkcs11", metavar="MODULE,TOKEN,KEY", help="A hardware module opens the issuer's keys."
+    ),
+]
+PinFile = Annotated[
+    Path | None,
+    typer.Option("--pin-file", metavar="FILE", help="File (0600) with the module's PIN."),
+]
 RemoteAt = Annotated[
     str | None,
     typer.Option(
