@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ def find(config: Path, given: str | None) -> Where | None:
 
 
 @contextmanager
-def connected(where: Where) -> Iterator[RemoteIssuer]:
+def connected(where: Where) -> Generator[RemoteIssuer]:
     """Whoever is asked. Raises WorldError `identity.unavailable`."""
     with Workload.open() as workload, asyncio.Runner() as runner:
         domain = workload.id.trust_domain

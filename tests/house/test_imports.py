@@ -41,6 +41,7 @@ SERVICES = ("nucleus_verifier.rpc.",)
 IMPORT_NAME = {
     "grpcio": "grpc",
     "grpcio-health-checking": "grpc_health",
+    "prometheus-client": "prometheus_client",
     "protobuf": "google",
     "pyjwt": "jwt",
     "pynacl": "nacl",

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Awaitable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,23 @@ class Run:
         self.recorded: dict[str, int] = {}  # rid -> seq
         self.told = asyncio.Condition()
         self.acts = 0
+        self.effective = 0
 
     async def act(self) -> None:
         async with self.told:
             self.acts += 1
             self.told.notify_all()
 
-    async def until(self, acts: int) -> None:
-        async with self.told:
-            await asyncio.wait_for(self.told.wait_for(lambda: self.acts >= acts), 60)
+    async def until(self, acts: int, effective: int = 0) -> None:
+        def so_far() -> bool:
+            return self.acts >= acts and self.effective >= effective
 
-    async def work(self, name: str, verifier: Verifier) -> None:
-        """Order with a key until there is an answer, revoke, order anew."""
+        async with self.told:
+            await asyncio.wait_for(self.told.wait_for(so_far), 60)
+
+    async def work(self, name: str, verifier: Verifier, *, waits: bool) -> None:
+        """Order with a key until there is an answer, revoke, order anew; who `waits` does until the
+        revocation is effective."""
         async with self.stage.client("agent") as client:
             for n in itertools.count():
                 key = f"{name}-{n}"
@@ -53,7 +58,7 @@ class Run:
                     continue
                 self.issued[key] = made.tid
                 await self.act()
-                await _insist(lambda: self._revoke(client, made, verifier))  # noqa: B023
+                await _insist(lambda: self._revoke(client, made, verifier, waits))  # noqa: B023
 
     async def _issue(self, client: IssuerClient, key: str) -> pb.Minted | None:
         """None: it was carried out before, and the answer was lost."""
@@ -65,14 +70,20 @@ class Run:
             raise
         return made
 
-    async def _revoke(self, client: IssuerClient, made: pb.Minted, verifier: Verifier) -> None:
-        async for event in client.revoke(pb.RevokeRequest(rid=made.rid)):
-            if event.WhichOneof("event") == "recorded":
-                self.recorded[made.rid] = event.recorded.entry.seq
-                await self.act()
-            else:
-                assert not verifier.allows(made.rid), "effective, and somebody still allows it"
-                await self.act()
+    async def _revoke(
+        self, client: IssuerClient, made: pb.Minted, verifier: Verifier, waits: bool
+    ) -> None:
+        async with aclosing(client.revoke(pb.RevokeRequest(rid=made.rid))) as events:
+            async for event in events:
+                if event.WhichOneof("event") == "recorded":
+                    self.recorded[made.rid] = event.recorded.entry.seq
+                    await self.act()
+                    if not waits:
+                        return
+                else:
+                    assert not verifier.allows(made.rid), "effective, and somebody still allows it"
+                    self.effective += 1
+                    await self.act()
 
 
 async def _insist(ask: Any) -> Any:
@@ -99,10 +110,14 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(tmp_path: Pa
         async with stage.client("tool") as tool:
             verifier = Verifier(tool)
             tasks = [asyncio.ensure_future(verifier.run())]
-            tasks += [asyncio.ensure_future(run.work(f"w{n}", verifier)) for n in range(4)]
+            tasks += [
+                asyncio.ensure_future(run.work(f"w{n}", verifier, waits=n % 2 == 0))
+                for n in range(4)
+            ]
             for kill in range(KILLS):
                 # Somewhere in the work, another place each time.
-                await run.until(run.acts + 1 + kill * 5 % 7)
+                more = kill % 4 == 0  # a fresh issuer first waits for the leases of the one before
+                await run.until(run.acts + 1 + kill * 5 % 7, run.effective + more)
                 await asyncio.to_thread(stage.kill)
                 for task in tasks:
                     assert not task.done(), task.exception()
@@ -129,3 +144,4 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(tmp_path: Pa
                 assert known.memo == key
             assert run.lost <= set(made)
         assert len(run.recorded) >= KILLS
+        assert run.effective >= KILLS // 4

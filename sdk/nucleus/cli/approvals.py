@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -204,7 +204,7 @@ def deny(
 
 
 @contextmanager
-def _desk(place: Home, issuer: str | None) -> Iterator[DeskStore]:
+def _desk(place: Home, issuer: str | None) -> Generator[DeskStore]:
     """Where requests wait: in this home, or at an issuer elsewhere."""
     elsewhere = remote(place, issuer)
     if elsewhere is None:

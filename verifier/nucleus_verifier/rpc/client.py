@@ -5,7 +5,7 @@ Use it from one event loop. Nothing is retried here: whoever calls knows what ma
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -65,7 +65,7 @@ class IssuerClient:
     async def tree(self, request: pb.TreeRequest) -> pb.TreeResponse:
         return await self._ask("Tree", request, pb.TreeResponse)
 
-    async def revoke(self, request: pb.RevokeRequest) -> AsyncIterator[pb.RevokeEvent]:
+    async def revoke(self, request: pb.RevokeRequest) -> AsyncGenerator[pb.RevokeEvent, None]:
         """`recorded`, then `effective`. It has no deadline: a lease must run out."""
         call: Any = self.channel().unary_stream(
             SERVICE + "Revoke", _written, pb.RevokeEvent.FromString
