@@ -7,7 +7,7 @@ never trimmed: whoever gets a token must know what it got.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,8 @@ from nucleus_issuer.bundle import Bundle
 from nucleus_issuer.exchanging import Exchanger
 from nucleus_issuer.issuing import Issuer, Minted, Order
 from nucleus_issuer.mint import Audience
+from nucleus_issuer.service import people
+from nucleus_issuer.service.people import Person, Provider
 from nucleus_issuer.service.policy import Caller, Grant, caveat
 from nucleus_issuer.store import Store
 from nucleus_tokens import crypto, exchanges, holding
@@ -59,6 +61,7 @@ class Issuance:
         minting: Minting,
         audiences: Audiences,
         bundle: Callable[[], Bundle],
+        providers: Sequence[Provider],
         clock: Callable[[], int],
         lease_seconds: float,
     ) -> None:
@@ -66,6 +69,7 @@ class Issuance:
         self._minting = minting
         self._audiences = audiences
         self._bundle = bundle
+        self._providers = providers
         self._clock = clock
         self._lease_millis = int(lease_seconds * 1000)
         self._digests: dict[frozenset[str], tuple[int, bytes]] = {}
@@ -81,8 +85,12 @@ class Issuance:
             raise CallerError(
                 "issue.idempotency", f"An order has a key of 1 to {_KEY_CHARS} characters."
             )
-        grant = _grant(caller, request)
-        own = str(caller.id)
+        person = None
+        if request.subject_token or request.subject_token_type:
+            token, kind = request.subject_token, request.subject_token_type
+            person = people.person(self._providers, token, kind, self._clock())
+        grant = _grant(caller, request, person)
+        own = str(caller.id) if person is None else person.id
         sub = request.sub or own
         if sub != own and not grant.others:
             raise CallerError("issue.subject", f"A token is ordered for oneself: {own}.")
@@ -97,7 +105,7 @@ class Issuance:
         return self._minting.issuer.issue(
             Order(
                 sub=sub,
-                holder=_holder(grant, request.holder, own),
+                holder=_holder(grant, request.holder, own, person),
                 audience=self._audiences.named(request.audience),
                 profile=profile,
                 ttl=ttl,
@@ -108,7 +116,9 @@ class Issuance:
                 memo=request.memo,
                 bearer=request.holder.bearer,
                 # A key is its caller's own: nobody can use up another's.
-                idempotency=f"issue:{own}:{key}",
+                idempotency=f"issue:{own}:{key}"
+                if person is None
+                else f"issue:{caller.id}:{own}:{key}",
             )
         )
 
@@ -190,9 +200,14 @@ def _check_owner(caller: Caller, name: str) -> None:
         raise CallerError("audience.not_yours", "The issuance policy gives you no such audience.")
 
 
-def _grant(caller: Caller, request: pb.IssueRequest) -> Grant:
-    """The first grant that has both the profile and the audience. Raises CallerError."""
+def _grant(caller: Caller, request: pb.IssueRequest, person: Person | None) -> Grant:
+    """The first grant that has both the profile and the audience. A person's is for a person
+    alone, and a workload's for the workload. Raises CallerError."""
     for grant in caller.grants:
+        if (grant.person is None) != (person is None):
+            continue
+        if grant.person is not None and person is not None and not grant.person.matches(person):
+            continue
         if request.profile in grant.profiles and request.audience in grant.audiences:
             return grant
     raise CallerError(
@@ -200,7 +215,7 @@ def _grant(caller: Caller, request: pb.IssueRequest) -> Grant:
     )
 
 
-def _holder(grant: Grant, asked: pb.Holder, own: str) -> Holder:
+def _holder(grant: Grant, asked: pb.Holder, own: str, person: Person | None) -> Holder:
     key = asked.key or None
     if key is not None and len(key) != crypto.KEY_BYTES:
         raise CallerError("issue.holder", "A holder's key is 32 bytes (Ed25519).")
@@ -212,6 +227,10 @@ def _holder(grant: Grant, asked: pb.Holder, own: str) -> Holder:
         if asked.spiffe:
             mtls.parse_id(asked.spiffe)
         return Holder(asked.spiffe or None, key)
+    if person is not None:
+        if key is None or asked.spiffe:
+            raise CallerError("issue.holder", "A person's token is bound to a key: give one.")
+        return Holder(None, key)
     if asked.spiffe not in ("", own):
         raise CallerError("issue.holder", f"The holder is whoever orders: {own}.")
     # Bound to the caller's connections; with a key, to both.

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from nucleus_issuer import files, profiles
 from nucleus_issuer.profiles import Profile
+from nucleus_issuer.service.people import Person, Provider, provider
 from nucleus_tokens import canonical, names, writing
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import DEPTH, TOKEN_LIFETIME
@@ -25,7 +26,7 @@ RIGHTS: Final = frozenset(("list", "revoke", "approve", "watch"))
 _FILE_BYTES: Final = 1024 * 1024
 _GRANT: Final = frozenset(
     ("id", "profiles", "profile_files", "audiences", "exchange", "ttl_seconds", "depth",
-     "obligations", "caveats", "bearer", "others", "account")
+     "obligations", "caveats", "bearer", "others", "account", "person")
 )  # fmt: skip
 _PER: Final = {"ever": "", "month": "%Y-%m", "day": "%Y-%m-%d"}
 
@@ -62,6 +63,18 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """Whom a provider must vouch for."""
+
+    provider: str
+    claim: str
+    value: str
+
+    def matches(self, person: Person) -> bool:
+        return person.issuer == self.provider and person.has(self.claim, self.value)
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """What an identity may order."""
 
@@ -76,6 +89,7 @@ class Grant:
     bearer: bool
     others: bool  # for other subjects and holders than itself
     account: Account | None
+    person: Personal | None  # for this person, who asks through that identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +113,7 @@ class IssuancePolicy:
     grants: tuple[Grant, ...]
     audiences: Mapping[str, WorkloadId]
     operators: tuple[tuple[Who, frozenset[str]], ...]
+    providers: tuple[Provider, ...] = ()
 
     def caller(self, peer: WorkloadId) -> Caller:
         """What this peer may; nothing if no line names it."""
@@ -122,8 +137,8 @@ def parse(data: bytes, trust_domain: str, beside: Path) -> IssuancePolicy:
         value = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _bad(f"it is not TOML: {error}") from error
-    if set(value) - {"grant", "audience", "operator"}:
-        raise _bad("it holds [[grant]], [[audience]] and [[operator]], and nothing else")
+    if set(value) - {"grant", "audience", "operator", "provider"}:
+        raise _bad("it holds [[grant]], [[audience]], [[operator]], [[provider]], nothing else")
     audiences: dict[str, WorkloadId] = {}
     for table in _tables(value, "audience", frozenset(("name", "id"))):
         name = _text(table, "name")
@@ -137,7 +152,17 @@ def parse(data: bytes, trust_domain: str, beside: Path) -> IssuancePolicy:
             raise _bad(f"an operator may one or more of {', '.join(sorted(RIGHTS))}")
         operators.append((_who(_text(table, "id"), trust_domain), may))
     grants = tuple(_grant(t, trust_domain, beside) for t in _tables(value, "grant", _GRANT))
-    return IssuancePolicy(grants, audiences, tuple(operators))
+    providers = tuple(
+        provider(_text(table, "issuer"), _text(table, "audience"), beside / _text(table, "jwks"))
+        for table in _tables(value, "provider", frozenset(("issuer", "audience", "jwks")))
+    )
+    known = {each.issuer for each in providers}
+    kids = [kid for each in providers for kid in each.keys]
+    if len(known) != len(providers) or len(set(kids)) != len(kids):
+        raise _bad("a provider is there twice, or two of them have a key of one id")
+    if any(grant.person and grant.person.provider not in known for grant in grants):
+        raise _bad("a grant is for a person of a provider that is not there")
+    return IssuancePolicy(grants, audiences, tuple(operators), providers)
 
 
 def _grant(table: dict[str, Any], trust_domain: str, beside: Path) -> Grant:
@@ -161,6 +186,7 @@ def _grant(table: dict[str, Any], trust_domain: str, beside: Path) -> Grant:
         bearer=_flag(table, "bearer"),
         others=_flag(table, "others"),
         account=_account(table.get("account")),
+        person=_personal(table.get("person")),
     )
 
 
@@ -176,6 +202,14 @@ def caveat(text: str) -> list[Any]:
             "issuance.caveat", 'A restriction is canonical JSON such as ["tool","in",["x"]].'
         ) from error
     return value
+
+
+def _personal(value: Any) -> Personal | None:
+    if value is None:
+        return None
+    if type(value) is not dict or set(value) != {"provider", "claim", "value"}:
+        raise _bad("a person has 'provider', 'claim' and 'value'")
+    return Personal(_text(value, "provider"), _text(value, "claim"), _text(value, "value"))
 
 
 def _account(value: Any) -> Account | None:

@@ -117,6 +117,7 @@ def _door(parts: Parts, leases: Leases) -> Door:
         _minting(parts, opener, audiences),
         audiences,
         parts.bundle,
+        parts.policy.providers,
         parts.clock,
         parts.lease_seconds,
     )

@@ -17,7 +17,7 @@ class Holder(_message.Message):
     def __init__(self, spiffe: _Optional[str] = ..., key: _Optional[bytes] = ..., bearer: _Optional[bool] = ...) -> None: ...
 
 class IssueRequest(_message.Message):
-    __slots__ = ("idempotency_key", "sub", "holder", "audience", "profile", "ttl", "depth", "caveats", "obligations", "memo")
+    __slots__ = ("idempotency_key", "sub", "holder", "audience", "profile", "ttl", "depth", "caveats", "obligations", "memo", "subject_token", "subject_token_type")
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     SUB_FIELD_NUMBER: _ClassVar[int]
     HOLDER_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,8 @@ class IssueRequest(_message.Message):
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
     OBLIGATIONS_FIELD_NUMBER: _ClassVar[int]
     MEMO_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_TOKEN_TYPE_FIELD_NUMBER: _ClassVar[int]
     idempotency_key: str
     sub: str
     holder: Holder
@@ -38,7 +40,9 @@ class IssueRequest(_message.Message):
     caveats: _containers.RepeatedScalarFieldContainer[str]
     obligations: _containers.RepeatedScalarFieldContainer[str]
     memo: str
-    def __init__(self, idempotency_key: _Optional[str] = ..., sub: _Optional[str] = ..., holder: _Optional[_Union[Holder, _Mapping]] = ..., audience: _Optional[str] = ..., profile: _Optional[str] = ..., ttl: _Optional[int] = ..., depth: _Optional[int] = ..., caveats: _Optional[_Iterable[str]] = ..., obligations: _Optional[_Iterable[str]] = ..., memo: _Optional[str] = ...) -> None: ...
+    subject_token: str
+    subject_token_type: str
+    def __init__(self, idempotency_key: _Optional[str] = ..., sub: _Optional[str] = ..., holder: _Optional[_Union[Holder, _Mapping]] = ..., audience: _Optional[str] = ..., profile: _Optional[str] = ..., ttl: _Optional[int] = ..., depth: _Optional[int] = ..., caveats: _Optional[_Iterable[str]] = ..., obligations: _Optional[_Iterable[str]] = ..., memo: _Optional[str] = ..., subject_token: _Optional[str] = ..., subject_token_type: _Optional[str] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
     __slots__ = ("token", "statement")
