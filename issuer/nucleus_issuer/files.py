@@ -70,7 +70,8 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def become(beside: Path, path: Path) -> None:
-    """Give a whole directory its name, durably; one that stands there must be empty."""
+    """Give a whole directory or file its name, durably. A directory that stands there must be
+    empty; a file is replaced."""
     try:
         beside.rename(path)
         sync_directory(path.parent)

@@ -10,13 +10,13 @@ Agents' holder keys stand elsewhere, with the agents.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from nucleus_issuer import bundle, files, keys
 from nucleus_issuer.bundle import Bundle, TrustedApprover, TrustedIssuer
-from nucleus_issuer.keys import Key, Passphrase, PublicKey, Random, Strength
+from nucleus_issuer.keys import Key, Kind, Passphrase, PublicKey, Random, Strength
 from nucleus_issuer.mint import Audience, Signer
 from nucleus_issuer.opening import IssuerOpener
 from nucleus_tokens import crypto, names
@@ -149,6 +149,80 @@ class KeyRing:
             if trusted.kid == kid and trusted.public == issuer.public:
                 return Opened(Signer(trusted.iss, kid, issuer.private, exchange.public), exchange)
         raise WorldError("keys.not_in_bundle", f"The bundle does not list the issuer key {kid}.")
+
+    def issuers(self, passphrase: Passphrase) -> list[Opened]:
+        """Every issuer's key that is here and that the bundle lists, the latest (by id) last:
+        what the earlier ones signed is still exchanged and revoked. Raises as `issuer` does."""
+        here = sorted(i.kid for i in self.bundle().issuers if self.issuer_path(i.kid).exists())
+        return [self.issuer(kid, passphrase) for kid in here]
+
+    # Rotating ---------------------------------------------------------------------------------
+
+    def rotate(
+        self, kid: str, *, random: Random, passphrase: Passphrase, strength: Strength = "moderate"
+    ) -> TrustedIssuer:
+        """Make the next issuer's and exchange key, under the passphrase of the one before. With
+        the bundle, which is written last, it exists; the one before is believed until `retire`.
+
+        Raises CallerError `keys.not_later`: the latest key is the last by name. WorldError
+        `keys.passphrase` for another passphrase than that of the key before."""
+        trusted = self.bundle()
+        before = self.issuers(passphrase)
+        if not before:
+            raise CallerError("keys.no_issuer", "No issuer's key is here that could be followed.")
+        latest = max(issuer.kid for issuer in trusted.issuers)
+        if keys.check_name(kid) <= latest:
+            raise CallerError(
+                "keys.not_later", f"A new key's name comes after {latest!r} in the alphabet."
+            )
+        made = keys.generate("issuer", kid, random)
+        exchange = keys.generate("exchange", kid, random)
+        # What an interrupted run left is of no use to anybody: no bundle names it.
+        for path, key in ((self.issuer_path(kid), made), (self.exchange_path(kid), exchange)):
+            path.unlink(missing_ok=True)
+            keys.write(path, key, random=random, passphrase=passphrase, strength=strength)
+        new = TrustedIssuer(before[-1].signer.iss, kid, made.public)
+        self.save_bundle(replace(trusted, issuers=(*trusted.issuers, new)))
+        return new
+
+    def reseal(
+        self, old: Passphrase, new: Passphrase, *, random: Random, strength: Strength = "moderate"
+    ) -> list[str]:
+        """Seal the issuer's keys anew, under another passphrase; their ids. What an interrupted
+        run has sealed already is left alone. Raises WorldError or CallerError `keys.*`."""
+        done = []
+        for issuer in self.bundle().issuers:
+            both: tuple[tuple[Path, Kind], ...] = (
+                (self.issuer_path(issuer.kid), "issuer"),
+                (self.exchange_path(issuer.kid), "exchange"),
+            )
+            for path, kind in both:
+                if not path.exists():
+                    continue
+                try:
+                    keys.read(path, kind, new)
+                except WorldError as error:
+                    if error.code != "keys.passphrase":
+                        raise
+                    key = keys.read(path, kind, old)
+                    beside = path.with_name(f".{path.name}.new")
+                    beside.unlink(missing_ok=True)
+                    keys.write(beside, key, random=random, passphrase=new, strength=strength)
+                    keys.read(beside, kind, new)  # before the other is gone
+                    files.become(beside, path)
+                done.append(f"{kind} {issuer.kid}")
+        return done
+
+    def retire(self, kid: str) -> None:
+        """Believe a key no more: everything it signed is refused from now on. Raises CallerError
+        `keys.last`, `keys.unknown`."""
+        trusted = self.bundle()
+        left = tuple(issuer for issuer in trusted.issuers if issuer.kid != kid)
+        if len(left) == len(trusted.issuers):
+            raise CallerError("keys.unknown", "The bundle lists no issuer's key of this name.")
+        if not left:
+            raise CallerError("keys.last", "It is the only issuer's key: rotate first.")
+        self.save_bundle(replace(trusted, issuers=left))
 
     def approver(self, approver: str, passphrase: Passphrase) -> Key:
         """Open an approver's key. Raises WorldError or CallerError."""

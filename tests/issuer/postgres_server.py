@@ -30,10 +30,13 @@ class Server:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._data = root / "data"
-        self._user = "postgres" if os.geteuid() == 0 else None
-        if self._user is not None:
-            entry = pwd.getpwnam(self._user)
+        # A program becomes that user: `subprocess` would have to fork for it, which a process
+        # with threads of gRPC does not survive.
+        self._as: list[str] = []
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam("postgres")
             os.chown(root, entry.pw_uid, entry.pw_gid)
+            self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "nucleus", "-E", "UTF8")
 
     @property
@@ -47,8 +50,7 @@ class Server:
 
     def _run(self, program: str, *words: str) -> None:
         done = subprocess.run(
-            [str(programs() / program), *words],
-            user=self._user,
+            [*self._as, str(programs() / program), *words],
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -59,14 +61,20 @@ class Server:
 
     def start(self, **settings: str) -> None:
         """Start it and wait until it answers."""
-        given = {"listen_addresses": "", "unix_socket_directories": str(self.root), **settings}
+        given = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.root),
+            # After a kill it would flush each of a thousand files by itself.
+            "recovery_init_sync_method": "syncfs",
+            **settings,
+        }
         options = " ".join(f"-c {name}='{value}'" for name, value in given.items())
         log = str(self.root / "log")
         words = ("start", "-D", str(self._data), "-w", "-t", str(SECONDS), "-l", log)
         try:
             self._run("pg_ctl", *words, "-o", options)
         except AssertionError as error:
-            raise AssertionError((self.root / "log").read_text()[-2000:]) from error
+            raise AssertionError(str(error) + (self.root / "log").read_text()[-2000:]) from error
 
     def stop(self) -> None:
         """An orderly end."""

@@ -173,7 +173,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) 
     with running() as server, _open(server.address, tmp_path, create=True) as store:
         opened(store)
         n = 0
-        for round_ in range(5 * SCALE):
+        for round_ in range(20 if SCALE == 1 else 10 * SCALE):
             for step in range(4 + round_ % 5):
                 n += 1
                 assert isinstance(_commit(store, n), int)

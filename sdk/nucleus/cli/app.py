@@ -18,6 +18,8 @@ from nucleus.cli import (
     demo,
     identity,
     init,
+    issuer,
+    issuer_keys,
     mcp,
     profiles,
     prompt,
@@ -171,6 +173,16 @@ def _identity() -> tuple[typer.Typer, Table]:
     }
 
 
+def _issuer() -> tuple[typer.Typer, Table]:
+    return group(
+        "The issuer as a service, for many agents and tools.",
+        "nucleus issuer serve --listen 0.0.0.0:8443 --passphrase-file issuer.pass",
+    ), {
+        "serve": (issuer.serve, issuer.SERVE),
+        "keys": (issuer_keys.keys, issuer_keys.KEYS),
+    }
+
+
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
@@ -181,6 +193,7 @@ GROUPS: Final = {
     "trace": _trace,
     "profiles": _profiles,
     "identity": _identity,
+    "issuer": _issuer,
 }
 
 

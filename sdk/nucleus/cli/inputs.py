@@ -173,6 +173,17 @@ def passphrase(
     return ask
 
 
+def passphrase_or_module(
+    file: Path | None, descriptor: int | None, pkcs11: str | None, pin_file: Path | None
+) -> Callable[[str], bytes]:
+    """What opens the issuer's keys: a passphrase, or a hardware module with its PIN."""
+    if pkcs11 is None:
+        return passphrase(file, descriptor)
+    from nucleus_issuer import hsm
+
+    return hsm.passphrase(hsm.Slot.parse(pkcs11), passphrase(pin_file, None))
+
+
 def _from_terminal(what: str, new: bool) -> bytes:
     import getpass
 

@@ -27,14 +27,22 @@ REVOKE = examples(
 )
 
 
-def inventory(ctx: typer.Context, as_json: Json = False) -> int:
-    """List every token that was issued here, the latest first."""
+def inventory(ctx: typer.Context, issuer: options.RemoteAt = None, as_json: Json = False) -> int:
+    """List every token that was issued here, the latest first; with --issuer, those that its
+    policy lets you see."""
     from nucleus.cli.console import OK, document, say, table, when
 
     place = options.home(ctx)
     now = place.clock()
-    with place.store() as store:
-        found = place.revoker(store).list()
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.remote import connected
+
+        with connected(elsewhere) as there:
+            found = there.inventory()
+    else:
+        with place.store() as store:
+            found = place.revoker(store).list()
     rows = [(issued, _state(issued, dead, now)) for issued, dead in found]
     if as_json:
         document([{**_listed(issued), "state": state} for issued, state in rows])
@@ -80,6 +88,7 @@ def tree(
         str | None,
         typer.Argument(metavar="TID|TOKEN", help="Token id (or its start), or a token's file."),
     ] = None,
+    issuer: options.RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """Draw what was made from a token.
@@ -92,13 +101,20 @@ def tree(
     from nucleus.cli.console import OK, document, say
 
     place = options.home(ctx)
-    with place.store() as store:
-        revoker = place.revoker(store)
-        if which is None:
-            tids = [issued.tid for issued, _ in revoker.list()]
-        else:
-            tids = [_tid(which, place, store)]
-        trees = [revoker.tree(tid) for tid in tids]
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.cli import token_remote
+
+        trees = token_remote.trees(elsewhere, which)
+        tids = ["" if t.issued is None else t.issued.tid for t in trees]
+    else:
+        with place.store() as store:
+            revoker = place.revoker(store)
+            if which is None:
+                tids = [issued.tid for issued, _ in revoker.list()]
+            else:
+                tids = [_tid(which, place, store)]
+            trees = [revoker.tree(tid) for tid in tids]
     if as_json:
         document(
             [
@@ -200,6 +216,7 @@ def revoke(
         ),
     ] = None,
     reason: Reason = "",
+    issuer: options.RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """Revoke a token and all that is made from it.
@@ -209,6 +226,7 @@ def revoke(
     """
     from nucleus.cli import inputs
     from nucleus.cli.init import user_name
+    from nucleus_issuer.service import alone
     from nucleus_tokens.errors import CallerError
 
     shown = token is not None or token_fd is not None
@@ -219,6 +237,18 @@ def revoke(
         )
     text = inputs.token(token, token_fd) if shown else None
     place = options.home(ctx)
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.cli import token_remote
+
+        if record is not None:
+            raise CallerError("revoke.what", "A record is of this home's trace: give its rid.")
+        proof = None if preimage is None else _proof(preimage)
+        return _recorded(
+            token_remote.revoke(elsewhere, rid=rid, preimage=proof, text=text, reason=reason),
+            as_json,
+            effective=True,
+        )
     by = f"operator {user_name()}"
     with place.store() as store:
         revoker = place.revoker(store)
@@ -229,7 +259,9 @@ def revoke(
             recorded = revoker.revoke(_record(store, record), by=by, reason=reason)
         else:
             recorded = revoker.revoke(rid or text or "", by=by, reason=reason)
-    return _recorded(recorded, as_json)
+    # This home's verifiers ask the store at their next commit: there is no lease to wait for. Those
+    # of a service that runs on it have one.
+    return _recorded(recorded, as_json, effective=not alone.served(place.state))
 
 
 def _proof(path: Path) -> bytes:
@@ -253,22 +285,26 @@ def _record(store: Store, seq: int) -> dict[str, Any]:
     return found
 
 
-def _recorded(recorded: Recorded, as_json: bool) -> int:
+def _recorded(recorded: Recorded, as_json: bool, *, effective: bool) -> int:
     from nucleus.cli.console import OK, answer, safe, when
 
     entry = recorded.entry
     lines = [f"recorded   entry {entry.seq}: {entry.rid}, {when(entry.at)}, by {safe(entry.by)}"]
     if entry.rid != recorded.wanted:
         lines.append(f"           {recorded.wanted} is dead with it: that prefix is above it.")
-    # The store is the verifier's own: its next commit asks it again, so there is no lease to wait
-    # for.
-    lines.append("effective  no call under it, or under anything made from it, is allowed any more")
+    if effective:
+        lines.append("effective  no call under it, or under what is made from it, is allowed now")
+    else:
+        lines += (
+            "effective  in this home; elsewhere within a lease of the issuer that serves it.",
+            "           `nucleus token revoke --issuer ADDRESS` waits for that.",
+        )
     answer(
         as_json,
         {
             "at": entry.at,
             "by": entry.by,
-            "effective": True,
+            "effective": effective,
             "recorded": True,
             "rid": entry.rid,
             "seq": entry.seq,
