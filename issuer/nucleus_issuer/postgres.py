@@ -31,7 +31,10 @@ _LOCK_TIMEOUT: Final = "10s"
 _IDLE_CONNECTIONS: Final = 4
 # "NUCL" and one: the lock that every write transaction of ours holds.
 _WRITERS: Final = 0x4E55434C_00000001
-_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What a connection says when the server is gone; the third, when it went in the middle of a word.
+_LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_ERRORS: Final = (asyncpg.PostgresError, *_LOST, TimeoutError)
+_Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _SESSION: Final = {"application_name": "nucleus", "synchronous_commit": "on"}
 
 
@@ -118,7 +121,7 @@ class Postgres(Batches):
     def _commit(self, connection: Connection) -> None:
         try:
             connection.execute("COMMIT")
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresConnectionError, *_LOST) as error:
             # It may have happened: nobody may act as if it had, or as if it had not.
             self._lose()
             raise interrupted() from error
@@ -167,7 +170,7 @@ class Postgres(Batches):
         return connection
 
 
-_MEANINGS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
+_MEANINGS: Final[tuple[tuple[_Kinds, str, str], ...]] = (
     (
         asyncpg.DiskFullError,
         "store.full",
@@ -209,7 +212,7 @@ _MEANINGS: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
         "PostgreSQL is stopping or starting: nothing was recorded; try again.",
     ),
     (
-        asyncpg.InterfaceError,
+        (asyncpg.InterfaceError, asyncpg.InternalClientError),
         "store.unreachable",
         "The connection to PostgreSQL broke: nothing was recorded; try again.",
     ),
