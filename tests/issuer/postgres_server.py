@@ -84,6 +84,10 @@ class Server:
     def kill(self) -> None:
         """SIGKILL to the postmaster and to everything it started."""
         pid = int((self._data / "postmaster.pid").read_text().split()[0])
+        # Stopped first: a child that it starts meanwhile would outlive it, and hold its memory.
+        os.kill(pid, signal.SIGSTOP)
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            os.sched_yield()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for each in (pid, *map(int, children)):
             try:
