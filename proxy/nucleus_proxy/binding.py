@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nucleus_proxy import resolve
 from nucleus_proxy.policy import SelectorRule, ToolBinding
-from nucleus_tokens import exposure, labelling, labels, projection
+from nucleus_tokens import exposure, projection
 from nucleus_tokens.authority import MISSING, Authority, lookup
-from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_tokens.exposure import UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
+from nucleus_verifier import resources
+from nucleus_verifier.choosing import payload_label, plain, undeclared
 from nucleus_verifier.facts import Call, Selector
 
 if TYPE_CHECKING:
@@ -102,16 +104,6 @@ class BoundCall:
         )
 
 
-def payload_label(cells: int) -> int:
-    """What the agent writes is a model's plan, and as tainted as what the session has seen."""
-    label = labelling.MODEL_PLAN
-    if cells & UNTRUSTED_CONTENT:
-        label = labels.join(label, labelling.WEB_CONTENT)
-    if cells & PRIVATE_DATA:
-        label = labels.join(label, labelling.conf_bits(labels.INTERNAL))
-    return label
-
-
 def unclassified(tool: str, args: Any) -> BoundCall:
     """A call of a tool that the policy file does not name: the kernel denies it."""
     return BoundCall(
@@ -124,16 +116,17 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object."""
     if binding is None:
         return unclassified(tool, args)
-    resources: dict[str, tuple[Any, ...] | None] = {}
+    touched: dict[str, tuple[Any, ...] | None] = {}
     selectors: list[Selector] = []
     for rule in binding.selectors:
         chosen, values = _select(rule, binding, args, cwd)
         selectors += chosen
         kind = RESOURCE_OF.get(rule.kind)
         if kind is not None:
-            before = resources.get(kind, ())
-            resources[kind] = None if values is None or before is None else before + values
-    selectors += _undeclared(binding, args)
+            before = touched.get(kind, ())
+            touched[kind] = None if values is None or before is None else before + values
+    declared = {rule.pointer for rule in binding.selectors} | binding.payload
+    selectors += undeclared(declared, args)
     added = binding.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
     operation = binding.operation
     return BoundCall(
@@ -141,7 +134,7 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
         args=args,
         operation=operation,
         sink=binding.sink,
-        resources=resources,
+        resources=touched,
         selectors=tuple(selectors),
         records=projection.with_binding(projection.raises(operation, False, 0), added),
         projects=projection.with_binding(
@@ -178,15 +171,15 @@ def _resolve(rule: SelectorRule, binding: ToolBinding, args: Any, value: Any, cw
         case "path":
             return resolve.path(value, _base(rule, binding, args, cwd))
         case "url":
-            return resolve.url_host(value)
+            return resources.url_host(value)
         case "host":
-            return resolve.host(value)
+            return resources.host(value)
         case "ref":
-            return resolve.ref(value)
+            return resources.ref(value)
         case "argv":
-            return resolve.argv(value)
+            return resources.argv(value)
         case _:
-            return _plain(value)
+            return plain(value)
 
 
 def _base(rule: SelectorRule, binding: ToolBinding, args: Any, cwd: str) -> str | None:
@@ -209,32 +202,3 @@ def _selector(
     if binding.trusted_sink:
         return Selector(pointer, "host", found)
     return Selector(pointer, "url", None if found is None else item)
-
-
-def _plain(value: Any) -> str | int | None:
-    """What has a spelling in a record and can have evidence: a text or a whole number."""
-    if type(value) is int or (type(value) is str and resolve.spellable(value)):
-        return value
-    return None
-
-
-def _undeclared(binding: ToolBinding, args: Any) -> list[Selector]:
-    """Every argument that no selector and no payload names."""
-    declared = {rule.pointer for rule in binding.selectors} | binding.payload
-    found: list[Selector] = []
-    _walk(args, "", declared, found)
-    if all(resolve.spellable(s.pointer) for s in found):
-        return found
-    # A name without one spelling cannot stand in a record: the whole arguments stand for it.
-    return [Selector("", "undeclared", None)]
-
-
-def _walk(value: Any, at: str, declared: set[str], found: list[Selector]) -> None:
-    if at in declared:
-        return
-    inside = any(pointer.startswith(at + "/") for pointer in declared)
-    if type(value) is dict and (inside or at == ""):
-        for key, item in value.items():
-            _walk(item, f"{at}/{key.replace('~', '~0').replace('/', '~1')}", declared, found)
-    else:
-        found.append(Selector(at, "undeclared", _plain(value)))

@@ -22,7 +22,7 @@ from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
-from nucleus_verifier import gather
+from nucleus_verifier import asking, gather
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.clear import NONCE_SECONDS, clear, reconsider
@@ -227,7 +227,7 @@ class Mediator:
                     self._ledger.append(record)
                     if not waits:
                         return Refusal.asked(decision)
-                    asked = waiting.request(
+                    asked = asking.request(
                         self._draw(8).hex(),
                         arrival.credential,
                         call,
