@@ -150,6 +150,12 @@ class KeyRing:
                 return Opened(Signer(trusted.iss, kid, issuer.private, exchange.public), exchange)
         raise WorldError("keys.not_in_bundle", f"The bundle does not list the issuer key {kid}.")
 
+    def issuers(self, passphrase: Passphrase) -> list[Opened]:
+        """Every issuer's key that is here and that the bundle lists, the latest (by id) last:
+        what the earlier ones signed is still exchanged and revoked. Raises as `issuer` does."""
+        here = sorted(i.kid for i in self.bundle().issuers if self.issuer_path(i.kid).exists())
+        return [self.issuer(kid, passphrase) for kid in here]
+
     def approver(self, approver: str, passphrase: Passphrase) -> Key:
         """Open an approver's key. Raises WorldError or CallerError."""
         return keys.read(self.approver_path(approver), "approver", passphrase)

@@ -83,7 +83,15 @@ _COUNTED: Final = (
     "(SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED)
+# Keys that audiences registered for themselves, the latest last.
+_AUDIENCES: Final = (
+    """CREATE TABLE audience_keys (
+        n INTEGER PRIMARY KEY, name TEXT NOT NULL, akid TEXT NOT NULL, public BLOB NOT NULL,
+        at INTEGER NOT NULL, by_whom TEXT NOT NULL, UNIQUE (name, akid)
+    ) STRICT""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -70,7 +70,14 @@ _FIRST: Final = (
     "CREATE INDEX approvals_of ON approvals (tid, rid)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_AUDIENCES: Final = (
+    """CREATE TABLE audience_keys (
+        n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL, akid TEXT NOT NULL,
+        public BYTEA NOT NULL, at BIGINT NOT NULL, by_whom TEXT NOT NULL, UNIQUE (name, akid)
+    )""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES)
 
 
 def migrate(connection: Connection, *, create: bool) -> None:

@@ -121,6 +121,13 @@ class SqlDesk:
 
         return self._database.read(job)
 
+    def approval_of(self, request_id: str) -> bytes | None:
+        """The signed approval that a request was answered with."""
+        row = self._database.read(
+            lambda c: one(c, "SELECT signed FROM approvals WHERE request = ?", (request_id,))
+        )
+        return None if row is None else bytes(row[0])
+
     def settle(self, request_id: str, *, approval: bytes | None, reason: str = "") -> None:
         """Answer a pending request, once: with a signed approval, or with a denial.
 

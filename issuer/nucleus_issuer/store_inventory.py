@@ -106,10 +106,33 @@ class SqlInventory:
         """Everything issued, the latest first."""
         return self._issued("ORDER BY iat DESC, tid", ())
 
+    def ordered(self, idempotency: str) -> Issued | None:
+        """The token that an order of this key was carried out as."""
+        found = self._issued("WHERE idempotency = ?", (idempotency,))
+        return found[0] if found else None
+
+    def listed(
+        self, limit: int, *, after: tuple[int, str] | None = None, sub: str | None = None
+    ) -> list[Issued]:
+        """As `inventory`, but so many at most, and only those after (iat, tid) in its order, or
+        of one subject."""
+        where, values = ["1 = 1"], []
+        if after is not None:
+            where.append("(iat < ? OR (iat = ? AND tid > ?))")
+            values += [after[0], after[0], after[1]]
+        if sub is not None:
+            where.append("sub = ?")
+            values.append(sub)
+        return self._issued(
+            f"WHERE {' AND '.join(where)} ORDER BY iat DESC, tid LIMIT ?", (*values, limit)
+        )
+
     def _issued(self, where: str, values: tuple[Any, ...]) -> list[Issued]:
         def job(c: Connection) -> list[Issued]:
             above: dict[str, list[str]] = {}
-            for rid, tid in rows(c, "SELECT rid, tid FROM ancestors ORDER BY rid"):
+            of = f"SELECT tid FROM inventory {where}"  # noqa: S608  only our own columns and placeholders
+            sql = f"SELECT rid, tid FROM ancestors WHERE tid IN ({of}) ORDER BY rid"  # noqa: S608  as above
+            for rid, tid in rows(c, sql, values):
                 above.setdefault(tid, []).append(rid)
             return [
                 replace(
@@ -173,6 +196,16 @@ class SqlInventory:
         sql = f"SELECT {REVOCATION} FROM revocations WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  only our own columns and placeholders
         found = self._database.read(lambda c: rows(c, sql, (after_seq, limit)))
         return [Revocation(*row) for row in found]
+
+    def news(self, after_seq: int, limit: int) -> tuple[list[Revocation], int]:
+        """Entries after a sequence number, in order, and the number up to which these are all."""
+        sql = f"SELECT {REVOCATION} FROM revocations WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  only our own columns and placeholders
+
+        def job(c: Connection) -> tuple[list[Revocation], int]:
+            found = [Revocation(*row) for row in rows(c, sql, (after_seq, limit))]
+            return found, revocation_seq(c) if len(found) < limit else found[-1].seq
+
+        return self._database.read(job)
 
     def prune(self) -> None:
         """Forget revocations of tokens that expired long ago, and budgets nobody spent from for

@@ -5,6 +5,9 @@
     python -m proofs.mutation --record …         the same, and write what became of them down
     python -m proofs.mutation --second FILE …    the mutants that `cosmic.py` made
 
+The algebra is asked by its claims (`killing.py`), the rest of the kernel by its vectors, named
+attacks and laws (`battery.py`).
+
 Exit 1 when a mutant survives that the record does not list with its reason.
 """
 
@@ -12,11 +15,12 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proofs.mutation.killing import Fate, fates, look
+from proofs.mutation import battery
+from proofs.mutation.killing import Fate, fate, fates, look
 from proofs.mutation.mutants import Mutant, function_hashes, of_source
 from proofs.sources import MODULES, source_of
 
@@ -43,8 +47,13 @@ def stale(record: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def pending(record: dict[str, Any]) -> list[str]:
-    """Modules of the algebra whose mutants were never all asked about."""
-    return [module for module in MODULES if module not in record["own"]]
+    """Modules of the kernel whose mutants were never all asked about."""
+    return [module for module in every() if module not in record["own"]]
+
+
+def every() -> list[str]:
+    """The modules of the kernel, the algebra first."""
+    return [*MODULES, *battery.modules()]
 
 
 def second(path: str, modules: Iterable[str]) -> list[Mutant]:
@@ -57,21 +66,31 @@ def judged(
     mutants: list[Mutant], known: dict[str, str]
 ) -> tuple[dict[str, Counter[str]], list[Any]]:
     """Counts by module, and every survivor; those without a reason are printed."""
-    groups = look()
     counts: dict[str, Counter[str]] = {}
     left = []
-    for mutant, fate in fates(mutants, groups):
-        counts.setdefault(mutant.module, Counter())[fate.verdict] += 1
-        if fate.verdict in ("no answer", "survived"):
-            left.append((mutant, fate))
-            _tell(mutant, fate, known)
+    for mutant, what in _fates(mutants):
+        counts.setdefault(mutant.module, Counter())[what.verdict] += 1
+        if what.verdict in ("no answer", "survived"):
+            left.append((mutant, what))
+            _tell(mutant, what, known)
     return counts, left
 
 
-def _tell(mutant: Mutant, fate: Fate, known: dict[str, str]) -> None:
+def _fates(mutants: list[Mutant]) -> Iterator[tuple[Mutant, Fate]]:
+    algebra = [mutant for mutant in mutants if mutant.module in MODULES]
+    rest = [mutant for mutant in mutants if mutant.module not in MODULES]
+    if algebra:
+        groups = look()
+        yield from fates(algebra, lambda mutant: fate(mutant, groups))
+    if rest:
+        battery.warm()
+        yield from fates(rest, battery.fate)
+
+
+def _tell(mutant: Mutant, what: Fate, known: dict[str, str]) -> None:
     if mutant.id not in known:
         where = f"{mutant.module}.{mutant.function}, line {mutant.line}"
-        print(f"mutation: {fate.verdict.upper()}: {where}: {mutant.what} [{mutant.id}]", flush=True)
+        print(f"mutation: {what.verdict.upper()}: {where}: {mutant.what} [{mutant.id}]", flush=True)
 
 
 def write(record: dict[str, Any], which: str, counts: Any, left: list[Any]) -> None:
@@ -110,7 +129,7 @@ def main(words: list[str]) -> int:
         if pending(record):
             print(f"mutation: never asked in full: {', '.join(pending(record))}")
         return _end(record, wanted, False, which, started)
-    modules = words or list(MODULES)
+    modules = words or every()
     mutants = (
         second(rows, modules)
         if which != "own"

@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -42,7 +42,7 @@ class Killed(Exception):
     """Carries the first claim that failed out of the suite."""
 
 
-class _Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives the mutant's source for its module."""
 
     def __init__(self, mutant: Mutant) -> None:
@@ -181,7 +181,7 @@ def fate(mutant: Mutant, groups: Groups) -> Fate:
     """What becomes of one mutant, in this very process."""
     before = [importlib.import_module(name) for name in MODULES]
     _forget()
-    sys.meta_path.insert(0, _Replaced(mutant))
+    sys.meta_path.insert(0, Replaced(mutant))
     try:
         suite, units = _suite()
     except Exception as error:  # noqa: BLE001 - whatever it raises, it is no kernel
@@ -203,7 +203,7 @@ def fate(mutant: Mutant, groups: Groups) -> Fate:
 
 
 def fates(
-    mutants: Sequence[Mutant], groups: Groups, workers: int = 2
+    mutants: Sequence[Mutant], judge: Callable[[Mutant], Fate], workers: int = 2
 ) -> Iterator[tuple[Mutant, Fate]]:
     """What becomes of each, a few at a time, in the order in which they end."""
     waiting = list(reversed(mutants))
@@ -215,7 +215,7 @@ def fates(
             child = os.fork()
             if child == 0:
                 os.close(reader)
-                _tell(writer, mutant, groups)
+                _tell(writer, mutant, judge)
             os.close(writer)
             running[child] = (mutant, reader, time.monotonic())
         child, _ = os.wait()
@@ -225,11 +225,11 @@ def fates(
         yield mutant, Fate(*json.loads(told)) if told else Fate("killed", "time", "it never ends")
 
 
-def _tell(writer: int, mutant: Mutant, groups: Groups) -> None:
+def _tell(writer: int, mutant: Mutant, judge: Callable[[Mutant], Fate]) -> None:
     """In the child: find out, write it down, and be gone."""
     signal.alarm(SECONDS)
     with contextlib.suppress(BaseException):
-        found = fate(mutant, groups)
+        found = judge(mutant)
         told = json.dumps([found.verdict, found.claim, found.why]).encode()
         os.write(writer, told)
     os._exit(0)

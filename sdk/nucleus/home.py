@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from nucleus import places
 from nucleus_issuer import files, keys
-from nucleus_issuer.desk import ApprovalDesk
+from nucleus_issuer.desk import ApprovalDesk, DeskStore
 from nucleus_issuer.exchanging import Exchanger
 from nucleus_issuer.issuing import Issuer
 from nucleus_issuer.keyring import TRACE, KeyRing
@@ -193,7 +193,7 @@ class Home:
             (name,) = here
         return ring.approver(name, passphrase)
 
-    def desk(self, store: Store) -> ApprovalDesk:
+    def desk(self, store: DeskStore) -> ApprovalDesk:
         """Where people answer."""
         return ApprovalDesk(store, clock=self.clock, random=self.random)
 

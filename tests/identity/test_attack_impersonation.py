@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from nucleus_issuer.identity.authority import TrustAuthority, X509Document
-from nucleus_issuer.identity.names import WorkloadId, workload_id
 from nucleus_issuer.store import wall_clock
+from nucleus_verifier.rpc.names import WorkloadId, workload_id
 
 DOMAIN = "example.org"
 ISSUER = workload_id("spiffe://example.org/issuer", DOMAIN)

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from nucleus_issuer.identity.authority import TrustAuthority
-from nucleus_issuer.identity.names import workload_id
 from nucleus_tokens.errors import CallerError, CredentialError, NucleusError, WorldError
+from nucleus_verifier.rpc.names import workload_id
 from tests.issuer.making import NOW, Clock
 
 DOMAIN = "example.org"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleus_issuer.identity.names import WorkloadId, check_trust_domain, workload_id
 from nucleus_tokens.errors import CallerError
+from nucleus_verifier.rpc.names import WorkloadId, check_trust_domain, workload_id
 
 SEGMENTS = st.lists(
     st.text("abz09-._A", min_size=1, max_size=4).filter(lambda s: s not in (".", "..")),

@@ -26,8 +26,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from jwt.algorithms import ECAlgorithm
 
 from nucleus_issuer import files
-from nucleus_issuer.identity.names import SCHEME, WorkloadId, check_trust_domain, workload_id
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
+from nucleus_verifier.rpc.names import SCHEME, WorkloadId, check_trust_domain, workload_id
 
 Clock = Callable[[], int]
 

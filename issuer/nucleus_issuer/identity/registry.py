@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus_issuer import files
-from nucleus_issuer.identity.names import WorkloadId, check_trust_domain, workload_id
 from nucleus_tokens.errors import CallerError
+from nucleus_verifier.rpc.names import WorkloadId, check_trust_domain, workload_id
 
 _FILE_BYTES: Final = 1024 * 1024
 _KEYS: Final = frozenset(("id", "uid", "gid", "exe", "socket"))

@@ -22,10 +22,10 @@ import grpc.aio
 from nucleus_issuer import files
 from nucleus_issuer.identity.attest import Acceptor, Route
 from nucleus_issuer.identity.authority import SVID_SECONDS, TrustAuthority
-from nucleus_issuer.identity.names import WorkloadId
 from nucleus_issuer.identity.registry import Peer, Registry
 from nucleus_issuer.identity.workload_api import WorkloadApi, add_to_server
 from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_verifier.rpc.names import WorkloadId
 
 SOCKET: Final = "workload.sock"
 _MESSAGE_BYTES: Final = 64 * 1024

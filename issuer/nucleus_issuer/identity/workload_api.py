@@ -21,8 +21,8 @@ from spiffe._proto import workload_pb2 as pb
 from spiffe._proto import workload_pb2_grpc as api
 
 from nucleus_issuer.identity.authority import TrustAuthority
-from nucleus_issuer.identity.names import WorkloadId
 from nucleus_tokens.errors import CallerError, CredentialError
+from nucleus_verifier.rpc.names import WorkloadId
 
 HEADER: Final = "workload.spiffe.io"
 _MOST_AUDIENCES: Final = 32

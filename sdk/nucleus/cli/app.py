@@ -18,6 +18,7 @@ from nucleus.cli import (
     demo,
     identity,
     init,
+    issuer,
     mcp,
     profiles,
     prompt,
@@ -171,6 +172,15 @@ def _identity() -> tuple[typer.Typer, Table]:
     }
 
 
+def _issuer() -> tuple[typer.Typer, Table]:
+    return group(
+        "The issuer as a service, for many agents and tools.",
+        "nucleus issuer serve --listen 0.0.0.0:8443 --passphrase-file issuer.pass",
+    ), {
+        "serve": (issuer.serve, issuer.SERVE),
+    }
+
+
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
@@ -181,6 +191,7 @@ GROUPS: Final = {
     "trace": _trace,
     "profiles": _profiles,
     "identity": _identity,
+    "issuer": _issuer,
 }
 
 

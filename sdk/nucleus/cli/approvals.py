@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +15,15 @@ from nucleus.cli.options import (
     PassphraseFile,
     Policy,
     Reason,
+    RemoteAt,
     examples,
     home,
+    remote,
 )
 
 if TYPE_CHECKING:
-    from nucleus_issuer.store import Store
+    from nucleus.home import Home
+    from nucleus_issuer.desk import DeskStore
     from nucleus_verifier.ports import PendingRequest
 
 LIST = examples("nucleus approvals list", "nucleus approvals list --all --json")
@@ -43,6 +48,7 @@ def waiting(
     everything: Annotated[
         bool, typer.Option("--all", help="Those that were answered or ran out as well.")
     ] = False,
+    issuer: RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """List what waits for an answer.
@@ -52,7 +58,7 @@ def waiting(
     from nucleus.cli.console import OK, document, say
 
     place = home(ctx)
-    with place.store() as store:
+    with _desk(place, issuer) as store:
         found = store.requests(pending_only=not everything)
     if as_json:
         document([_request(each) for each in found])
@@ -86,6 +92,7 @@ def approve(
     ] = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
+    issuer: RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """Approve a waiting call, exactly as shown.
@@ -99,7 +106,7 @@ def approve(
     place = home(ctx)
     patterns = [inputs.json_caveat(text, "--pattern") for text in pattern or ()]
     ttl = inputs.duration(lasts, "--for")
-    with place.store() as store:
+    with _desk(place, issuer) as store:
         found = _find(store, request)
         if not as_json:
             say(*shown(found, place.clock()), "")
@@ -175,7 +182,13 @@ def grant(
     return OK
 
 
-def deny(ctx: typer.Context, request: Request, reason: Reason = "", as_json: Json = False) -> int:
+def deny(
+    ctx: typer.Context,
+    request: Request,
+    reason: Reason = "",
+    issuer: RemoteAt = None,
+    as_json: Json = False,
+) -> int:
     """Deny a waiting call.
 
     It is told the reason. No passphrase is needed to say no.
@@ -183,14 +196,28 @@ def deny(ctx: typer.Context, request: Request, reason: Reason = "", as_json: Jso
     from nucleus.cli.console import OK, answer
 
     place = home(ctx)
-    with place.store() as store:
+    with _desk(place, issuer) as store:
         found = _find(store, request)
         place.desk(store).deny(found.id, reason)
     answer(as_json, {"denied": True, "request": found.id}, f"Denied {found.id}.")
     return OK
 
 
-def _find(store: Store, start: str) -> PendingRequest:
+@contextmanager
+def _desk(place: Home, issuer: str | None) -> Iterator[DeskStore]:
+    """Where requests wait: in this home, or at an issuer elsewhere."""
+    elsewhere = remote(place, issuer)
+    if elsewhere is None:
+        with place.store() as store:
+            yield store
+    else:
+        from nucleus.remote import connected
+
+        with connected(elsewhere) as there:
+            yield there
+
+
+def _find(store: DeskStore, start: str) -> PendingRequest:
     """The one request that was meant. Raises CallerError."""
     from nucleus_tokens.errors import CallerError
 

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from nucleus.home import Home
+    from nucleus.remote import Where
 
 
 def home(ctx: typer.Context) -> Home:
@@ -17,6 +18,15 @@ def home(ctx: typer.Context) -> Home:
     from nucleus.home import Home
 
     return Home.find(ctx.find_root().params.get("home"), os.environ)
+
+
+def remote(place: Home, given: str | None) -> Where | None:
+    """The issuer to ask, where it is not the home's own."""
+    if given is None and not (place.config / "issuer.toml").exists():
+        return None
+    from nucleus.remote import find
+
+    return find(place.config, given)
 
 
 def examples(*lines: str) -> str:
@@ -65,6 +75,14 @@ PassphraseFile = Annotated[
 PassphraseFd = Annotated[
     int | None,
     typer.Option("--passphrase-fd", metavar="N", help="Read the passphrase from this descriptor."),
+]
+RemoteAt = Annotated[
+    str | None,
+    typer.Option(
+        "--issuer",
+        metavar="ADDRESS",
+        help="Ask the issuer at host:port or unix:/path, not this home's own.",
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
 

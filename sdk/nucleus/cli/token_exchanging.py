@@ -29,6 +29,7 @@ def exchange(
     token_fd: TokenFd = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
+    issuer: options.RemoteAt = None,
     force: Force = False,
     as_json: Json = False,
 ) -> int:
@@ -36,7 +37,7 @@ def exchange(
 
     It permits what the token permits and no more: its budgets, exposure, approvers and expiry go on
     where they were, and it dies with whatever it was made from. Its holder asks, with the holder's
-    key; this host's issuer signs it.
+    key; this host's issuer signs it, or the one at --issuer.
     """
     from nucleus.cli import inputs, outputs
     from nucleus.cli.console import OK, answer, note, when
@@ -45,16 +46,24 @@ def exchange(
 
     place = options.home(ctx)
     outputs.check(out, force=force, as_json=as_json)
-    held = holding.read_token(inputs.token(token, token_fd))
+    text = inputs.token(token, token_fd)
+    held = holding.read_token(text)
     asked = exchanges.write(
         held,
         keyring.read_holder(holder_key).private,
         audience=audience,
         nonce=place.random(16).hex(),
     )
-    with place.store() as store:
-        exchanger = place.exchanger(store, inputs.passphrase(passphrase_file, passphrase_fd))
-        made = exchanger.exchange(held, asked)
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.remote import connected
+
+        with connected(elsewhere) as there:
+            made = there.exchange(text, asked)
+    else:
+        with place.store() as store:
+            exchanger = place.exchanger(store, inputs.passphrase(passphrase_file, passphrase_fd))
+            made = exchanger.exchange(held, asked)
     outputs.secret(out, made.text.encode() + b"\n", force=force)
     lines = (
         f"Token {made.tid}, valid until {when(made.exp)}.",

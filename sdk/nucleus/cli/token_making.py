@@ -11,6 +11,7 @@ from nucleus.cli import options
 from nucleus.cli.options import Force, Json, Out, PassphraseFd, PassphraseFile, examples, home
 
 if TYPE_CHECKING:
+    from nucleus_issuer.issuing import Minted
     from nucleus_issuer.profiles import Profile
     from nucleus_tokens.header import Holder
 
@@ -121,15 +122,16 @@ def issue(
     budget: options.Budgets = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
+    issuer: options.RemoteAt = None,
     force: Force = False,
     as_json: Json = False,
 ) -> int:
     """Issue a token.
 
+    With --issuer, the service there issues it, within what its policy gives to this process.
     What is given here to restrict it is the issuer's own word, and counts as evidence.
     """
     from nucleus.cli import inputs, outputs
-    from nucleus.cli.console import OK, answer, note, safe, when
     from nucleus.cli.narrowing import Narrowing
     from nucleus_issuer.issuing import Order
     from nucleus_tokens import names
@@ -137,7 +139,6 @@ def issue(
 
     place = home(ctx)
     outputs.check(out, force=force, as_json=as_json)
-    chosen = _profile(profile, profile_file)
     limits = inputs.pairs(account_limits or (), "--account-limit")
     if bool(limits) != (account is not None):
         raise CallerError("order.account", "An account and its limits are given together.")
@@ -149,12 +150,25 @@ def issue(
         caveats=caveat, tools=tool, paths=path, not_paths=not_path, hosts=host, refs=ref,
         commands=cmd, caps=cap, calls=calls, budgets=budget,
     )  # fmt: skip
+    holder = _holder(holder_key, holder_pub, holder_spiffe)
+    lives = None if ttl is None else inputs.duration(ttl, "--ttl")
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.cli import token_remote
+
+        token_remote.only_the_profiles_name(profile_file, account)
+        asked = token_remote.order(
+            sub=sub, profile=profile or "", audience=audience or "", ttl=lives or 0, depth=depth,
+            memo=memo, key=idempotency or place.random(16).hex(), bearer=bearer, holder=holder,
+            caveats=narrowing.read(place.clock()), obligations=sorted(set(approve or ())),
+        )  # fmt: skip
+        return _handed(token_remote.issue(elsewhere, asked), sub, out, force, as_json)
     order = Order(
         sub=sub,
-        holder=_holder(holder_key, holder_pub, holder_spiffe),
+        holder=holder,
         audience=place.keyring().bundle().audience_named(audience),
-        profile=chosen,
-        ttl=None if ttl is None else inputs.duration(ttl, "--ttl"),
+        profile=_profile(profile, profile_file),
+        ttl=lives,
         extra=narrowing.read(place.clock()),
         obligations=sorted(set(approve or ())),
         depth=depth,
@@ -166,8 +180,15 @@ def issue(
         idempotency=idempotency,
     )
     with place.store() as store:
-        issuer = place.issuer(store, inputs.passphrase(passphrase_file, passphrase_fd))
-        minted = issuer.issue(order)
+        own = place.issuer(store, inputs.passphrase(passphrase_file, passphrase_fd))
+        minted = own.issue(order)
+    return _handed(minted, sub, out, force, as_json)
+
+
+def _handed(minted: Minted, sub: str, out: Path, force: bool, as_json: bool) -> int:
+    from nucleus.cli import inputs, outputs
+    from nucleus.cli.console import OK, answer, note, safe, when
+
     outputs.secret(out, minted.text.encode() + b"\n", force=force)
     found = {"exp": minted.exp, "file": str(out), "rid": minted.rid, "tid": minted.tid}
     lines = (

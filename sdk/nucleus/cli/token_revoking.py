@@ -27,14 +27,22 @@ REVOKE = examples(
 )
 
 
-def inventory(ctx: typer.Context, as_json: Json = False) -> int:
-    """List every token that was issued here, the latest first."""
+def inventory(ctx: typer.Context, issuer: options.RemoteAt = None, as_json: Json = False) -> int:
+    """List every token that was issued here, the latest first; with --issuer, those that its
+    policy lets you see."""
     from nucleus.cli.console import OK, document, say, table, when
 
     place = options.home(ctx)
     now = place.clock()
-    with place.store() as store:
-        found = place.revoker(store).list()
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.remote import connected
+
+        with connected(elsewhere) as there:
+            found = there.inventory()
+    else:
+        with place.store() as store:
+            found = place.revoker(store).list()
     rows = [(issued, _state(issued, dead, now)) for issued, dead in found]
     if as_json:
         document([{**_listed(issued), "state": state} for issued, state in rows])
@@ -80,6 +88,7 @@ def tree(
         str | None,
         typer.Argument(metavar="TID|TOKEN", help="Token id (or its start), or a token's file."),
     ] = None,
+    issuer: options.RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """Draw what was made from a token.
@@ -92,13 +101,20 @@ def tree(
     from nucleus.cli.console import OK, document, say
 
     place = options.home(ctx)
-    with place.store() as store:
-        revoker = place.revoker(store)
-        if which is None:
-            tids = [issued.tid for issued, _ in revoker.list()]
-        else:
-            tids = [_tid(which, place, store)]
-        trees = [revoker.tree(tid) for tid in tids]
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.cli import token_remote
+
+        trees = token_remote.trees(elsewhere, which)
+        tids = ["" if t.issued is None else t.issued.tid for t in trees]
+    else:
+        with place.store() as store:
+            revoker = place.revoker(store)
+            if which is None:
+                tids = [issued.tid for issued, _ in revoker.list()]
+            else:
+                tids = [_tid(which, place, store)]
+            trees = [revoker.tree(tid) for tid in tids]
     if as_json:
         document(
             [
@@ -200,6 +216,7 @@ def revoke(
         ),
     ] = None,
     reason: Reason = "",
+    issuer: options.RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """Revoke a token and all that is made from it.
@@ -219,6 +236,17 @@ def revoke(
         )
     text = inputs.token(token, token_fd) if shown else None
     place = options.home(ctx)
+    elsewhere = options.remote(place, issuer)
+    if elsewhere is not None:
+        from nucleus.cli import token_remote
+
+        if record is not None:
+            raise CallerError("revoke.what", "A record is of this home's trace: give its rid.")
+        proof = None if preimage is None else _proof(preimage)
+        return _recorded(
+            token_remote.revoke(elsewhere, rid=rid, preimage=proof, text=text, reason=reason),
+            as_json,
+        )
     by = f"operator {user_name()}"
     with place.store() as store:
         revoker = place.revoker(store)
@@ -260,8 +288,8 @@ def _recorded(recorded: Recorded, as_json: bool) -> int:
     lines = [f"recorded   entry {entry.seq}: {entry.rid}, {when(entry.at)}, by {safe(entry.by)}"]
     if entry.rid != recorded.wanted:
         lines.append(f"           {recorded.wanted} is dead with it: that prefix is above it.")
-    # The store is the verifier's own: its next commit asks it again, so there is no lease to wait
-    # for.
+    # Of this home the store is the verifier's own: its next commit asks it again, so there is no
+    # lease to wait for. A service said so when there was none left.
     lines.append("effective  no call under it, or under anything made from it, is allowed any more")
     answer(
         as_json,

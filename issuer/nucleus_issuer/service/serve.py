@@ -1,0 +1,211 @@
+"""Law: the service is put together here, and answers nobody before it knows what was revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from nucleus_issuer.bundle import Bundle
+from nucleus_issuer.exchanging import Exchanger
+from nucleus_issuer.issuing import Issuer
+from nucleus_issuer.keyring import Opened
+from nucleus_issuer.opening import IssuerOpener
+from nucleus_issuer.revoking import Revoker
+from nucleus_issuer.service import door
+from nucleus_issuer.service.approving import Approving
+from nucleus_issuer.service.door import Answering, Door, Log, Method, Talking, Unary
+from nucleus_issuer.service.issuance import Audiences, Issuance, Minting
+from nucleus_issuer.service.leases import LEASE_SECONDS, Leases
+from nucleus_issuer.service.looking import Looking
+from nucleus_issuer.service.policy import Caller, IssuancePolicy
+from nucleus_issuer.service.watching import Watching
+from nucleus_issuer.store import Store
+from nucleus_tokens import crypto
+from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_verifier.rpc import issuer_pb2 as pb
+from nucleus_verifier.rpc.mtls import Workload
+
+SERVICE: Final = "nucleus.issuer.v1.Issuer"
+MESSAGE_BYTES: Final = 256 * 1024
+_GRACE_SECONDS: Final = 1.0
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 64),
+    # Everybody proves anew who they are, with the identity they have then.
+    ("grpc.max_connection_age_ms", 30 * 60 * 1000),
+    ("grpc.max_connection_age_grace_ms", 30 * 1000),
+    # Whoever is gone without a word must not be waited for.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service is made of. `alone` says that no other node serves this state; `bundle` gives
+    whom verifiers believe as it is now; `signers` are the issuer's keys, the latest last."""
+
+    store: Store
+    alone: bool
+    signers: Sequence[Opened]
+    bundle: Callable[[], Bundle]
+    policy: IssuancePolicy
+    workload: Workload
+    clock: Callable[[], int]
+    random: Callable[[int], bytes]
+    log: Log
+    lease_seconds: float = LEASE_SECONDS
+
+
+async def serve(parts: Parts, address: str, ready: Callable[[int], None]) -> None:
+    """Serve at `host:port` or `unix:/path` until cancelled; `ready` is told the port. Raises
+    WorldError `service.address`."""
+    leases = Leases(parts.store, alone=parts.alone, seconds=parts.lease_seconds)
+    await leases.refresh()
+    server = grpc.aio.server(options=_OPTIONS)
+    health_of = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_of, server)
+    server.add_generic_rpc_handlers((_door(parts, leases),))
+    try:
+        port = server.add_secure_port(address, parts.workload.server_credentials())
+    except RuntimeError as error:
+        raise WorldError(
+            "service.address", f"Nobody can listen at {address}: is it free, and is it ours?"
+        ) from error
+    await server.start()
+
+    def failed(error: WorldError) -> None:
+        parts.log(f"the state cannot be read: {error}")
+
+    polling = asyncio.ensure_future(leases.poll(failed))
+    telling = asyncio.ensure_future(_tell(health_of, leases))
+    ready(port)
+    try:
+        await asyncio.gather(polling, telling)
+    finally:
+        polling.cancel()
+        telling.cancel()
+        await server.stop(_GRACE_SECONDS)
+
+
+async def _tell(health_of: health.aio.HealthServicer, leases: Leases) -> None:
+    """The usual health service: serving while leases could be given."""
+    states = health_pb2.HealthCheckResponse
+    while True:
+        state = states.SERVING if leases.fresh else states.NOT_SERVING
+        for name in ("", SERVICE):
+            await health_of.set(name, state)
+        await asyncio.sleep(max(0.5, min(1.0, leases.seconds / 4)))
+
+
+def _door(parts: Parts, leases: Leases) -> Door:
+    opener = _opener(parts.signers)
+    audiences = Audiences(parts.store, parts.bundle)
+    issuance = Issuance(
+        parts.store,
+        _minting(parts, opener, audiences),
+        audiences,
+        parts.bundle,
+        parts.clock,
+        parts.lease_seconds,
+    )
+    revoker = Revoker(parts.store, opener)
+    watching = Watching(parts.store, revoker, leases, issuance.digest)
+    looking = Looking(parts.store, revoker, opener)
+    desk = Approving(parts.store, parts.bundle, parts.clock)
+    approve = door.operator("approve")
+    methods: dict[str, Method] = {
+        "Issue": Unary(pb.IssueRequest, _granted, issuance.issue),
+        "Exchange": Unary(pb.ExchangeRequest, _granted, issuance.exchange),
+        "RegisterAudience": Unary(pb.RegisterAudienceRequest, _audience, issuance.register),
+        "GetTrustBundle": Unary(pb.GetTrustBundleRequest, _audience, issuance.trust_bundle),
+        "List": Unary(pb.ListRequest, door.known, looking.list),
+        "Tree": Unary(pb.TreeRequest, door.known, looking.tree),
+        # Whoever reveals a preimage revokes: being in the trust domain is enough to be heard.
+        "Revoke": Answering(pb.RevokeRequest, door.anybody, watching.revoke),
+        "Watch": Talking(pb.WatchRequest, _watches, watching.watch),
+        "RequestApproval": Unary(pb.ApprovalRequest, _audience, desk.request),
+        "GetApproval": Unary(pb.ApprovalId, _audience, desk.get),
+        "WithdrawApproval": Unary(pb.ApprovalId, _audience, desk.withdraw),
+        "ListApprovals": Unary(pb.ListApprovalsRequest, approve, desk.list),
+        "Approve": Unary(pb.ApproveRequest, approve, desk.approve),
+        "Deny": Unary(pb.DenyRequest, approve, desk.deny),
+    }
+    return Door(
+        SERVICE,
+        methods,
+        trust_domain=parts.workload.id.trust_domain,
+        policy=parts.policy,
+        clock=parts.clock,
+        log=parts.log,
+    )
+
+
+def _granted(caller: Caller) -> bool:
+    return bool(caller.grants)
+
+
+def _audience(caller: Caller) -> bool:
+    return bool(caller.audiences)
+
+
+def _watches(caller: Caller) -> bool:
+    return bool(caller.audiences) or "watch" in caller.rights
+
+
+def _minting(parts: Parts, opener: IssuerOpener, audiences: Audiences) -> Minting:
+    signer = parts.signers[-1].signer
+    issuer = Issuer(signer, parts.store, clock=parts.clock, random=parts.random)
+    exchanger = Exchanger(
+        signer,
+        opener,
+        parts.store,
+        audiences.named,
+        clock=parts.clock,
+        random=parts.random,
+    )
+    return Minting(issuer, exchanger)
+
+
+def _opener(signers: Sequence[Opened]) -> IssuerOpener:
+    if not signers:
+        raise CallerError(
+            "home.no_issuer", "No issuer's key is here: tokens are issued on another host."
+        )
+    every = {(each.signer.iss, each.signer.kid): each for each in signers}
+    return IssuerOpener(
+        {who: crypto.public_of(each.signer.private) for who, each in every.items()},
+        {who: each.exchange.private for who, each in every.items()},
+    )
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`, so that one process serves this state. Raises CallerError
+    `service.already`, WorldError."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise WorldError("file.unwritable", f"{path} cannot be opened.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CallerError(
+                "service.already", "An issuer serves this state already: ask it, or stop it."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
