@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from nucleus_proxy import resolve
 from nucleus_proxy.knowledge import Known, Record, is_file_name, spelled
-from nucleus_proxy.policy import SelectorRule
 from nucleus_proxy.words import Words, folded, plain
 from nucleus_verifier import resources
+from nucleus_verifier.choosing import SelectorRule
 
 _EMAIL: Final = re.compile(
     r"[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}"

@@ -19,29 +19,18 @@ from nucleus_proxy import rules as result_rules
 from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.methods import OPENABLE
-from nucleus_proxy.rules import SELECTOR_KINDS, Believed, ResultRule
+from nucleus_proxy.rules import Believed, ResultRule
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.caveats import BUDGET_UNITS
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_verifier import resources
+from nucleus_verifier.choosing import SELECTOR_KINDS, SelectorRule
 from nucleus_verifier.facts import Policy
 
 MOST_BYTES: Final = 1024 * 1024
 # Where no wall stands the agent may see anything the user can: nothing starts cleaner than this.
 NO_WALL: Final = PRIVATE_DATA | UNTRUSTED_CONTENT
-
-
-@dataclass(frozen=True, slots=True)
-class SelectorRule:
-    """Which argument chooses what is acted on, and how it is read."""
-
-    pointer: str
-    kind: str
-    base: str = ""  # pointer of the path that a relative path starts from; empty: the server's cwd
-    optional: bool = False  # left out, it chooses nothing
-    of: str = ""  # of an id: the kind of record it belongs to
-    least: str = ""  # of a choice: the value that needs nobody's word
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,14 @@ from nucleus_proxy.native import (
     Tools,
     Value,
 )
-from nucleus_proxy.policy import Remote, SelectorRule, ToolBinding
+from nucleus_proxy.policy import Remote, ToolBinding
 from nucleus_proxy.work import Runner
 from nucleus_tokens import flow, labelling, labels, lattice
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.patterns import under
 from nucleus_verifier import resources
+from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.facts import Selector
 
 SHOWN: Final = 1000  # paths of one status or diff
