@@ -31,6 +31,7 @@ from nucleus.cli import (
     token_revoking,
     trace,
     trace_replay,
+    verifier,
 )
 from nucleus.cli.options import examples, group
 
@@ -181,6 +182,15 @@ def _issuer() -> tuple[typer.Typer, Table]:
     }
 
 
+def _verifier() -> tuple[typer.Typer, Table]:
+    return group(
+        "Decisions for gateways and tools.",
+        "nucleus verifier serve --config sidecar.toml",
+    ), {
+        "serve": (verifier.serve, verifier.SERVE),
+    }
+
+
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
@@ -192,6 +202,7 @@ GROUPS: Final = {
     "profiles": _profiles,
     "identity": _identity,
     "issuer": _issuer,
+    "verifier": _verifier,
 }
 
 
