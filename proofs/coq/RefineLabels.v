@@ -132,7 +132,66 @@ Proof.
   rewrite P; destruct conf0, integ0, auth0, s; reflexivity.
 Qed.
 
-(* 3. Joins, axis by axis and all at once. *)
+(* 3. Which numbers are labels: sixteen bits, every thermometer filled from below. *)
+Lemma filled_below z n m : labels.valid z = true ->
+  In (n, m) [(1, 0); (3, 2); (5, 4); (6, 5); (15, 14); (15, 13)] ->
+  Z.testbit z n = true -> Z.testbit z m = true.
+Proof.
+  unfold labels.valid; cbv zeta; rewrite andb_true_iff; intros [_ H] I T.
+  apply Z.eqb_eq in H; pose proof (proj1 (zero_bits _) H m) as B; cbn [In] in I.
+  destruct (Z.testbit z m) eqn:E; [reflexivity|exfalso].
+  repeat (destruct I as [I|I]; [injection I as <- <-|]); try destruct I;
+    specialize (B ltac:(lia));
+    rewrite !Z.land_spec, Z.lor_spec, !Z.shiftr_spec, !Z.land_spec, Z.lnot_spec, E in B by lia;
+    cbn [Z.add Pos.add Pos.succ Pos.add_carry] in B; rewrite T in B;
+    rewrite ?(andb_true_l (Z.testbit _ _)) in B;
+    repeat match type of B with context [Z.testbit (Zpos ?c) ?k] =>
+      let v := eval vm_compute in (Z.testbit (Zpos c) k) in change (Z.testbit (Zpos c) k) with v in B end;
+    change labels.TOP with 65535 in B;
+    repeat match type of B with context [Z.testbit (Zpos ?c) ?k] =>
+      let v := eval vm_compute in (Z.testbit (Zpos c) k) in change (Z.testbit (Zpos c) k) with v in B end;
+    rewrite ?orb_true_r in B; discriminate B.
+Qed.
+
+Theorem every_valid_number_is_a_label z : labels.valid z = true -> labelled (label_at z) = z.
+Proof.
+  intros V; pose proof (fun n m => filled_below z n m V) as F.
+  assert (R : 0 <= z < 2 ^ Z.of_nat 16).
+  { unfold labels.valid in V; cbv zeta in V; apply andb_true_iff in V; destruct V as [V _].
+    apply (word_range 16); [lia|now apply Z.eqb_eq]. }
+  rewrite <- (bits_of_digits 16 z R) at 2; rewrite digits_are_bits; cbn [seq map].
+  unfold labelled, label_at, bit; cbn [conf integ auth prov deriv sources map].
+  assert (F0 := F 1 0 ltac:(cbn; tauto)); assert (F2 := F 3 2 ltac:(cbn; tauto));
+    assert (F4 := F 5 4 ltac:(cbn; tauto)); assert (F5 := F 6 5 ltac:(cbn; tauto));
+    assert (F14 := F 15 14 ltac:(cbn; tauto)); assert (F13 := F 15 13 ltac:(cbn; tauto)); clear F R V.
+  cbn -[Z.testbit bits] in *.
+  destruct (Z.testbit z 1), (Z.testbit z 0); try discriminate (F0 eq_refl);
+  destruct (Z.testbit z 3), (Z.testbit z 2); try discriminate (F2 eq_refl);
+  destruct (Z.testbit z 6), (Z.testbit z 5); try discriminate (F5 eq_refl);
+  destruct (Z.testbit z 4); try discriminate (F4 eq_refl);
+  destruct (Z.testbit z 15), (Z.testbit z 14); try discriminate (F14 eq_refl);
+  destruct (Z.testbit z 13); try discriminate (F13 eq_refl); reflexivity.
+Qed.
+
+Lemma label_valid l : labels.valid (labelled l) = true.
+Proof.
+  destruct l as [c i a p d]; unfold labelled, labels.valid; cbv zeta;
+    cbn [conf integ auth prov deriv map sources].
+  generalize (p User) (p Tool) (p Web) (p Memory) (p TheModel) (p System); intros.
+  rewrite (Z.land_comm (Z.lnot _)); change labels.TOP with (bits (repeat true 16)).
+  rewrite !less_bits_are, !land_digits, (shiftr_bits 1), (shiftr_bits 2), lor_bits, land_bits, !bits_zero.
+  destruct c, i, a, d; cbn [conf_defects integ_defects auth_defects deriv_defects app];
+    lists; constants; lists; plain; reflexivity.
+Qed.
+
+Theorem a_number_is_valid_exactly_if_it_is_some_label z :
+  labels.valid z = true <-> exists l, z = labelled l.
+Proof.
+  split; [|intros [l ->]; apply label_valid].
+  intros V; exists (label_at z); symmetry; now apply every_valid_number_is_a_label.
+Qed.
+
+(* 4. Joins, axis by axis and all at once. *)
 Lemma either_app l : forall m r t, length l = length m ->
   either_bits (l ++ r) (m ++ t) = either_bits l m ++ either_bits r t.
 Proof.

@@ -93,8 +93,9 @@ def _tell(mutant: Mutant, what: Fate, known: dict[str, str]) -> None:
         print(f"mutation: {what.verdict.upper()}: {where}: {mutant.what} [{mutant.id}]", flush=True)
 
 
-def write(record: dict[str, Any], which: str, counts: Any, left: list[Any]) -> None:
-    """Put these modules' results into the record; reasons that stood there stay."""
+def write(which: str, counts: Any, left: list[Any]) -> None:
+    """Put these modules' results into the record as it is now; reasons that stood there stay."""
+    record = recorded()
     for module, counted in counts.items():
         before = record[which].get(module, {}).get("survivors", {})
         entry: dict[str, Any] = {word: counted[word] for word in WORDS}
@@ -149,7 +150,7 @@ def _end(
     }
     counts, left = judged(mutants, known) if mutants else ({}, [])
     if keep:
-        write(record, which, counts, left)
+        write(which, counts, left)
     total = sum(counts.values(), Counter[str]())
     unexplained = [m for m, _ in left if m.id not in known]
     shown = ", ".join(f"{total[word]} {word}" for word in WORDS)

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nucleus_issuer.database import Database
-from proofs.schedules.scenarios import BROKEN, SOUND, Scenario
+from proofs.schedules import remembered, scenarios
+from proofs.schedules.scenarios import Scenario
 from proofs.schedules.scheduler import Baton, explore
 
+SOUND = (*scenarios.SOUND, *remembered.SOUND)
+BROKEN = (*scenarios.BROKEN, *remembered.BROKEN)
 _MEMORY = Path("/dev/shm")  # noqa: S108  order is judged, not the disk; elsewhere it is only slower
 
 

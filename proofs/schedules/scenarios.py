@@ -71,6 +71,8 @@ class Scenario:
     kind: type[Store] = Store
     database: type[SteppedDatabase] = SteppedDatabase
     broken: str = ""
+    cells: tuple[str, ...] = (WALL.id, TREE.id)
+    links: tuple[Link, ...] = (Link(RID0, TID, None, "agent"), Link(RID, TID, RID0, ""))
     most: int = 20_000
     small: int = 1_000
 
@@ -80,9 +82,9 @@ class Scenario:
         shared = Shared(baton, self.every)
         with ExitStack() as stack:
             begin = stack.enter_context(stepped(path, shared, clock))
-            begin.open_cell(WALL.id, 0)
-            begin.open_cell(TREE.id, 0)
-            begin.note_links([Link(RID0, TID, None, "agent"), Link(RID, TID, RID0, "")])
+            for cell in self.cells:
+                begin.open_cell(cell, 0)
+            begin.note_links(list(self.links))
 
             def fresh() -> Store:
                 return stack.enter_context(stepped(path, shared, clock, self.kind, self.database))

@@ -22,7 +22,7 @@ class LiveStage(Stage):
     def __init__(self, text: str = POLICY, *, poll: float = HEARD, **options: Any) -> None:
         super().__init__(text, **options)
         self.live = Live(poll_seconds=poll)
-        self.mediator._ledger = self.live.watched(self.ledger)
+        self.mediator.judge.ledger = self.live.watched(self.ledger)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

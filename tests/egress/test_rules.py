@@ -162,7 +162,7 @@ async def test_a_composition_from_a_policy_file_alone(tmp_path: Path) -> None:
             compose.secrets(made.egress)
         key.chmod(0o600)
         stage = Stage()
-        stage.mediator.policy = made
+        stage.mediator.judge.policy = made
         live = Live()
         names_of = PinnedResolver({HOST: ["127.0.0.1"]})
         client = compose.fetcher(made.egress, resolver=names_of, roots=roots)

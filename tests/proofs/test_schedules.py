@@ -2,8 +2,8 @@
 
 import pytest
 
-from proofs.schedules.__main__ import run
-from proofs.schedules.scenarios import BROKEN, SOUND, Scenario
+from proofs.schedules.__main__ import BROKEN, SOUND, run
+from proofs.schedules.scenarios import Scenario
 from proofs.schedules.scheduler import Baton, Stuck, explore
 
 A_FEW = 40

@@ -49,7 +49,7 @@ class NativeStage(Stage):
 
     def rebind(self) -> None:
         """Take in what was added to `tools`."""
-        self.mediator.policy = native.bound(self.policy, self.tools)
+        self.mediator.judge.policy = native.bound(self.policy, self.tools)
 
     def everywhere(self, *more: list[Any], **rest: Any) -> UnverifiedToken:
         """A token for everything in the workspace, narrowed by the ceil's further caveats. It

@@ -127,9 +127,9 @@ async def test_the_sub_agents_calls_are_judged_by_its_token_and_its_cell(
     (birth,) = stage.launcher.born
     own = Staged(stage.workspace)
     own.ledger = stage.ledger
-    own.mediator._ledger = stage.ledger
+    own.mediator.judge.ledger = stage.ledger
     own.mediator._desk = stage.ledger
-    own.mediator.wall = birth.cell
+    own.mediator.judge.wall = birth.cell
     assert Wall(birth.cell, 0).id == birth.cell
     service = serve.Service(
         own.mediator, draw=own.draw, log=lambda _: None, native=own.tools, held=birth.token

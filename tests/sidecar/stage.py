@@ -241,9 +241,15 @@ def make_home(root: Path) -> tuple[Home, Signer, Audience]:
 
 
 @contextmanager
-def sidecar(root: Path, listeners: str | None = None, *words: str, **env: str) -> Iterator[Sidecar]:
+def sidecar(
+    root: Path,
+    listeners: str | None = None,
+    *words: str,
+    made_home: tuple[Home, Signer, Audience] | None = None,
+    **env: str,
+) -> Iterator[Sidecar]:
     """The process; `listeners` is TOML, by default one for each gateway."""
-    home, signer, audience = make_home(root)
+    home, signer, audience = make_home(root) if made_home is None else made_home
     # A short path: that of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="gate-") as short:
         folder = Path(short)
@@ -255,6 +261,7 @@ def sidecar(root: Path, listeners: str | None = None, *words: str, **env: str) -
             )
         listeners += f'\n[listeners.own]\nconvention = "check"\naddress = "unix:{folder}/own.sock"'
         config = folder / "sidecar.toml"
+        listeners = listeners.replace("{folder}", str(folder))
         config.write_text(_CONFIG.format(folder=folder, listeners=listeners))
         made = Sidecar(folder, home, signer, audience, ("--config", str(config), *words), env=env)
         made.start()
