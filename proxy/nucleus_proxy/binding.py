@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nucleus_proxy import resolve
-from nucleus_proxy.policy import SelectorRule, ToolBinding
-from nucleus_tokens import exposure, labelling, labels, projection
+from nucleus_proxy.policy import ToolBinding
+from nucleus_tokens import exposure, projection
 from nucleus_tokens.authority import MISSING, Authority, lookup
-from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_tokens.exposure import UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
+from nucleus_verifier.choosing import SelectorRule, chosen, payload_label, undeclared
 from nucleus_verifier.facts import Call, Selector
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # No operation has this number, so the kernel denies it at step 9.
 UNCLASSIFIED: Final = -1
-RESOURCE_OF: Final = {"path": "path", "url": "host", "host": "host", "ref": "ref", "argv": "cmd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +102,6 @@ class BoundCall:
         )
 
 
-def payload_label(cells: int) -> int:
-    """What the agent writes is a model's plan, and as tainted as what the session has seen."""
-    label = labelling.MODEL_PLAN
-    if cells & UNTRUSTED_CONTENT:
-        label = labels.join(label, labelling.WEB_CONTENT)
-    if cells & PRIVATE_DATA:
-        label = labels.join(label, labelling.conf_bits(labels.INTERNAL))
-    return label
-
-
 def unclassified(tool: str, args: Any) -> BoundCall:
     """A call of a tool that the policy file does not name: the kernel denies it."""
     return BoundCall(
@@ -124,16 +114,13 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object."""
     if binding is None:
         return unclassified(tool, args)
-    resources: dict[str, tuple[Any, ...] | None] = {}
-    selectors: list[Selector] = []
-    for rule in binding.selectors:
-        chosen, values = _select(rule, binding, args, cwd)
-        selectors += chosen
-        kind = RESOURCE_OF.get(rule.kind)
-        if kind is not None:
-            before = resources.get(kind, ())
-            resources[kind] = None if values is None or before is None else before + values
-    selectors += _undeclared(binding, args)
+
+    def path(rule: SelectorRule, value: Any) -> str | None:
+        return resolve.path(value, _base(rule, binding, args, cwd))
+
+    selectors, touched = chosen(binding.selectors, args, path, binding.trusted_sink)
+    declared = {rule.pointer for rule in binding.selectors} | binding.payload
+    selectors += undeclared(declared, args)
     added = binding.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
     operation = binding.operation
     return BoundCall(
@@ -141,7 +128,7 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
         args=args,
         operation=operation,
         sink=binding.sink,
-        resources=resources,
+        resources=touched,
         selectors=tuple(selectors),
         records=projection.with_binding(projection.raises(operation, False, 0), added),
         projects=projection.with_binding(
@@ -153,42 +140,6 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     )
 
 
-def _select(
-    rule: SelectorRule, binding: ToolBinding, args: Any, cwd: str
-) -> tuple[list[Selector], tuple[Any, ...] | None]:
-    """The selectors one rule gives, and the resources (None: not known)."""
-    value = lookup(args, rule.pointer)
-    if value is MISSING or value is None:
-        # The server will put something there that we do not know.
-        return ([], ()) if rule.optional else ([Selector(rule.pointer, rule.kind, None)], None)
-    if type(value) is list and rule.kind != "argv":
-        items = [(f"{rule.pointer}/{i}", item) for i, item in enumerate(value)]
-        if not items:
-            return [Selector(rule.pointer, rule.kind, None)], ()
-    else:
-        items = [(rule.pointer, value)]
-    read = [(pointer, _resolve(rule, binding, args, item, cwd), item) for pointer, item in items]
-    selectors = [_selector(pointer, rule, binding, found, item) for pointer, found, item in read]
-    values = tuple(found for _, found, _ in read)
-    return selectors, None if None in values else values
-
-
-def _resolve(rule: SelectorRule, binding: ToolBinding, args: Any, value: Any, cwd: str) -> Any:
-    match rule.kind:
-        case "path":
-            return resolve.path(value, _base(rule, binding, args, cwd))
-        case "url":
-            return resolve.url_host(value)
-        case "host":
-            return resolve.host(value)
-        case "ref":
-            return resolve.ref(value)
-        case "argv":
-            return resolve.argv(value)
-        case _:
-            return _plain(value)
-
-
 def _base(rule: SelectorRule, binding: ToolBinding, args: Any, cwd: str) -> str | None:
     if not rule.base:
         return cwd
@@ -197,44 +148,3 @@ def _base(rule: SelectorRule, binding: ToolBinding, args: Any, cwd: str) -> str 
         base = next(r for r in binding.selectors if r.pointer == rule.base)
         return cwd if base.optional else None
     return resolve.path(given, cwd)
-
-
-def _selector(
-    pointer: str, rule: SelectorRule, binding: ToolBinding, found: Any, item: Any
-) -> Selector:
-    if rule.kind != "url":
-        return Selector(pointer, rule.kind, found)
-    # A URL is a channel: its host, fixed by the issuer, vouches for all of it only on a sink
-    # where nobody the agent could write to listens.
-    if binding.trusted_sink:
-        return Selector(pointer, "host", found)
-    return Selector(pointer, "url", None if found is None else item)
-
-
-def _plain(value: Any) -> str | int | None:
-    """What has a spelling in a record and can have evidence: a text or a whole number."""
-    if type(value) is int or (type(value) is str and resolve.spellable(value)):
-        return value
-    return None
-
-
-def _undeclared(binding: ToolBinding, args: Any) -> list[Selector]:
-    """Every argument that no selector and no payload names."""
-    declared = {rule.pointer for rule in binding.selectors} | binding.payload
-    found: list[Selector] = []
-    _walk(args, "", declared, found)
-    if all(resolve.spellable(s.pointer) for s in found):
-        return found
-    # A name without one spelling cannot stand in a record: the whole arguments stand for it.
-    return [Selector("", "undeclared", None)]
-
-
-def _walk(value: Any, at: str, declared: set[str], found: list[Selector]) -> None:
-    if at in declared:
-        return
-    inside = any(pointer.startswith(at + "/") for pointer in declared)
-    if type(value) is dict and (inside or at == ""):
-        for key, item in value.items():
-            _walk(item, f"{at}/{key.replace('~', '~0').replace('/', '~1')}", declared, found)
-    else:
-        found.append(Selector(at, "undeclared", _plain(value)))

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from nucleus_proxy.knowledge import Known, is_file_name
 from nucleus_proxy.matchers import Case, matches
-from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_proxy.policy import ToolBinding
 from nucleus_proxy.words import Words
 from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.sinks import reversible
+from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.facts import Selector
 
 # Where something in a text could be reached: looked for generously, since a find only asks. Each

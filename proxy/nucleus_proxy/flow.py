@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from nucleus_proxy import declassify, evidence
-from nucleus_proxy.binding import BoundCall, payload_label
+from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_PARENTS, FlowTracker, Labelled
 from nucleus_proxy.held_values import Held, References
@@ -31,6 +31,7 @@ from nucleus_tokens.errors import CallerError, CredentialError, WorldError
 from nucleus_tokens.sinks import PR_COMMENT_WRITE, secret_to_exfil
 from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.choosing import payload_label
 from nucleus_verifier.decision import Spend
 from nucleus_verifier.facts import Selector
 

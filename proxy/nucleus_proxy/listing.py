@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nucleus_proxy.binding import RESOURCE_OF, payload_label
 from nucleus_proxy.methods import TOOLS_LIST
 from nucleus_proxy.policy import ToolBinding
 from nucleus_tokens.authority import scope_admits
@@ -17,6 +16,7 @@ from nucleus_tokens.exposure import leq
 from nucleus_tokens.flow import default_sink
 from nucleus_tokens.lattice import READ_FILES, level_of
 from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.choosing import RESOURCE_OF, payload_label
 from nucleus_verifier.facts import RESOURCE_KINDS, Call
 from nucleus_verifier.ports import Snapshot
 from nucleus_verifier.verdict import budget_suffices

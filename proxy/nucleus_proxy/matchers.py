@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 from nucleus_proxy import resolve
 from nucleus_proxy.knowledge import Known, Record, is_file_name, spelled
-from nucleus_proxy.policy import SelectorRule
 from nucleus_proxy.words import Words, folded, plain
+from nucleus_verifier import resources
+from nucleus_verifier.choosing import SelectorRule
 
 _EMAIL: Final = re.compile(
     r"[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}"
@@ -96,7 +97,7 @@ def _url_parts(value: str | None) -> tuple[str, str, str] | None:
     if scheme not in ("", "http", "https"):
         return None
     split = urlsplit(value if scheme else f"//{value}")
-    if "@" in split.netloc or resolve.host(folded(split.netloc)) is None:
+    if "@" in split.netloc or resources.host(folded(split.netloc)) is None:
         return None
     if not scheme and "." not in split.netloc:
         return None
@@ -107,7 +108,7 @@ def _url_parts(value: str | None) -> tuple[str, str, str] | None:
 
 def _host(case: Case) -> bool:
     value = plain(case.value)
-    wanted = None if value is None else resolve.host(folded(value))
+    wanted = None if value is None else resources.host(folded(value))
     if wanted is None or "." not in wanted:
         return False
     if case.words.places(wanted):

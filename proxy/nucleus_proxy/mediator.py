@@ -22,6 +22,10 @@ from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
+<<<<<<< HEAD
+from nucleus_verifier import asking, gather
+=======
+>>>>>>> main
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.clear import NONCE_SECONDS, clear
@@ -227,7 +231,7 @@ class Mediator:
                     self.judge.ledger.append(record)
                     if not waits:
                         return Refusal.asked(decision)
-                    asked = waiting.request(
+                    asked = asking.request(
                         self._draw(8).hex(),
                         arrival.credential,
                         call,

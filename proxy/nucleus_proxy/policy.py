@@ -15,33 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
-from nucleus_proxy import resolve
 from nucleus_proxy import rules as result_rules
 from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.methods import OPENABLE
-from nucleus_proxy.rules import SELECTOR_KINDS, Believed, ResultRule
+from nucleus_proxy.rules import Believed, ResultRule
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.caveats import BUDGET_UNITS
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_verifier import resources
+from nucleus_verifier.choosing import SELECTOR_KINDS, SelectorRule
 from nucleus_verifier.facts import Policy
 
 MOST_BYTES: Final = 1024 * 1024
 # Where no wall stands the agent may see anything the user can: nothing starts cleaner than this.
 NO_WALL: Final = PRIVATE_DATA | UNTRUSTED_CONTENT
-
-
-@dataclass(frozen=True, slots=True)
-class SelectorRule:
-    """Which argument chooses what is acted on, and how it is read."""
-
-    pointer: str
-    kind: str
-    base: str = ""  # pointer of the path that a relative path starts from; empty: the server's cwd
-    optional: bool = False  # left out, it chooses nothing
-    of: str = ""  # of an id: the kind of record it belongs to
-    least: str = ""  # of a choice: the value that needs nobody's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +259,13 @@ def _remote(where: str, value: Any) -> Remote:
     if "url" not in table:
         _bad(where, "it needs a 'url'")
     url = _text(f"{where}.url", table["url"])
-    host = "localhost" if url.startswith("/") else resolve.url_host(url)
+    host = "localhost" if url.startswith("/") else resources.url_host(url)
     if host is None:
         _bad(f"{where}.url", "it is an http or https URL, or an absolute path")
     if "api" not in table:
         return Remote(url, host)
     api = _text(f"{where}.api", table["api"])
-    if resolve.url_host(api) is None:
+    if resources.url_host(api) is None:
         _bad(f"{where}.api", "it is an http or https URL")
     return Remote(url, host, api)
 

@@ -15,11 +15,6 @@ from typing import Any, Final, NoReturn
 from nucleus_tokens import patterns
 from nucleus_tokens.errors import CallerError
 
-# What a selector can be matched as. The first nine have a resource or none, see `binding.py`.
-SELECTOR_KINDS: Final = (
-    "path", "url", "host", "ref", "argv", "recipient", "payee", "amount", "id",
-    "email", "name", "member", "date", "text", "credential", "flag", "choice",
-)  # fmt: skip
 # What a part of a result may become: see docs/spec/flow.md.
 YIELDS: Final = ("record", "created", "directory", "own", "private", "links")
 # Trust that nobody gets by default, each with its price (docs/spec/flow.md).

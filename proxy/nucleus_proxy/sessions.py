@@ -21,13 +21,13 @@ from nucleus_proxy.binding import BoundCall, Hints
 from nucleus_proxy.effects.handing import hand_over
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.native import Tools
-from nucleus_proxy.policy import SelectorRule, ToolBinding
-from nucleus_proxy.rules import SELECTOR_KINDS
+from nucleus_proxy.policy import ToolBinding
 from nucleus_proxy.toolserver import DECISION, EXPOSURE, ToolServer
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import FRAME_BYTES, Frame
 from nucleus_tokens import crypto, flow, holding, names, writing
 from nucleus_tokens.errors import CallerError, CredentialError, NucleusError
+from nucleus_verifier.choosing import SELECTOR_KINDS, SelectorRule
 from nucleus_verifier.commit import Permit
 
 GUARD_PREFIX: Final = "guard:"

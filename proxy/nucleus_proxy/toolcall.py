@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from nucleus_proxy import methods, resolve
+from nucleus_proxy import methods
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.held_values import MOST_REFERENCES
 from nucleus_proxy.wire import Frame
 from nucleus_tokens import arguments
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.limits import ARGUMENT_BYTES
+from nucleus_verifier import resources
 
 _NAME_CHARS: Final = 256
 # Numbers may grow when they are spelled canonically (1e20), by less than this factor.
@@ -90,7 +91,7 @@ def read(frame: Frame, opened: frozenset[str]) -> ToolCall:
         type(name) is not str
         or not 0 < len(name) <= _NAME_CHARS
         or not name.isprintable()
-        or not resolve.spellable(name)
+        or not resources.spellable(name)
     ):
         raise CredentialError("call.params", "A tool's name is a short printable text.")
     if type(args) is not dict:

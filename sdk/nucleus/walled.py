@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from nucleus import composing
-from nucleus_proxy.binding import payload_label
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
@@ -31,6 +30,7 @@ from nucleus_proxy.work import Work
 from nucleus_tokens import exposure
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.caching import CachingVerifier
+from nucleus_verifier.choosing import payload_label
 from nucleus_verifier.decision import Deny
 from nucleus_vmhost import arguments, bubblewrap, cell, workspace
 from nucleus_vmhost.arguments import PROXY_PORT, TOOLS_PORT

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleus_proxy import resolve
 from nucleus_proxy.egress import url
 from nucleus_tokens.errors import CredentialError
+from nucleus_verifier import resources
 from tests.egress.laws import LAW
 
 ODD = [
@@ -98,7 +98,7 @@ def test_the_kernel_and_the_wire_read_one_host(rest: str, start: str) -> None:
         target = url.parse(start + rest)
     except CredentialError:
         return
-    assert resolve.url_host(start + rest) == target.authority
+    assert resources.url_host(start + rest) == target.authority
     assert url.parse(target.url) == target
     assert "@" not in target.authority
 

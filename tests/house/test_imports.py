@@ -35,7 +35,11 @@ MAY_IMPORT = {
 }
 
 # Of the verifier, what is a service: it needs the extra of that name, and the kernel does not.
-SERVICES = ("nucleus_verifier.rpc.",)
+SERVICES = (
+    "nucleus_verifier.middleware.",
+    "nucleus_verifier.rpc.",
+    "nucleus_verifier.sidecar.",
+)
 
 # Third-party: where the import name is not the distribution's name in lower case.
 IMPORT_NAME = {

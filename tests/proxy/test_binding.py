@@ -12,6 +12,7 @@ from nucleus_proxy import binding, policy, resolve
 from nucleus_proxy.binding import BoundCall, Hints
 from nucleus_tokens import canonical, labelling, labels, names
 from nucleus_tokens.exposure import ALL, PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_verifier import resources
 
 TOOLS = policy.parse(
     b"""
@@ -166,7 +167,7 @@ def test_resources_of_kinds_the_binding_does_not_name_are_absent() -> None:
     ],
 )
 def test_the_host_of_a_url(url: Any, host: str | None) -> None:
-    assert resolve.url_host(url) == host
+    assert resources.url_host(url) == host
 
 
 def test_a_url_has_evidence_by_its_host_only_on_a_trusted_sink() -> None:
@@ -193,7 +194,7 @@ def test_a_url_has_evidence_by_its_host_only_on_a_trusted_sink() -> None:
     ],
 )  # fmt: skip
 def test_a_ref_is_a_name_and_no_expression(given: Any, ref: str | None) -> None:
-    assert resolve.ref(given) == ref
+    assert resources.ref(given) == ref
 
 
 def test_a_command_is_words_and_never_a_line() -> None:

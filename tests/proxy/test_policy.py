@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nucleus_proxy import policy
 from nucleus_tokens import label_names, names
 from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_verifier.choosing import SelectorRule
 
 _calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -68,8 +69,8 @@ def test_a_full_file_is_read() -> None:
     add = file.tools["add"]
     assert (add.sink, add.adds, add.trusted_sink) == (label_names.sink("mcp_write"), 2, True)
     assert add.costs == {"micro_usd": 3, "tokens": 5}
-    assert policy.SelectorRule("/files", "path", "/repo") in add.selectors
-    assert policy.SelectorRule("/to", "recipient", "", True) in add.selectors
+    assert SelectorRule("/files", "path", "/repo") in add.selectors
+    assert SelectorRule("/to", "recipient", "", True) in add.selectors
 
 
 def test_the_least_file_permits_nothing() -> None:

@@ -41,6 +41,7 @@ STEPS: Final = (
 # code -> one sentence that says what is the case.
 _DETAIL: Final = {
     "audience.unknown": "The token is for another audience or audience key.",
+    "body.unseen": "The gateway does not show the body, and the credential speaks about it.",
     "budget.exhausted": "The budget of {subject} is used up.",
     "budget.too_many": "The token tree has more live budgets than are kept.",
     "budget.unknown": "What was spent is not known.",
@@ -83,10 +84,12 @@ _DETAIL: Final = {
     "token.revoked": "The token, or one it was made from, was revoked.",
     "token.too_large": "The credential is too large.",
     "token.two_requests": "A request stands before the end.",
+    "verifier.unavailable": "The verifier cannot decide now.",
 }
 # code -> the smallest token, approval or deed that would let the call pass.
 _ENOUGH: Final = {
     "audience.unknown": "Ask the issuer for a token for this audience.",
+    "body.unseen": "Put Envoy with the body, or the middleware, before this tool.",
     "budget.exhausted": "Ask the issuer for a new budget; every descendant shares this one.",
     "budget.unknown": "The verifier's state could not be read; try again once it can.",
     "clock.stepped_back": "Set the host's clock right; an operator may confirm a lower time.",
@@ -107,6 +110,7 @@ _ENOUGH: Final = {
     "token.expired": "Ask for a new token.",
     "token.not_yet_valid": "Wait until the token is valid.",
     "token.revoked": "Ask for a new token; a revoked one does not come back.",
+    "verifier.unavailable": "Try again.",
 }
 _STRANGER: Final = "Present a valid credential for this verifier."
 

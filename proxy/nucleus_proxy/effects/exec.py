@@ -18,12 +18,13 @@ from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
-from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_proxy.policy import ToolBinding
 from nucleus_proxy.work import OUTPUT_BYTES, SECONDS, Done, Runner, Work
 from nucleus_tokens import flow, labelling, labels, lattice, projection
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.patterns import under
+from nucleus_verifier.choosing import SelectorRule
 
 MOST_SECONDS: Final = 3600
 _SHELL: Final = ("/bin/bash", "--noprofile", "--norc", "-c")

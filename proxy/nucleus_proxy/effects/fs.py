@@ -22,9 +22,10 @@ from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.later import obliging
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.offload import Offload
-from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_proxy.policy import ToolBinding
 from nucleus_tokens import flow, labelling, lattice
 from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_verifier.choosing import SelectorRule
 
 READ_BYTES: Final = 4 * 1024 * 1024  # given back by one read
 FILE_BYTES: Final = 256 * 1024 * 1024  # of a file that is read at all, since it is read whole

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from nucleus_proxy import resolve
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.effects import cells
@@ -30,12 +29,14 @@ from nucleus_proxy.native import (
     Tools,
     Value,
 )
-from nucleus_proxy.policy import Remote, SelectorRule, ToolBinding
+from nucleus_proxy.policy import Remote, ToolBinding
 from nucleus_proxy.work import Runner
 from nucleus_tokens import flow, labelling, labels, lattice
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.patterns import under
+from nucleus_verifier import resources
+from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.facts import Selector
 
 SHOWN: Final = 1000  # paths of one status or diff
@@ -125,8 +126,8 @@ def _on_branch(root: Root, call: BoundCall) -> BoundCall:
     """A commit goes to the branch that is checked out now; it will go nowhere else."""
     repo = next((s.value for s in call.selectors if s.pointer == "/repo"), None)
     branch = None if repo is None else branch_of(root, repo)
-    resources = {**call.resources, "ref": None if branch is None else (branch,)}
-    return _whole(root, replace(call, resources=resources))
+    touched = {**call.resources, "ref": None if branch is None else (branch,)}
+    return _whole(root, replace(call, resources=touched))
 
 
 def _sent(remotes: Mapping[str, Remote], call: BoundCall) -> BoundCall:
@@ -267,7 +268,7 @@ class _Git:
 
     async def push(self, granted: Granted, cell: str) -> Value:
         args = self._used(granted, cell)
-        remote, branch = self._remote(args), resolve.ref(args["branch"])
+        remote, branch = self._remote(args), resources.ref(args["branch"])
         if branch is None:
             raise CallerError("git.arguments", "A push is of a branch, by its name.")
         async with mirrored(self._repository(granted), self._runner, branch) as mirror:
@@ -278,7 +279,7 @@ class _Git:
 
     async def create_pr(self, granted: Granted, cell: str) -> Value:
         args = self._used(granted, cell)
-        head, base = resolve.ref(args["head"]), resolve.ref(args["base"])
+        head, base = resources.ref(args["head"]), resources.ref(args["base"])
         if head is None or base is None:
             raise CallerError("git.arguments", "A pull request is from a branch to a branch.")
         made = await self._forge.create_pr(

@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from nucleus_proxy import resolve
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import cells, opening
 from nucleus_proxy.effects.opening import Root
@@ -21,6 +20,7 @@ from nucleus_proxy.work import Done, Runner, Work
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_tokens.patterns import under
+from nucleus_verifier import resources
 
 SECONDS: Final = 120.0
 OUTPUT_BYTES: Final = 64 * 1024 * 1024
@@ -101,7 +101,7 @@ def branch_of(root: Root, repo: object) -> str | None:
     text = line.decode("utf-8", "replace").removesuffix("\n")
     if not text.startswith("ref: refs/heads/"):
         return None
-    return resolve.ref(text.removeprefix("ref: "))
+    return resources.ref(text.removeprefix("ref: "))
 
 
 class Repository:
@@ -163,7 +163,7 @@ class Repository:
     def admits(self, name: str) -> bool:
         """Whether a path of the repository may be shown."""
         whole = f"{self.path}/{name}"
-        return not cells.blocked(whole, self.authority) and resolve.spellable(name)
+        return not cells.blocked(whole, self.authority) and resources.spellable(name)
 
     def admitted(self, listed: bytes) -> list[str]:
         """The paths of a NUL-separated list that may be shown."""

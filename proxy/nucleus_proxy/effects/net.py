@@ -20,9 +20,10 @@ from nucleus_proxy.egress.fetching import Fetched, Fetcher, Hit, Order, SearchPr
 from nucleus_proxy.egress.http1 import Exchange, Request
 from nucleus_proxy.egress.url import Target
 from nucleus_proxy.native import NativeTool, Param, Tools, Value
-from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_proxy.policy import ToolBinding
 from nucleus_tokens import flow, labelling, lattice
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
+from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.commit import Permit
 from nucleus_verifier.facts import Call
 

@@ -17,11 +17,11 @@ from typing import Any, Final, NamedTuple
 from nucleus_proxy.effects import opening
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import FileLabels
-from nucleus_proxy.resolve import spellable
 from nucleus_tokens import crypto, labelling, labels, patterns
 from nucleus_tokens.authority import Authority, scope_admits
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_tokens.limits import PATH_CHARS
+from nucleus_verifier.resources import spellable
 
 ENTRIES: Final = 100_000  # looked at in one search
 RESULTS: Final = 1000

@@ -18,10 +18,11 @@ from typing import Final, Protocol
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.native import NativeTool, Param, Tools, Value
-from nucleus_proxy.policy import SelectorRule, ToolBinding
+from nucleus_proxy.policy import ToolBinding
 from nucleus_tokens import flow, holding, labelling, lattice, writing
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_verifier.authenticate import VerifiedCredential
+from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.decision import Deny
 
 TASK_CHARS: Final = 256 * 1024

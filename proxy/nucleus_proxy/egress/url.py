@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes, urljoin
 
-from nucleus_proxy import resolve
 from nucleus_tokens.errors import CredentialError
+from nucleus_verifier import resources
 
 MOST_CHARS: Final = 8192
 PORTS: Final = {"http": 80, "https": 443}
@@ -124,7 +124,7 @@ def _host(name: str) -> str:
             _refuse("an IPv6 address has one spelling (RFC 5952)")
         return inner
     labels = name.split(".")
-    if resolve.host(name) != name or ":" in name:
+    if resources.host(name) != name or ":" in name:
         _refuse("the host is not a name, or an address in another spelling")
     if any(not 0 < len(label) <= 63 or label[0] == "-" or label[-1] == "-" for label in labels):
         _refuse("the host is not a name")

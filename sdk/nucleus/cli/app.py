@@ -32,6 +32,7 @@ from nucleus.cli import (
     token_revoking,
     trace,
     trace_replay,
+    verifier,
 )
 from nucleus.cli.options import examples, group
 
@@ -183,6 +184,15 @@ def _issuer() -> tuple[typer.Typer, Table]:
     }
 
 
+def _verifier() -> tuple[typer.Typer, Table]:
+    return group(
+        "Decisions for gateways and tools.",
+        "nucleus verifier serve --config sidecar.toml",
+    ), {
+        "serve": (verifier.serve, verifier.SERVE),
+    }
+
+
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
@@ -194,6 +204,7 @@ GROUPS: Final = {
     "profiles": _profiles,
     "identity": _identity,
     "issuer": _issuer,
+    "verifier": _verifier,
 }
 
 

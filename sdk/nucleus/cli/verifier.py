@@ -1,0 +1,121 @@
+"""`nucleus verifier serve`: decisions for gateways and tools, from this host's keys and state."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from nucleus.cli import options
+from nucleus.cli.options import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SERVE = examples(
+    "nucleus verifier serve --config sidecar.toml",
+    "nucleus verifier serve --issuer unix:/run/issuer.sock --issuer-id spiffe://example.org/issuer",
+)
+_NAME: Final = "sidecar.toml"
+
+
+def serve(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help=f"Listeners and routes; else {_NAME}."),
+    ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option("--issuer", metavar="ADDRESS", help="Whose revocations are watched."),
+    ] = None,
+    issuer_id: Annotated[
+        str | None, typer.Option("--issuer-id", metavar="SPIFFE_ID", help="Who must answer there.")
+    ] = None,
+) -> int:
+    """Serve decisions to Envoy, nginx, Caddy, Traefik, and tools.
+
+    Without --issuer the revocations are those of this host's own state. With it nothing is allowed
+    but under the issuer's lease. Reasons go to this log alone, one line of JSON each.
+    """
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from nucleus.cli.console import note
+    from nucleus.cli.mcp import until_stopped
+    from nucleus_tokens.errors import CallerError, WorldError
+    from nucleus_verifier.caching import CachingVerifier
+    from nucleus_verifier.rpc.client import IssuerClient
+    from nucleus_verifier.rpc.mtls import Dialled, Workload, parse_id
+    from nucleus_verifier.sidecar import serve as sidecar
+    from nucleus_verifier.sidecar.gate import Gate, World
+    from nucleus_verifier.sidecar.revocations import Guarded
+    from nucleus_verifier.sidecar.settings import load
+    from nucleus_verifier.sidecar.watching import Watched
+
+    if (issuer is None) != (issuer_id is None):
+        raise CallerError("sidecar.issuer", "Give both --issuer and --issuer-id, or neither.")
+    place = options.home(ctx)
+    path = config or place.config / _NAME
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WorldError("sidecar.unreadable", f"{path} cannot be read.") from error
+    settings = load(path, data)
+    needs = issuer is not None or any(each.gateway for each in settings.listeners)
+
+    def log(event: str, about: Mapping[str, object]) -> None:
+        note(json.dumps({"event": event, **about}))
+
+    with ExitStack() as stack:
+        store = stack.enter_context(place.store())
+        reveals = stack.enter_context(place.reveals())
+        workload = stack.enter_context(Workload.open()) if needs else None
+        pool, offload = sidecar.offload()
+        stack.callback(pool.shutdown)
+
+        async def work() -> None:
+            async with AsyncExitStack() as inner:
+                ledger, watched = store, None
+                if issuer is not None and issuer_id is not None and workload is not None:
+                    dialled = Dialled(workload, issuer, parse_id(issuer_id))
+                    inner.push_async_callback(dialled.close)
+                    watched = Watched(IssuerClient(dialled.channel))
+                    watching = asyncio.ensure_future(watched.run())
+                    inner.callback(watching.cancel)
+                world = World(
+                    ledger=ledger if watched is None else Guarded(ledger, watched),
+                    desk=store,
+                    clock=place.clock,
+                    draw=place.random,
+                    reveals=reveals,
+                    offload=offload,
+                    log=log,
+                )
+                gate = Gate(
+                    CachingVerifier(place.verifier_keys()),
+                    settings.routes,
+                    settings.policy,
+                    settings.instance,
+                    world,
+                )
+
+                def unready() -> Sequence[str]:
+                    store.trace_head()  # raises where the state cannot be read
+                    stale = watched is not None and not watched.fresh()
+                    return ["revocation.stale"] if stale else []
+
+                await sidecar.serve(
+                    settings,
+                    gate,
+                    log=log,
+                    unready=unready,
+                    workload=workload,
+                    ready=lambda: note(f"nucleus: the verifier {settings.instance} serves"),
+                )
+
+        until_stopped(work())
+    return 0

@@ -1,0 +1,196 @@
+"""Law: all listeners serve, or none; health is told on a door of its own, to whoever asks.
+
+Everything of one sidecar in one event loop. Decisions that wait for the disk wait in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import grpc.aio
+from aiohttp import web
+
+from nucleus_tokens.errors import CallerError, NucleusError, WorldError
+from nucleus_verifier.rpc.mtls import Workload
+from nucleus_verifier.sidecar import checking, envoy, http
+from nucleus_verifier.sidecar.answers import Answer, unavailable
+from nucleus_verifier.sidecar.asked import Asked
+from nucleus_verifier.sidecar.gate import Check, Log, Offload
+from nucleus_verifier.sidecar.settings import Listener, Settings
+
+THREADS: Final = 16
+# Judged or waiting to be; whoever comes then is refused at once, and memory stays bounded.
+MOST_WAITING: Final = 512
+_GRACE_SECONDS: Final = 2.0
+Ready = Callable[[], Sequence[str]]
+
+
+def offload() -> tuple[ThreadPoolExecutor, Offload]:
+    """Threads for what blocks."""
+    pool = ThreadPoolExecutor(THREADS, "nucleus-gate")
+
+    def run(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
+        return asyncio.get_running_loop().run_in_executor(pool, work)
+
+    return pool, run
+
+
+def bounded(check: Check) -> Check:
+    """The same check, for so many at a time and no more."""
+    waiting = 0
+
+    async def run(asked: Asked) -> Answer:
+        nonlocal waiting
+        if waiting >= MOST_WAITING:
+            return unavailable("sidecar.busy")
+        waiting += 1
+        try:
+            return await check(asked)
+        finally:
+            waiting -= 1
+
+    return run
+
+
+async def serve(
+    settings: Settings,
+    check: Check,
+    *,
+    log: Log,
+    unready: Ready,
+    workload: Workload | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until cancelled. `unready()` gives what keeps it from allowing anything; nothing, if
+    it is ready. Raises CallerError or WorldError `sidecar.*` when a listener cannot be opened."""
+    check = bounded(check)
+    async with AsyncExitStack() as stack:
+        if settings.health:
+            app = _health(unready)
+            await _open_http(stack, settings.health, 0o660, app)
+        for each in settings.listeners:
+            if each.convention in ("envoy-grpc", "check"):
+                await _open_grpc(stack, each, check, log, workload)
+            else:
+                app = http.application(each, check, log)
+                await _open_http(stack, each.address, each.mode, app)
+        ready()
+        await asyncio.Event().wait()
+
+
+def _health(unready: Ready) -> web.Application:
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def is_ready(_: web.Request) -> web.Response:
+        try:
+            missing = list(await asyncio.to_thread(unready))
+        except NucleusError as error:
+            missing = [error.code]
+        status = 503 if missing else 200
+        return web.json_response({"ready": not missing, "missing": missing}, status=status)
+
+    app = web.Application()
+    app.router.add_get("/livez", live)
+    app.router.add_get("/readyz", is_ready)
+    return app
+
+
+async def _open_http(stack: AsyncExitStack, address: str, mode: int, app: web.Application) -> None:
+    made = http.runner(app)
+    await made.setup()
+    stack.push_async_callback(made.cleanup)
+    site: web.BaseSite
+    path = _free(address) if address.startswith("unix:") else None
+    if path is not None:
+        site = web.UnixSite(made, str(path))
+        stack.callback(partial(path.unlink, missing_ok=True))
+    else:
+        host, _, port = address.rpartition(":")
+        site = web.TCPSite(made, host.strip("[]"), int(port), shutdown_timeout=_GRACE_SECONDS)
+    try:
+        with _closed_umask():
+            await site.start()
+        if path is not None:
+            path.chmod(mode)
+    except OSError as error:
+        raise _in_use(address) from error
+
+
+async def _open_grpc(
+    stack: AsyncExitStack, listener: Listener, check: Check, log: Log, workload: Workload | None
+) -> None:
+    face = envoy if listener.convention == "envoy-grpc" else checking
+    server = grpc.aio.server(
+        options=(
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", 2 * http.BODY_BYTES),
+            ("grpc.max_metadata_size", 16 * 1024),
+            ("grpc.max_concurrent_streams", MOST_WAITING),
+        )
+    )
+    server.add_generic_rpc_handlers((face.handler(listener, check, log),))
+    path = _free(listener.address) if listener.address.startswith("unix:") else None
+    try:
+        if listener.gateway:
+            if workload is None:
+                raise CallerError(
+                    "sidecar.no_identity",
+                    f"The listener {listener.name} needs mutual TLS, and this process has no "
+                    "identity: set SPIFFE_ENDPOINT_SOCKET.",
+                )
+            server.add_secure_port(listener.address, workload.server_credentials())
+        else:
+            with _closed_umask():
+                server.add_insecure_port(listener.address)
+        with _closed_umask():
+            await server.start()
+    except RuntimeError as error:
+        raise _in_use(listener.address) from error
+    stack.push_async_callback(server.stop, _GRACE_SECONDS)
+    if path is not None:
+        path.chmod(listener.mode)
+        stack.callback(partial(path.unlink, missing_ok=True))
+
+
+class _closed_umask:
+    """A socket is nobody else's from its first moment."""
+
+    def __enter__(self) -> None:
+        self._before = os.umask(0o177)
+
+    def __exit__(self, *_: object) -> None:
+        os.umask(self._before)
+
+
+def _free(address: str) -> Path:
+    """The path of a unix socket; one that a dead process left is removed."""
+    import socket
+
+    path = Path(address.removeprefix("unix:"))
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise _in_use(address)
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            probe.connect(str(path))
+        raise _in_use(address)
+    except FileNotFoundError:
+        return path
+    except ConnectionRefusedError:
+        path.unlink()
+        return path
+    except OSError as error:
+        raise WorldError("sidecar.address", f"{address} cannot be opened.") from error
+
+
+def _in_use(address: str) -> CallerError:
+    return CallerError("sidecar.address", f"{address} cannot be opened: is it in use?")
