@@ -22,10 +22,7 @@ from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
-<<<<<<< HEAD
-from nucleus_verifier import asking, gather
-=======
->>>>>>> main
+from nucleus_verifier import asking
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.clear import NONCE_SECONDS, clear
