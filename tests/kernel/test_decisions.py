@@ -1,0 +1,41 @@
+"""A decision is a value: nobody changes it, nobody takes it for a bool, and a stranger is told
+nothing but one word."""
+
+from __future__ import annotations
+
+import pytest
+
+from nucleus_verifier.clear import clear
+from nucleus_verifier.decision import REFUSED, Allow, Ask, Decision, Deny
+from tests.support import world
+
+DENIED = Deny(9, "level.never")
+
+
+def decisions() -> list[Decision]:
+    call = world.call("fs.read", "read_files", {})
+    opened = world.opened(world.mint(), world.KEYS)
+    allowed = clear(opened, call, world.facts())
+    assert isinstance(allowed, Allow)
+    return [allowed, Ask((), "tid", "rid", "cell", 0, b""), DENIED]
+
+
+@pytest.mark.parametrize("step", range(15))
+def test_who_may_be_a_stranger_is_told_one_word(step: int) -> None:
+    """Up to the request's binding, step 5, nobody has shown that the token is his."""
+    said = Deny(step, "level.never").public_code
+    assert said == (REFUSED if step <= 5 else "level.never")
+
+
+@pytest.mark.parametrize("decision", decisions(), ids=lambda d: type(d).__name__)
+def test_a_decision_has_no_truth_value(decision: Decision) -> None:
+    with pytest.raises(TypeError, match=r"no truth value: match on Allow, Ask and Deny$"):
+        bool(decision)
+
+
+@pytest.mark.parametrize("decision", decisions(), ids=lambda d: type(d).__name__)
+def test_a_decision_stays_as_it_was_made(decision: Decision) -> None:
+    (first, *_) = type(decision).__dataclass_fields__
+    with pytest.raises(AttributeError):
+        setattr(decision, first, None)
+    assert not hasattr(decision, "__dict__"), "nothing can be written beside it either"
