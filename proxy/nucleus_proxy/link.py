@@ -89,10 +89,6 @@ class ServerLink:
     def writer(self) -> Writer:
         return self._line.writer
 
-    def is_ours(self, key: Key) -> bool:
-        """Whether an id lies in the space of our own questions."""
-        return type(key[1]) is str and key[1].startswith(self._prefix)
-
     def __contains__(self, key: Key) -> bool:
         return key in self._open
 

@@ -147,8 +147,7 @@ class ToolServer:
             self._presented(frame.params), toolcall.without_meta(frame.params)
         )
         if isinstance(shown, Refusal):
-            message = f"{shown.sentence} [{shown.code}] {shown.hint}".strip()
-            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
+            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, shown.line()))
             return
         listed = [tool.listed() for name, tool in self._tools.items() if name in shown]
         content: dict[str, Any] = {"tools": listed}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -95,5 +96,5 @@ class Cells:
         done = await self._built_by.run(work)
         return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
 
-    async def start(self, work: Work) -> asyncio.subprocess.Process:
-        return await self._built_by.start(work)
+    def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        return self._built_by.opened(work)

@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nucleus_proxy.celled import Outside
 from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.relay import Relay
-from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.wire import FRAME_BYTES
 from tests.proxy import scripted_server
 from tests.proxy.stage import Stage, within
@@ -110,10 +111,9 @@ async def rigged(
     relay = Relay(
         reader=far[0],
         writer=far[1],
-        server=await ServerProcess.start(spec),
+        starter=Outside(replace(stage.policy, server=spec)),
         mediator=stage.mediator,
         held=held,
-        cwd=str(tmp_path),
         draw=stage.draw,
         log=rig.log.append,
         grace=0.5,

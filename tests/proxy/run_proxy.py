@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nucleus.composing import Cells
 from nucleus_issuer.store import Store
 from nucleus_proxy import policy
 from nucleus_proxy.connect import run_connect
@@ -25,6 +26,7 @@ from nucleus_proxy.streams import stdio
 from nucleus_proxy.tracefile import RevealFile
 from nucleus_tokens import holding
 from nucleus_verifier.caching import CachingVerifier
+from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.support import world
 
 
@@ -63,14 +65,14 @@ async def main(mode: str, config: dict[str, Any]) -> None:
         made = mediator(config, store)
         if mode == "serve":
             await run_serve(
-                Path(config["socket"]), made, draw=os.urandom, log=log,
+                Path(config["socket"]), made, draw=os.urandom, log=log, runner=Cells(Bubblewrap()),
                 ready=lambda: print("ready", flush=True),
             )  # fmt: skip
         else:
             reader, writer = await stdio()
             await run_held(
                 config["token"], reader=reader, writer=writer, mediator=made,
-                draw=os.urandom, log=log,
+                draw=os.urandom, log=log, runner=Cells(Bubblewrap()),
             )  # fmt: skip
 
 

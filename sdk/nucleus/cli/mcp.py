@@ -62,6 +62,10 @@ NO_WALL = (
     "nucleus: no wall stands here: only what goes through this proxy is mediated. A process of "
     "this user can go around it."
 )
+NO_CELL = (
+    "nucleus: the policy file has the server run outside of a cell: it reads, writes and sends "
+    "what this user can."
+)
 
 
 def run(
@@ -118,7 +122,7 @@ def run(
                 log=_log,
                 command=command,
                 stderr=_server_says,
-                runner=Cells(Bubblewrap()) if rules.server.cell else None,
+                runner=Cells(Bubblewrap()),
             )
 
         try:
@@ -138,11 +142,13 @@ def serve(
 ) -> int:
     """Serve on a socket; each call carries its credential.
 
-    Each connection gets a server of its own. Agents come in through `nucleus mcp connect`.
+    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import note
+    from nucleus.composing import Cells
     from nucleus_proxy.serve import run_serve
+    from nucleus_vmhost.bubblewrap import Bubblewrap
 
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
@@ -159,6 +165,7 @@ def serve(
             log=_log,
             command=command,
             stderr=_server_says,
+            runner=Cells(Bubblewrap()),
             ready=lambda: note(f"nucleus: listening at {socket}"),
         )
         try:
@@ -219,6 +226,8 @@ def _policy(path: Path) -> PolicyFile:
     rules = policy.load(path)
     if rules.wall is None:
         note(NO_WALL)
+    if rules.server.danger_outside_cell:
+        note(NO_CELL)
     return rules
 
 
