@@ -18,6 +18,7 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 from nucleus_issuer.store import Store, wall_clock
 from nucleus_proxy import policy
 from nucleus_proxy.held import run_held
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.offload import inline
 from nucleus_proxy.streams import stdio
@@ -45,9 +46,10 @@ async def serve(directory: Path) -> None:
         Store.open(directory / "state.db", create=True) as store,
         RevealFile(directory / "reveals.jsonl") as reveals,
     ):
+        live = Live()
         mediator = Mediator(
             verifier=CachingVerifier(pinned(directory)),
-            ledger=store,
+            ledger=live.watched(store),
             desk=store,
             policy=policy.load(directory / "policy.toml"),
             instance=f"bench-{to_text(os.urandom(6))}",
@@ -62,6 +64,7 @@ async def serve(directory: Path) -> None:
             reader=reader,
             writer=writer,
             mediator=mediator,
+            live=live,
             draw=os.urandom,
             log=say,
         )

@@ -23,7 +23,8 @@ BEGIN_SECONDS: Final = 30.0
 
 
 class Behind:
-    """One server that runs. `users` are calls that are about to be, or are, under way at it."""
+    """One server that runs. `users` are calls that are about to be, or are, under way at it;
+    `forsaken` are those that their client gave up and that it has not answered."""
 
     def __init__(
         self, process: ServerProcess, link: ServerLink, stack: AsyncExitStack, first: bool
@@ -32,13 +33,35 @@ class Behind:
         self.link = link
         self.first = first
         self.users = 0
+        self.forsaken = 0
+        self.cut = False
+        self._spoiled = False
         self.reading: asyncio.Task[None] | None = None
         self._stack = stack
 
     @property
     def over(self) -> bool:
-        """Whether nothing comes from it any more."""
-        return self.reading is not None and self.reading.done()
+        """Whether no call can go there any more. Of the first that is for its client to see,
+        unless we cut it: then another one takes its place."""
+        ended = self.reading is not None and self.reading.done()
+        return self.cut or (ended and not self.first)
+
+    def spoil(self, mine: int) -> None:
+        """A call there may not go on. It would, whatever the server is told; so the server ends
+        once nobody else has a call there. `mine` of its users are the caller."""
+        self._spoiled = True
+        if self.users == mine:
+            self._end()
+
+    def left(self) -> None:
+        """A call there is over."""
+        self.users -= 1
+        if self._spoiled and not self.users:
+            self._end()
+
+    def _end(self) -> None:
+        self.cut = True
+        self.process.kill()
 
     async def close(self, grace: float) -> None:
         """End it, and wait until nothing of it is left."""
@@ -71,8 +94,13 @@ class Servers:
         self._running: dict[Hashable, Behind] = {}
         self._lock = asyncio.Lock()
         self._greeting: tuple[dict[str, Any] | None, Frame | None] = (None, None)
-        self.first: Behind | None = None
+        self._first: Behind | None = None
         self.over = asyncio.Event()
+
+    @property
+    def first(self) -> Behind | None:
+        """The one that the client talks to, if it runs."""
+        return None if self._first is None or self._first.cut else self._first
 
     def cwd(self, authority: Authority | None) -> str:
         """Where relative paths of a call start."""
@@ -104,12 +132,12 @@ class Servers:
         try:
             yield found
         finally:
-            found.users -= 1
+            found.left()
 
     async def _found(self, key: Hashable, authority: Authority | None) -> Behind:
         found = self._running.pop(key, None)
-        if found is not None and found.over and not found.first:
-            await found.close(self._grace)
+        if found is not None and found.over:
+            await found.close(0 if found.cut else self._grace)
             found = None
         if found is None:
             await self._make_room()
@@ -140,9 +168,8 @@ class Servers:
         made = Behind(process, ServerLink(process.writer, self._prefix), stack, self.first is None)
         made.reading = asyncio.create_task(self._read(made))
         if made.first:
-            self.first = made
-            made.reading.add_done_callback(lambda _: self.over.set())
-            return made
+            self._first = made
+            made.reading.add_done_callback(lambda _: None if made.cut else self.over.set())
         try:
             await self._introduced(made)
         except BaseException:
@@ -154,7 +181,7 @@ class Servers:
         """Tell a further server what the client told the first."""
         params, ready = self._greeting
         if params is None:
-            return  # the new era greets nobody
+            return  # nobody said hello yet, or in the new era
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 answer = await made.link.ask("initialize", params)
@@ -164,6 +191,13 @@ class Servers:
             answer = None
         if answer is None:
             raise WorldError("server.start", "A further server did not answer its greeting.")
+
+    async def bury(self, server: Behind) -> None:
+        """Wait until nothing is left of one that was cut, and let what it left be looked at."""
+        async with self._lock:
+            for key, found in list(self._running.items()):
+                if found is server:
+                    await self._running.pop(key).close(0)
 
     async def close(self) -> None:
         """End all of them."""

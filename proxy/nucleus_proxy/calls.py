@@ -23,11 +23,12 @@ from nucleus_proxy.answers import (
 from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.catalogue import Catalogue
-from nucleus_proxy.effects.forward import forward
 from nucleus_proxy.flow import value_of
 from nucleus_proxy.link import Line
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
+from nucleus_proxy.underway import Silence, UnderWay
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import Frame, Key
 from nucleus_tokens.errors import CredentialError, NucleusError
@@ -43,16 +44,17 @@ class Calls:
         *,
         client: Line,
         servers: Servers,
+        live: Live,
         mediator: Mediator,
         held: str | None,
     ) -> None:
         self._client = client
         self._servers = servers
+        self._under_way = UnderWay(servers=servers, live=live, mediator=mediator)
         self._mediator = mediator
         self._opened = mediator.policy.opened
         self._held = held
         self._callers: dict[Key, Caller] = {}
-        self._progress: dict[Key, tuple[str | int, Behind]] = {}
         self.catalogue = Catalogue(mediator.policy.tools)
 
     def cancel(self, key: Key) -> None:
@@ -70,10 +72,7 @@ class Calls:
 
     def knows_progress(self, token: Any, server: Behind) -> bool:
         """Whether a call that runs at this server asked to hear of progress under this token."""
-        return any(
-            type(known) is type(token) and known == token and at is server
-            for known, at in self._progress.values()
-        )
+        return self._under_way.knows_progress(token, server)
 
     def presented(self, params: dict[str, Any]) -> Presented:
         """The credential of a request, by the road it came."""
@@ -148,34 +147,22 @@ class Calls:
     async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
         try:
             await self._mediator.entering(granted)
-            async with self._servers.using(granted.authority) as server:
-                await self._at(server, frame, made, granted)
+            got = await self._under_way.run(frame, made, granted)
         except NucleusError as error:
-            refusal = Refusal.failed(error)
+            got = Refusal.failed(error)
             try:
-                await self._mediator.outcome(granted.permit, ok=False, result=refusal.bytes())
+                await self._mediator.outcome(granted.permit, ok=False, result=got.bytes())
             except NucleusError:
-                refusal = UNRECORDED
-            await self._refuse(frame, made, refusal)
-
-    async def _at(self, server: Behind, frame: Frame, made: ToolCall, granted: Granted) -> None:
-        """Run it at its server."""
-        answer = server.link.expect(frame.key)
-        if made.progress_token is not None:
-            self._progress[frame.key] = (made.progress_token, server)
-        try:
-            await forward(
-                granted.permit, granted.call, self._mediator.wall, made.frame, server.link.writer
-            )
-        except ConnectionError:
-            server.link.answered(frame.key, None)
-        got = await answer
-        self._progress.pop(frame.key, None)
-        if got is None:
-            if not server.link.was_given_up(frame.key):
+                got = UNRECORDED
+        match got:
+            case Refusal():
+                await self._refuse(frame, made, got)
+            case Frame():
+                await self._answered(got, frame, made, granted)
+            case Silence.GONE:
                 await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, GONE))
-            return
-        await self._answered(got, frame, made, granted)
+            case Silence.FORSAKEN:
+                pass
 
     async def _answered(self, got: Frame, frame: Frame, made: ToolCall, granted: Granted) -> None:
         """Label, record, and only then release what a server answered."""

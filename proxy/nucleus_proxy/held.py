@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nucleus_proxy.celled import starter
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.relay import Log, Relay
 from nucleus_proxy.wire import Reader, Writer
@@ -23,14 +24,16 @@ async def run_held(
     reader: Reader,
     writer: Writer,
     mediator: Mediator,
+    live: Live,
     draw: Callable[[int], bytes],
     log: Log,
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
     runner: Runner | None = None,
 ) -> None:
-    """Serve one client until it or the server ends. `command` overrides the policy file's;
-    `runner` builds the cell of the server, unless the policy file has it run outside of one.
+    """Serve one client until it or the server ends. `live` watches the mediator's ledger.
+    `command` overrides the policy file's; `runner` builds the cell of the server, unless the policy
+    file has it run outside of one.
 
     Raises CredentialError or CallerError for a token that cannot be read (its text is read once,
     here), WorldError when the server does not start or the state cannot be written.
@@ -45,9 +48,11 @@ async def run_held(
         reader=reader,
         writer=writer,
         starter=made,
+        live=live,
         mediator=mediator,
         held=token.strip(),
         draw=draw,
         log=log,
     )
-    await relay.run(authority)
+    async with live.watching():
+        await relay.run(authority)

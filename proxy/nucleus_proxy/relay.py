@@ -17,6 +17,7 @@ from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.calls import Calls, asks_for_closed
 from nucleus_proxy.celled import Starter
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.server import GRACE_SECONDS
 from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
@@ -37,6 +38,7 @@ class Relay:
         reader: Reader,
         writer: Writer,
         starter: Starter,
+        live: Live,
         mediator: Mediator,
         held: str | None,
         draw: Callable[[int], bytes],
@@ -44,7 +46,8 @@ class Relay:
         grace: float = GRACE_SECONDS,
     ) -> None:
         """`held` is the token when the relay holds it; without it every call carries its own.
-        `log` gets one sentence for each thing that was dropped."""
+        `live` decides its calls again while they run; whoever composes it has it watch. `log`
+        gets one sentence for each thing that was dropped."""
         self._reader = reader
         self._client = Line(writer)
         self._waits = held is None and starter.needs_authority
@@ -57,7 +60,7 @@ class Relay:
         self._grace = grace
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls = Calls(
-            client=self._client, servers=self._servers, mediator=mediator, held=held
+            client=self._client, servers=self._servers, live=live, mediator=mediator, held=held
         )
 
     async def run(self, authority: Authority | None = None) -> None:
@@ -151,10 +154,10 @@ class Relay:
         """The first server, started for whoever says hello: that is judged and recorded like a
         list. None when it was refused, and the client told so."""
         params = frame.params
-        if not toolcall.credential_of(params):
-            await self._refuse(frame, "No server runs yet: the first request needs a credential.")
-            return None
         presented = self._calls.presented(params)
+        if not presented.text:
+            await self._refuse(frame, "No server runs: the first request needs a credential.")
+            return None
         shown = await self._mediator.list_tools(presented, toolcall.without_meta(params))
         if isinstance(shown, Refusal):
             await self._refuse(frame, shown.line())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from nucleus_proxy import wire
 from nucleus_proxy.celled import starter
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
@@ -47,14 +48,17 @@ class Service:
         native: Tools | None = None,
         held: str | None = None,
         runner: Runner | None = None,
+        live: Live | None = None,
     ) -> None:
         """With `native` a connection is served the proxy's own tools and no server is started.
         `held` is the token of whoever reaches this socket: then the socket is the proof, and
-        whoever can open it acts with the token. `runner` builds the cells of servers."""
+        whoever can open it acts with the token. `runner` builds the cells of servers, whose calls
+        `live` decides again while they run."""
         self._mediator = mediator
         self._native = native
         self._held = held
         self._runner = runner
+        self._live = live
         self._draw = draw
         self._log = log
         self._command = command
@@ -81,6 +85,8 @@ class Service:
             if self._native is not None:
                 await self._own_tools(reader, writer, self._native)
                 return
+            if self._live is None:
+                raise CallerError("server.unwatched", "Nobody watches what a server's calls do.")
             servers = starter(
                 mediator.policy,
                 self._runner,
@@ -93,6 +99,7 @@ class Service:
                 reader=reader,
                 writer=writer,
                 starter=servers,
+                live=self._live,
                 mediator=mediator,
                 held=self._held,
                 draw=self._draw,
@@ -174,6 +181,7 @@ async def run_serve(
     path: Path,
     mediator: Mediator,
     *,
+    live: Live,
     draw: Callable[[int], bytes],
     log: Log,
     command: Sequence[str] = (),
@@ -183,13 +191,14 @@ async def run_serve(
     runner: Runner | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until cancelled. `ready` is called once connections are taken."""
+    """Serve until cancelled. `live` watches the mediator's ledger; `ready` is called once
+    connections are taken."""
     mediator.open()
     service = Service(
         mediator, draw=draw, log=log, command=command, stderr=stderr, native=native, held=held,
-        runner=runner,
+        runner=runner, live=live,
     )  # fmt: skip
-    async with listening(path, service):
+    async with live.watching(), listening(path, service):
         ready()
         await asyncio.get_running_loop().create_future()
 

@@ -91,6 +91,10 @@ class ServerProcess:
             self._log.cancel()
             await asyncio.gather(self._log, return_exceptions=True)
 
+    def kill(self) -> None:
+        """End its whole group at once; `stop` waits for that."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self._process.pid, number)

@@ -23,6 +23,7 @@ from nucleus_proxy.egress.dial import client_tls
 from nucleus_proxy.egress.resolving import SystemResolver
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.live import Live
 from nucleus_proxy.native import NativeTool, Tools
 from nucleus_proxy.policy import PolicyFile, Workspace
 from nucleus_proxy.sessions import GUARD_PREFIX
@@ -30,6 +31,8 @@ from nucleus_proxy.work import Done, Work
 from nucleus_vmhost.bubblewrap import Bubblewrap
 
 Draw = Callable[[int], bytes]
+_GOES_ON: Final = ("exec_", "git_", "net_")
+_ASKED_ONCE: Final = "git_create_pr"
 ROOTS: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -59,6 +62,13 @@ def tools(
     # No search provider is composed, so there is no search.
     made[net.FETCH] = outside[net.FETCH]
     return made
+
+
+def watched(tools: Tools, live: Live) -> Tools:
+    """The same tools; those that go on for a while are decided again while they run. (Not
+    git_create_pr: what it asks a forge for cannot be called back.)"""
+    goes_on = {n: t for n, t in tools.items() if n.startswith(_GOES_ON) and n != _ASKED_ONCE}
+    return {**tools, **live.tools(goes_on)}
 
 
 def file_labels(policy: PolicyFile, labels: FlowState) -> FileLabels:

@@ -174,8 +174,7 @@ async def serve(start: Start, pipe: int) -> None:
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         ours = composing.tools(rules, draw=place.random, roots=start.roots, labels=labels)
         live = Live()
-        # Commands go on: while they run they are decided again.
-        ours = {**ours, **live.tools({n: t for n, t in ours.items() if n.startswith("exec_")})}
+        ours = composing.watched(ours, live)
         rules = composing.with_tools(rules, ours)
         mediator = place.mediator(
             store,
@@ -193,17 +192,15 @@ async def serve(start: Start, pipe: int) -> None:
         about = host.about(start.token)
         store.append({"at": place.clock(), "type": "session", **about})
         with running.listed(place, about):
-            watch = asyncio.ensure_future(live.run())
             try:
-                work = asyncio.ensure_future(_client(start, mediator, ours, host))
-                over = asyncio.ensure_future(_ended(pipe))
-                await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
-                for task in (work, over):
-                    task.cancel()
-                await asyncio.gather(work, over, return_exceptions=True)
+                async with live.watching():
+                    work = asyncio.ensure_future(_client(start, mediator, ours, host))
+                    over = asyncio.ensure_future(_ended(pipe))
+                    await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+                    for task in (work, over):
+                        task.cancel()
+                    await asyncio.gather(work, over, return_exceptions=True)
             finally:
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
                 place.checkpoint(store)
 
 

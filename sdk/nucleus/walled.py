@@ -84,8 +84,7 @@ async def run(
         shown = _shown(root, authority, order)
         rules = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
         live = Live()
-        tools = dict(composing.tools(rules, draw=home.random, labels=labels))
-        tools |= live.tools({name: tools[name] for name in tools if name.startswith("exec_")})
+        tools = composing.watched(composing.tools(rules, draw=home.random, labels=labels), live)
         rules = composing.with_tools(rules, tools)
         # What it writes by itself passes no effect. It may write all that it ever gets to see.
         composing.file_labels(rules, labels).ran(shown.writable, payload_label(exposure.ALL))

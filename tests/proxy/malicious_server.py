@@ -15,6 +15,7 @@ from typing import Any
 from nucleus.composing import Cells
 from nucleus_proxy import serve, wire
 from nucleus_proxy.connect import Hello, Signer
+from nucleus_proxy.live import Live
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_vmhost.bubblewrap import Bubblewrap
@@ -129,6 +130,7 @@ class Host:
         text = POLICY.replace("{root}", str(self.workspace)).replace("{more}", more)
         self.stage = Stage(text.replace("{script}", json.dumps(script)), **options)
         self.nonces = counted(90_000)
+        self.live = Live(poll_seconds=0.01)
         self.log: list[str] = []
 
     def token(self, *caveats: list[Any], **rest: Any) -> UnverifiedToken:
@@ -155,9 +157,9 @@ class Host:
     async def serving(self) -> AsyncIterator[None]:
         service = serve.Service(
             self.stage.mediator, draw=self.stage.draw, log=self.log.append,
-            runner=Cells(Bubblewrap()),
+            runner=Cells(Bubblewrap()), live=self.live,
         )  # fmt: skip
-        async with serve.listening(self.socket, service):
+        async with self.live.watching(), serve.listening(self.socket, service):
             yield
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nucleus_proxy.celled import Outside
+from nucleus_proxy.live import Live
 from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.relay import Relay
 from nucleus_proxy.wire import FRAME_BYTES
@@ -108,10 +109,12 @@ async def rigged(
     near = await asyncio.open_unix_connection(path, limit=FRAME_BYTES + 1)
     far = await within(accepted.get())
     rig = Rig(stage, *near, seen)
+    live = Live(poll_seconds=0.01)
     relay = Relay(
         reader=far[0],
         writer=far[1],
         starter=Outside(replace(stage.policy, server=spec)),
+        live=live,
         mediator=stage.mediator,
         held=held,
         draw=stage.draw,
@@ -119,9 +122,12 @@ async def rigged(
         grace=0.5,
     )
     running = asyncio.create_task(relay.run())
+    watch = asyncio.create_task(live.run())
     try:
         yield rig
     finally:
         rig.writer.close()
         await within(running)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         listener.close()

@@ -193,7 +193,7 @@ async def test_a_held_token_is_the_cells_authority_from_the_start(tmp_path: Path
     running = asyncio.create_task(
         run_held(
             world.text(narrow), reader=far[0], writer=far[1], mediator=host.stage.mediator,
-            draw=host.stage.draw, log=host.log.append, runner=Cells(Bubblewrap()),
+            live=host.live, draw=host.stage.draw, log=host.log.append, runner=Cells(Bubblewrap()),
         )
     )  # fmt: skip
     client = Client(host, reader, writer)
@@ -215,7 +215,7 @@ async def test_without_a_wall_no_server_starts_unless_that_is_called_a_danger(
         await run_held(
             world.text(host.token()), reader=asyncio.StreamReader(),
             writer=None,  # type: ignore[arg-type]  # not reached
-            mediator=host.stage.mediator, draw=host.stage.draw, log=host.log.append,
+            mediator=host.stage.mediator, live=host.live, draw=host.stage.draw, log=host.log.append,
         )  # fmt: skip
     assert caught.value.code == "server.cell"
     assert "danger_outside_cell" in caught.value.hint

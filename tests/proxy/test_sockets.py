@@ -17,6 +17,7 @@ import pytest
 
 from nucleus_proxy import connect, serve, wire
 from nucleus_proxy.connect import Hello, Signer
+from nucleus_proxy.live import Live
 from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.streams import stdio
@@ -34,7 +35,9 @@ async def serving(tmp_path: Path, stage: Stage) -> AsyncIterator[tuple[Path, lis
     path, log = tmp_path / "run" / "s", list[str]()
     tools = json.dumps([{"name": "read"}])
     command = (sys.executable, scripted_server.__file__, str(tmp_path / "seen"), tools)
-    service = serve.Service(stage.mediator, draw=stage.draw, log=log.append, command=command)
+    service = serve.Service(
+        stage.mediator, draw=stage.draw, log=log.append, command=command, live=Live()
+    )
     async with serve.listening(path, service):
         yield path, log
 

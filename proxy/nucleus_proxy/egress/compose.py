@@ -6,7 +6,6 @@ fetcher for the network's tools, and to a socket for the agent's HTTP clients.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,10 +80,5 @@ async def outward(
         held=held,
         log=log,
     )
-    watch = asyncio.create_task(live.run())
-    try:
-        async with listening(path, Door(outside), limit=HEAD_BYTES):
-            yield outside
-    finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+    async with live.watching(), listening(path, Door(outside), limit=HEAD_BYTES):
+        yield outside

@@ -91,6 +91,7 @@ def run(
     from nucleus.cli import inputs
     from nucleus.composing import Cells
     from nucleus_proxy.held import run_held
+    from nucleus_proxy.live import Live
     from nucleus_proxy.streams import stdio
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.bubblewrap import Bubblewrap
@@ -104,12 +105,14 @@ def run(
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
+    live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         if prompt is not None:
             labels.give_prompt(place.tree_of(text), inputs.text_file(prompt))
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds, one_client=True
-        )
+            store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
+            ask_seconds=seconds, one_client=True,
+        )  # fmt: skip
 
         async def work() -> None:
             reader, writer = await stdio()
@@ -118,6 +121,7 @@ def run(
                 reader=reader,
                 writer=writer,
                 mediator=mediator,
+                live=live,
                 draw=place.random,
                 log=_log,
                 command=command,
@@ -147,6 +151,7 @@ def serve(
     from nucleus.cli import inputs
     from nucleus.cli.console import note
     from nucleus.composing import Cells
+    from nucleus_proxy.live import Live
     from nucleus_proxy.serve import run_serve
     from nucleus_vmhost.bubblewrap import Bubblewrap
 
@@ -154,13 +159,16 @@ def serve(
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
+    live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds
-        )
+            store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
+            ask_seconds=seconds,
+        )  # fmt: skip
         work = run_serve(
             socket,
             mediator,
+            live=live,
             draw=place.random,
             log=_log,
             command=command,
