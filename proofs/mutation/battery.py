@@ -107,7 +107,13 @@ def _ceiling() -> str:
 
 
 def warm() -> None:
-    """Import what no mutant changes, once, before the forks."""
+    """Before the forks: import what no mutant changes, and draw the same cases for each mutant."""
     os.chdir(ROOT)
     for name in ("pytest", "hypothesis", "nacl.bindings", "pymacaroons"):
         importlib.import_module(name)
+    from hypothesis import HealthCheck, Phase, settings
+
+    settings.register_profile("mutation", derandomize=True, database=None, deadline=None,
+                              phases=(Phase.explicit, Phase.generate),
+                              suppress_health_check=list(HealthCheck))  # fmt: skip
+    settings.load_profile("mutation")
