@@ -30,6 +30,7 @@ QUICK = (
     "tests/kernel/test_attack_evidence.py",
     "tests/kernel/test_attack_scopes.py",
     "tests/kernel/test_attack_seals_and_chains.py",
+    "tests/kernel/test_crypto.py",
     "tests/kernel/test_decisions.py",
     "tests/kernel/test_original_defects.py",
     "tests/wire/test_bad_input.py",
