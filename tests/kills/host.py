@@ -119,7 +119,7 @@ async def live(given: dict[str, Any]) -> None:
             await one.native(stack)
         _say(f"ready {os.getpid()}")
         if given["point"]:
-            die_at(given["point"], given["armed"])
+            die_at(given["point"])
         await one.live.run()
 
 

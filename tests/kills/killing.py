@@ -2,7 +2,7 @@
 
 A point is `>Class.method` (before) or `<Class.method` (after), or `>module.function` of a function
 written in C; `#n` at its end means the n-th time. `any#n` is the n-th step of all, whatever it
-is. Nothing counts before the point that arms it.
+is. Of several, apart by spaces, each counts from where the one before it was passed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ ANY: Final = "any"
 _EDGES: Final = {"call": ">", "return": "<", "c_call": ">", "c_return": "<"}
 
 
-def die_at(point: str, armed: str = "") -> None:
-    """Be killed at `point`, counted from when `armed` was passed; every thread looks out."""
-    waits = [_parsed(each) for each in (armed, point) if each]
+def die_at(points: str) -> None:
+    """Be killed at the last of these points; every thread looks out."""
+    waits = [_parsed(each) for each in points.split(" ")]
     counts = [0] * len(waits)
     lock = threading.Lock()
 

@@ -43,7 +43,7 @@ class Lives:
         if self._pid:  # a test failed while it lived
             os.kill(self._pid, signal.SIGKILL)
             self.ended()
-        self._in.write(json.dumps({"point": "", "armed": "", **given}) + "\n")
+        self._in.write(json.dumps({"point": "", **given}) + "\n")
         self._in.flush()
         said, _, pid = self._out.readline().strip().partition(" ")
         assert said == "ready", said
@@ -51,6 +51,8 @@ class Lives:
 
     def ended(self) -> int:
         """Wait for its end: its exit code, or minus the signal that ended it."""
+        if not select.select([self._out], [], [], PATIENCE / 4)[0]:
+            os.kill(self._pid, signal.SIGTERM)  # it goes on: it was to be killed and was not
         said, _, code = self._out.readline().strip().partition(" ")
         assert said == "ended", said
         self._pid = 0

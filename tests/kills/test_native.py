@@ -49,9 +49,9 @@ UNDECIDED = (
     "<SqlLedger._spend",
     ">append_record#2",
     "<SqlLedger._commit",
-    ">Batches._commit#3",
+    ">SqlLedger._commit >Batches._commit",
 )
-DECIDED = ("<Batches._commit#3", ">Permit.use")
+DECIDED = (">SqlLedger._commit <Batches._commit", ">Permit.use")
 EFFECTS = {
     "fs_write": (
         "<Permit.use", "<FlowState.wrote", ">posix.fchmod", ">posix.rename", "<posix.rename",
@@ -93,7 +93,7 @@ def test_killed_in_a_call(lives: Lives, tmp_path: Path, tool: str, point: str) -
         obligations=[OPERATIONS[tool]],
     ) as place:  # fmt: skip
         request = place.signed(tool, args, "one")
-        lives.begin(folder=str(tmp_path), point=point, armed=ARMED)
+        lives.begin(folder=str(tmp_path), point=f"{ARMED} {point}")
         client = Client(tmp_path)
         read = {"path": "a.txt"}
         client.send("fs_read", read, place.signed("fs_read", read, "read"), waits=False)
