@@ -84,6 +84,12 @@ def _fates(mutants: list[Mutant]) -> Iterator[tuple[Mutant, Fate]]:
         yield from fates(algebra, lambda mutant: fate(mutant, groups))
     if rest:
         battery.warm()
+        # What the kernel as it is does not pass, kills nothing.
+        whole = [Mutant(m, "<none>", 0, "unchanged", source_of(m) + "\n") for m in
+                 dict.fromkeys(mutant.module for mutant in rest)]  # fmt: skip
+        for unchanged, what in fates(whole, battery.fate):
+            if what.verdict != "survived":
+                raise SystemExit(f"mutation: {unchanged.module} unchanged fails: {what.claim}")
         yield from fates(rest, battery.fate)
 
 

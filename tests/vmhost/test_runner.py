@@ -171,6 +171,22 @@ async def test_at_the_output_limit_all_of_it_ends() -> None:
     assert not running("61235")
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64, 256, 1024, 4096])
+async def test_a_call_that_is_cancelled_while_it_starts_leaves_nothing(turns: int) -> None:
+    """After so many turns of the event loop: before the cell's process, while it starts, after."""
+    before = len(os.listdir("/proc/self/fd"))
+    mark = f"74{turns}.5"
+    task = asyncio.ensure_future(ran(shell(f"exec sleep {mark}")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(30):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await gone(mark)
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
 async def test_a_cancelled_call_leaves_nothing() -> None:
     task = asyncio.create_task(ran(shell("sleep 61236")))
     while not running("61236"):

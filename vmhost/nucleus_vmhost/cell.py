@@ -14,11 +14,11 @@ import marshal
 import os
 import platform
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from nucleus_tokens.errors import NucleusError, WorldError
+from nucleus_tokens.errors import WorldError
 from nucleus_vmhost import arguments, diagnose, mounts, opening, seccomp
 from nucleus_vmhost import work as work_of
 from nucleus_vmhost.first import First
@@ -59,7 +59,7 @@ async def opened(work: Work, limits: Limits, extras: Extras = NO_EXTRAS) -> Asyn
     try:
         work = _kept_absent(work, placeholders)
         group = Group.make(limits.processes, os.urandom(6).hex())
-        process = await _begin(work, limits, extras, program, group, first)
+        process = await _begun(_begin(work, limits, extras, program, group, first), first)
         try:
             yield process
         finally:
@@ -79,6 +79,21 @@ async def end(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()
+
+
+async def _begun(beginning: Coroutine[Any, Any, Process], first: First) -> Process:
+    """A cell that begins is never left half way. Cancelled between two pipes, asyncio would wait
+    for the third for ever; and bubblewrap, killed before its child listens for that, leaves it.
+    Whoever is cancelled meanwhile ends a cell that has begun."""
+    task = asyncio.ensure_future(beginning)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if task.exception() is None:
+            await end(task.result())
+            await first.ended()
+        raise
 
 
 async def _begin(
@@ -105,7 +120,7 @@ async def _begin(
     except OSError as error:
         os.close(status_read)
         raise WorldError("wall.cell", f"The cell did not come to be: {error}.") from error
-    except NucleusError:
+    except BaseException:  # cancelled as well
         os.close(status_read)
         raise
     finally:
