@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.proxy.native_stage import NativeStage
 from tests.proxy.stage import counted, until, within
 from tests.support import world
 
-SLEEP = "sleep 98765.4321"  # nobody else sleeps so long
+SLEEP = f"sleep 98765.{os.getpid()}"  # nobody else sleeps so long
 
 
 def sleeping() -> bool:
