@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from nucleus_proxy import agents as agent_rules
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.methods import OPENABLE
@@ -113,6 +115,7 @@ class PolicyFile:
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     believed: Believed = field(default_factory=Believed)
     egress: Egress = field(default_factory=Egress)
+    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
 
 
 def load(path: Path) -> PolicyFile:
@@ -200,7 +203,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         "top level", value,
         "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
         "workspace", "remotes",
-        "evidence", "files", "egress",
+        "evidence", "files", "egress", "agents",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
     match value.get("gate", "ask"):
@@ -235,6 +238,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         remotes=_remotes(value.get("remotes", {})),
         believed=result_rules.believed(value.get("evidence", {}), value.get("files", {}), base),
         egress=egress_rules.parse(value.get("egress", {}), base),
+        agents=agent_rules.parse(value.get("agents", {}), base),
     )
 
 
@@ -272,16 +276,10 @@ def _remote(where: str, value: Any) -> Remote:
 
 def _server(value: Any, base: Path) -> ServerSpec:
     table = _keys("server", value, "command", "cwd", "env", "cell", "readable")
-    env = table.get("env", {})
-    if type(env) is not dict:
-        _bad("server.env", "a table is needed")
-    for key, text in env.items():
-        if not key or "=" in key or "\0" in key or type(text) is not str or "\0" in text:
-            _bad("server.env", f"{key!r} cannot stand in an environment")
     return ServerSpec(
         command=_texts("server.command", table.get("command", [])),
         cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
-        env=dict(env),
+        env=agent_rules.environment("server.env", table.get("env", {})),
         cell=_flag("server.cell", table.get("cell", False)),
         readable=_texts("server.readable", table.get("readable", [])),
     )

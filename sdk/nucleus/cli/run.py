@@ -13,7 +13,7 @@ from nucleus.cli import options
 from nucleus.cli.options import PassphraseFd, PassphraseFile, Policy, TokenFd, examples
 
 if TYPE_CHECKING:
-    from nucleus.walled import Mode
+    from nucleus_proxy.agents import Mode
 
 RUN = examples(
     "nucleus run --local --token agent.token -- ./agent.sh",
