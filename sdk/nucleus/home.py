@@ -228,10 +228,11 @@ class Home:
 
         return gather.tree_cell(self._believed(token))
 
-    def tid_of(self, token: str) -> str:
-        """The id of a token or credential, which all that descends from it shares. Raises as
-        `tree_of`."""
-        return self._believed(token).prefix.opened.header.tid
+    def ids_of(self, token: str) -> tuple[str, str]:
+        """The tid of a token or credential, which all that descends from it shares, and the rid,
+        which is its own. Raises as `tree_of`."""
+        prefix = self._believed(token).prefix
+        return prefix.opened.header.tid, prefix.rids[-1]
 
     def _believed(self, token: str) -> VerifiedCredential:
         from nucleus_verifier.authenticate import authenticate

@@ -61,14 +61,16 @@ class Proxy:
         self.live = Live()
         self.ledger = self.live.watched(store)
         self.file_labels = composing.file_labels(policy, labels)
-        routes = {route.secret for route in policy.egress.routes.values()}
-        self._secrets = compose.secrets(
-            policy.egress, only=routes if walled or policy.agents else frozenset()
-        )
+        wanted = composing.secret_names(policy)
+        if walled or policy.agents:
+            wanted |= {route.secret for route in policy.egress.routes.values()}
+        self._secrets = compose.secrets(policy.egress, only=wanted)
         # Sub-agents are offered the same tools, so whoever starts them has the finished table.
         made: dict[str, NativeTool] = {}
         self.tools: Tools = made
-        made |= composing.tools(policy, draw=home.random, roots=roots, labels=labels)
+        made |= composing.tools(
+            policy, draw=home.random, roots=roots, labels=labels, secrets=self._secrets
+        )
         if policy.agents and policy.workspace is not None:
             made |= spawn.tools(
                 Launcher(self),

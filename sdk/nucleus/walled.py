@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nucleus import behind
+from nucleus import behind, running
+from nucleus.composing import ROOTS
 from nucleus.proxying import Proxy
 from nucleus_proxy.agents import Mode
 from nucleus_proxy.effects import cells
@@ -47,13 +48,30 @@ class Order:
     unmask: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     ask_seconds: int | None = None
+    roots: Path = ROOTS  # PEM file of those whose certificates are believed
+    profile: str = ""  # for whoever looks at what runs
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the agent acts with and never has: a token, the key of its holder where that was made
+    here, and the wall it stands behind."""
+
+    wall: str
+    token: str = field(repr=False)
+    private: bytes = field(default=b"", repr=False)
+
+    @property
+    def cell(self) -> str:
+        """The exposure cell of the wall."""
+        return f"wall:{self.wall}"
 
 
 async def run(
     home: Home,
     store: Store,
     reveals: RevealFile,
-    token: str,
+    held: Held,
     policy: PolicyFile,
     order: Order,
     *,
@@ -66,13 +84,13 @@ async def run(
     Raises CallerError `run.*`, `wall.*`, WorldError `wall.*`, CredentialError.
     """
     with Root(str(order.folder)) as root, home.labels() as labels:
-        rules = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
+        rules = _walled(policy, root.path, order, held.wall)
         proxy = Proxy(
             home, store, reveals, labels, rules,
-            log=log, ask_seconds=order.ask_seconds, walled=True,
+            log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=True,
         )  # fmt: skip
         mediator = proxy.mediator(proxy.policy)
-        authority = mediator.admits(token)
+        authority = mediator.admits(held.token)
         if authority is None:
             raise CallerError(
                 "run.token",
@@ -83,19 +101,31 @@ async def run(
             argv=order.argv,
             folder=str(order.folder),
             shown=_shown(root, authority, order),
-            token=token,
+            token=held.token,
+            private=held.private,
             beside=tuple(map(str, order.shows)),
             env=order.env,
         )
+        tid, rid = home.ids_of(held.token)
+        about = {
+            "cell": held.cell,
+            "expires": authority.exp,
+            "profile": order.profile,
+            "rid": rid,
+            "tid": tid,
+            "workspace": str(order.folder),
+        }
         extras = Extras(streams=terminal.streams, terminal=terminal.controls)
-        async with (
-            proxy.watching(),
-            answering(store, home.tid_of(token)),
-            behind.running(proxy, mediator, root, authority, agent, extras, []) as (process, _),
-        ):
-            with terminal.carrying():
-                await process.wait()
-            return bubblewrap.exit_code(process)
+        with running.listed(home, about):
+            async with (
+                proxy.watching(),
+                answering(store, tid),
+                behind.running(proxy, mediator, root, authority, agent, extras, []) as started,
+            ):
+                process, _ = started
+                with terminal.carrying():
+                    await process.wait()
+                return bubblewrap.exit_code(process)
 
 
 def _shown(root: Root, authority: Authority, order: Order) -> View:
