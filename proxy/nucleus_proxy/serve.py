@@ -45,13 +45,15 @@ class Service:
         stderr: Callable[[bytes], None] | None = None,
         native: Tools | None = None,
         held: str | None = None,
+        private: bytes = b"",
     ) -> None:
         """With `native` a connection is served the proxy's own tools and no server is started.
         `held` is the token of whoever reaches this socket: then the socket is the proof, and
-        whoever can open it acts with the token."""
+        whoever can open it acts with the token. `private` is its holder's key, if it is here."""
         self._mediator = mediator
         self._native = native
         self._held = held
+        self._private = private
         self._draw = draw
         self._log = log
         self._command = command
@@ -114,6 +116,7 @@ class Service:
             held=self._held,
             cwd=workspace.root,
             log=self._log,
+            private=self._private,
         )
         await server.run()
 
