@@ -25,6 +25,7 @@ EFFECTS = "proxy/nucleus_proxy/effects/"
 
 # file, or folder ending in a slash: why what it does is not done for an agent.
 OWN = {
+    "proxy/nucleus_proxy/celled.py": "looks what a server's cell could show, before it runs",
     "proxy/nucleus_proxy/connect.py": "the holder's side: signs, and meets the proxy at its socket",
     "proxy/nucleus_proxy/egress/dial.py": "dials for effects/net, the model route and tunnels, "
     "each under the permit of its call",

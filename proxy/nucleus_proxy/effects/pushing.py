@@ -8,9 +8,12 @@ the network, so it runs on the proxy's side of the wall; it runs no code but git
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
+import signal
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -123,13 +126,23 @@ class GitTransport:
 
 
 async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
-    """git on the proxy's side: only with arguments, configuration and repository of ours."""
-    try:
-        process = await asyncio.create_subprocess_exec(
+    """git on the proxy's side: only with arguments, configuration and repository of ours. Whoever
+    is cancelled meanwhile leaves no git that goes on."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             PROGRAM, *words,
             stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd="/",
             env=environment() if env is None else env, start_new_session=True,
-        )  # fmt: skip
+        )
+    )  # fmt: skip
+    try:
+        # Not cancelled between two pipes: asyncio would wait for the third for ever.
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait({starting})
+        if starting.exception() is None:
+            await _end(starting.result())
+        raise
     except OSError as error:
         raise WorldError(
             "git.transport", f"git cannot be started: {error.strerror}.",
@@ -138,8 +151,17 @@ async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
     try:
         out, err = await asyncio.wait_for(process.communicate(), SECONDS)
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await _end(process)
         return Done(-9, b"", b"", truncated=False, timed_out=True)
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
     code = process.returncode
     return Done(-1 if code is None else code, out, err[-_SAID:], truncated=False, timed_out=False)
+
+
+async def _end(process: Process) -> None:
+    """git and what it started: its transport is a program of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
