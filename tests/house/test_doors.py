@@ -55,6 +55,7 @@ OWN = {
     "sdk/nucleus/running.py": "the list of sessions that run, for a person to look at",
     "sdk/nucleus/serving.py": "a person's process: takes connections, starts a proxy for each",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
+    "sdk/nucleus/supervising.py": "a person's process: starts this host's services",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }

@@ -46,6 +46,7 @@ def serve(
 
     from nucleus.cli.console import note
     from nucleus.cli.mcp import until_stopped
+    from nucleus.cli.notify import ready
     from nucleus_tokens.errors import CallerError, WorldError
     from nucleus_verifier.caching import CachingVerifier
     from nucleus_verifier.rpc.client import IssuerClient
@@ -69,6 +70,10 @@ def serve(
 
     def log(event: str, about: Mapping[str, object]) -> None:
         note(json.dumps({"event": event, **about}))
+
+    def serves() -> None:
+        note(f"nucleus: the verifier {settings.instance} serves")
+        ready()
 
     with ExitStack() as stack:
         store = stack.enter_context(place.store())
@@ -114,7 +119,7 @@ def serve(
                     log=log,
                     unready=unready,
                     workload=workload,
-                    ready=lambda: note(f"nucleus: the verifier {settings.instance} serves"),
+                    ready=serves,
                 )
 
         until_stopped(work())
