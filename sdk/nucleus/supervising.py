@@ -47,7 +47,7 @@ async def supervise(
     kept: list[asyncio.Task[None]] = []
     try:
         for each in services:
-            serves = asyncio.get_running_loop().create_future()
+            serves: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             task = asyncio.ensure_future(_Kept(each, folder, log, libc).keep(serves))
             kept.append(task)
             await asyncio.wait({serves, *kept}, return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +122,7 @@ class _Kept:
             if os.getppid() != parent:
                 os._exit(1)
 
-        words, descriptors = list(service.words), []
+        words, descriptors = list(service.words), list[int]()
         try:
             if service.secret is not None:
                 reads, writes = os.pipe()
