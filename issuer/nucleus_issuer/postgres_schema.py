@@ -10,6 +10,7 @@ from typing import Final
 
 from nucleus_issuer.batches import Connection, one
 from nucleus_issuer.migrations import EARLIEST
+from nucleus_issuer.postgres_waking import CHANNEL
 from nucleus_tokens.errors import WorldError
 
 # Steps are taken under a lock of their own, so that of several nodes one does it.
@@ -77,7 +78,15 @@ _AUDIENCES: Final = (
     )""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES)
+# Nodes that wait are told to look; what there is to see stands in the table.
+_WAKING: Final = (
+    f"""CREATE FUNCTION nucleus_wake() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $$""",
+    """CREATE TRIGGER revocations_wake AFTER INSERT ON revocations
+        FOR EACH STATEMENT EXECUTE FUNCTION nucleus_wake()""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _WAKING)
 
 
 def migrate(connection: Connection, *, create: bool) -> None:

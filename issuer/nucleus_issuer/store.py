@@ -43,6 +43,7 @@ class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences):
         self, database: State, anchor: Path, clock: Callable[[], int], lease: Callable[[], bool]
     ) -> None:
         high_water = HighWater(database, clock)
+        self._database = database
         SqlLedger.__init__(self, database, high_water, lease)
         SqlDesk.__init__(self, database, high_water)
         SqlInventory.__init__(self, database, high_water, anchor)
@@ -98,6 +99,11 @@ class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences):
             database.close()
             raise
         return store
+
+    def listen(self, wake: Callable[[], object]) -> Callable[[], None]:
+        """Call `wake`, from any thread, soon after another node recorded a revocation, where the
+        state can tell. It is a hint: look anyway. What is returned ends it; call that first."""
+        return self._database.listen(wake)
 
     def close(self) -> None:
         """Release it; what was acknowledged is on the disk already."""
