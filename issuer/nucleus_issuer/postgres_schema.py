@@ -86,7 +86,15 @@ _WAKING: Final = (
         FOR EACH STATEMENT EXECUTE FUNCTION nucleus_wake()""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _WAKING)
+_ALLOTMENTS: Final = (
+    """CREATE TABLE allotments (
+        tree TEXT NOT NULL, counter TEXT NOT NULL, verifier TEXT NOT NULL,
+        given BIGINT NOT NULL CHECK (given >= 0), spent BIGINT NOT NULL, used BIGINT NOT NULL,
+        PRIMARY KEY (tree, counter, verifier)
+    )""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _WAKING, _ALLOTMENTS)
 
 
 def migrate(connection: Connection, *, create: bool) -> None:

@@ -136,6 +136,7 @@ def _door(parts: Parts, leases: Leases) -> Door:
         "Exchange": Unary(pb.ExchangeRequest, _granted, issuance.exchange),
         "RegisterAudience": Unary(pb.RegisterAudienceRequest, _audience, issuance.register),
         "GetTrustBundle": Unary(pb.GetTrustBundleRequest, _audience, issuance.trust_bundle),
+        "Allot": Unary(pb.AllotRequest, _audience, issuance.allot),
         "List": Unary(pb.ListRequest, door.known, looking.list),
         "Tree": Unary(pb.TreeRequest, door.known, looking.tree),
         # Whoever reveals a preimage revokes: being in the trust domain is enough to be heard.
