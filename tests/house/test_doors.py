@@ -49,6 +49,7 @@ OWN = {
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
+    "sdk/nucleus/doctoring.py": "looks at one host for a person; changes nothing",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
@@ -59,6 +60,7 @@ OWN = {
     "sdk/nucleus/running.py": "the list of sessions that run, for a person to look at",
     "sdk/nucleus/serving.py": "a person's process: takes connections, starts a proxy for each",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
+    "sdk/nucleus/supervising.py": "a person's process: starts this host's services",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }
