@@ -152,11 +152,13 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A credential as it came in, and by what road."""
+    """A credential as it came in, and by what road. `private` is its holder's key, where the proxy
+    holds that too."""
 
-    text: str
+    text: str = field(repr=False)
     channel: Literal["held", "carried"]
     peer: str | None = None
+    private: bytes = field(default=b"", repr=False)
 
 
 def labelled(label: int) -> dict[str, Any]:

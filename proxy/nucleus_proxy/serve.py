@@ -47,16 +47,18 @@ class Service:
         stderr: Callable[[bytes], None] | None = None,
         native: Tools | None = None,
         held: str | None = None,
+        private: bytes = b"",
         runner: Runner | None = None,
         live: Live | None = None,
     ) -> None:
         """With `native` a connection is served the proxy's own tools and no server is started.
         `held` is the token of whoever reaches this socket: then the socket is the proof, and
-        whoever can open it acts with the token. `runner` builds the cells of servers, whose calls
-        `live` decides again while they run."""
+        whoever can open it acts with the token. `private` is its holder's key, if it is here.
+        `runner` builds the cells of servers, whose calls `live` decides again while they run."""
         self._mediator = mediator
         self._native = native
         self._held = held
+        self._private = private
         self._runner = runner
         self._live = live
         self._draw = draw
@@ -125,6 +127,7 @@ class Service:
             held=self._held,
             cwd=workspace.root,
             log=self._log,
+            private=self._private,
         )
         await server.run()
 

@@ -49,9 +49,11 @@ class ToolServer:
         cwd: str,
         log: Callable[[str], None],
         grace: float = GRACE_SECONDS,
+        private: bytes = b"",
     ) -> None:
-        """`held` is the token when this connection holds it; without it every call carries its
-        own. Relative paths start at `cwd`."""
+        """`held` is the token when this connection holds it, `private` its holder's key, which
+        signs what is handed on; without a token every call carries its own. Relative paths start
+        at `cwd`."""
         self._reader = reader
         self._client = Line(writer)
         self._mediator = mediator
@@ -60,6 +62,7 @@ class ToolServer:
         self._cwd = cwd
         self._log = log
         self._grace = grace
+        self._private = private
         self._ids = ClientIds()
         self._callers: dict[Key, Caller] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,7 +141,7 @@ class ToolServer:
 
     def _presented(self, params: dict[str, Any]) -> Presented:
         if self._held is not None:
-            return Presented(self._held, "held")
+            return Presented(self._held, "held", private=self._private)
         return Presented(toolcall.credential_of(params), "carried")
 
     # tools/list -------------------------------------------------------------------------------
@@ -217,6 +220,7 @@ class ToolServer:
         cut = ""
         try:
             value = await tool.run(granted, self._mediator.wall)
+            about[EXPOSURE] = list(exposure_names(granted.exposure | value.saw))
             about |= await self._mediator.saw(granted, value.structured, label=value.label)
             ok, content = value.ok, _content(value, about)
         except NucleusError as error:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nucleus_proxy import policy
+from nucleus_proxy.remotes import Remote
 from nucleus_tokens import label_names, names
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_verifier.choosing import SelectorRule
@@ -197,7 +198,7 @@ url = "https://forge.example/team/x.git"
 """
     file = policy.parse(text.encode(), base=Path("/srv"))
     assert file.workspace == policy.Workspace("/srv/ws", 1)
-    origin = policy.Remote("https://forge.example/team/x.git", "forge.example")
+    origin = Remote("https://forge.example/team/x.git", "forge.example")
     assert file.remotes == {"origin": origin}
     assert (origin.repository, origin.scheme) == ("team/x", "https")
     assert policy.parse(b"version = 1").workspace is None

@@ -32,7 +32,7 @@ class Bubblewrap:
         Raises CallerError `wall.work`, WorldError `wall.*` when no cell came to be.
         """
         async with cell.opened(work, self._limits, _extras(work)) as process:
-            return await _to_the_end(process, work)
+            return await to_the_end(process, work)
 
     def opened(self, work: Work) -> contextlib.AbstractAsyncContextManager[Process]:
         """It runs, with pipes, while the block does; at its end nothing of it is left. It ends
@@ -47,7 +47,8 @@ def _extras(work: Work) -> Extras:
     return Extras(routes={} if work.socket is None else {PROXY_PORT: work.socket})
 
 
-async def _to_the_end(process: Process, work: Work) -> Done:
+async def to_the_end(process: Process, work: Work) -> Done:
+    """Feed a cell that has begun, and read it, until it ends or reaches the limits of its work."""
     left = work.output_bytes
     full = False
 

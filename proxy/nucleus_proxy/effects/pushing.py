@@ -13,13 +13,14 @@ import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from nucleus_proxy import starting
 from nucleus_proxy.effects.gitcell import PROGRAM, SECONDS, Repository, checked, environment
-from nucleus_proxy.policy import Remote
+from nucleus_proxy.egress.secrets import Credential
+from nucleus_proxy.remotes import Remote
 from nucleus_proxy.work import Done, Runner, Work
 from nucleus_tokens.errors import CallerError, WorldError
 
@@ -94,24 +95,32 @@ def _prepare(received: Path, bundle: bytes) -> None:
 class GitTransport:
     """git's own transport, to remotes over http, https, or in another directory of this host."""
 
-    def __init__(self, header: Callable[[Remote], str | None] = lambda _: None) -> None:
-        """`header` gives the HTTP header that lets us in, as `Name: value`; the agent's side
-        never sees it."""
-        self._header = header
+    def __init__(
+        self,
+        login: Callable[[Remote], Credential | None] = lambda _: None,
+        roots: Path | None = None,
+    ) -> None:
+        """`login` gives the credential that lets us in; the agent's side never sees it. `roots` is
+        the PEM file of those whose certificates are believed, the system's where it is left out."""
+        self._login = login
+        self._roots = roots
 
     async def push(self, mirror: Mirror, remote: Remote, branch: str) -> None:
         """As `Transport.push`."""
         more = {f"protocol__{remote.scheme}__allow": "always"}
-        header = self._header(remote)
-        if header is not None:
-            more["http__extraHeader"] = header
+        if self._roots is not None:
+            more["http__sslCAInfo"] = str(self._roots)
+        login = self._login(remote)
+        if login is not None:
+            # In the environment of this one process, which no cell and no other user sees.
+            more["http__extraHeader"] = f"{login.name}: {login.dangerously_value()}"
         env = {"GIT_DIR": mirror.git_dir, "GIT_OBJECT_DIRECTORY": mirror.objects}
         done = await _git(
             "push", "-q", "--no-verify", "--no-signed", "--recurse-submodules=no", "--no-thin",
             remote.url, f"{mirror.commit}:refs/heads/{branch}",
             env={**environment(**more), **env},
         )  # fmt: skip
-        checked(done)
+        checked(done if login is None else replace(done, stderr=login.scrub(done.stderr)))
 
 
 async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
