@@ -43,9 +43,11 @@ class Relay:
         held: str | None,
         draw: Callable[[int], bytes],
         log: Log,
+        bearer: str = "",
         grace: float = GRACE_SECONDS,
     ) -> None:
-        """`held` is the token when the relay holds it; without it every call carries its own.
+        """`held` is the token when the relay holds it; without it every call carries its own, or
+        else is its client's `bearer`, which came by the same road as the call.
         `live` decides its calls again while they run; whoever composes it has it watch. `log`
         gets one sentence for each thing that was dropped."""
         self._reader = reader
@@ -60,8 +62,9 @@ class Relay:
         self._grace = grace
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls = Calls(
-            client=self._client, servers=self._servers, live=live, mediator=mediator, held=held
-        )
+            client=self._client, servers=self._servers, live=live, mediator=mediator, held=held,
+            bearer=bearer,
+        )  # fmt: skip
 
     async def run(self, authority: Authority | None = None) -> None:
         """Until one side ends. The servers do not outlive this. `authority` is that of the held

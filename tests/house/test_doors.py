@@ -35,6 +35,7 @@ OWN = {
     "proxy/nucleus_proxy/flowstate.py": "the proxy's own database of labels",
     "proxy/nucleus_proxy/link.py": "options of the agent's own connection",
     "proxy/nucleus_proxy/policy.py": "reads the operator's policy file",
+    "proxy/nucleus_proxy/http/front.py": "the proxy's own port on the loopback",
     "proxy/nucleus_proxy/resolve.py": "follows links to judge a path; opens nothing",
     "proxy/nucleus_proxy/serve.py": "the proxy's own socket",
     "proxy/nucleus_proxy/server.py": "starts the operator's MCP server, before any call",
