@@ -44,6 +44,8 @@ OWN = {
     "sdk/nucleus/aio/": "the agent's side: it has the socket of its proxy and nothing else",
     "sdk/nucleus/answering.py": "a person's terminal, where approvals are asked for",
     "sdk/nucleus/approver.py": "a person's process",
+    "sdk/nucleus/audit/judging.py": "looks whether a person's file of suppressions is there",
+    "sdk/nucleus/audit/walking.py": "reads a person's own files for that person's command",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/demo/": "a demonstration that a person starts",

@@ -13,6 +13,7 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    audit,
     claims,
     declassify,
     demo,
@@ -231,6 +232,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
                 made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
     app.command("run", epilog=run.RUN)(run.run)
+    app.command("audit", epilog=audit.AUDIT)(audit.audit)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     app.command("claims", epilog=claims.CLAIMS)(claims.claims)
     return app
