@@ -44,12 +44,12 @@ class Work(Protocol):
     def stdin(self) -> bytes: ...
     @property
     def seconds(self) -> float:
-        """How long `run` lets it run. `start` leaves that to its caller."""
+        """How long `run` lets it run. `opened` leaves that to its caller."""
         ...
 
     @property
     def output_bytes(self) -> int:
-        """How much of stdout and stderr together `run` keeps; more ends the cell. For `start`,
+        """How much of stdout and stderr together `run` keeps; more ends the cell. For `opened`,
         the longest line that its streams hand out."""
         ...
 

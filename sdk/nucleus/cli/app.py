@@ -17,6 +17,7 @@ from nucleus.cli import (
     claims,
     declassify,
     demo,
+    doctor,
     identity,
     init,
     issuer,
@@ -33,6 +34,7 @@ from nucleus.cli import (
     token_revoking,
     trace,
     trace_replay,
+    up,
     verifier,
 )
 from nucleus.cli.options import examples, group
@@ -231,6 +233,8 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
                 command, epilog = table[each]
                 made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
+    app.command("up", epilog=up.UP)(up.up)
+    app.command("doctor", epilog=doctor.DOCTOR)(doctor.doctor)
     app.command("run", epilog=run.RUN)(run.run)
     app.command("audit", epilog=audit.AUDIT)(audit.audit)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
