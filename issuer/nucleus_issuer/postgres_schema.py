@@ -77,7 +77,14 @@ _AUDIENCES: Final = (
     )""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES)
+_LEGS: Final = (
+    """CREATE TABLE legs (
+        cell TEXT NOT NULL, bit BIGINT NOT NULL, seq BIGINT NOT NULL, tool TEXT NOT NULL,
+        PRIMARY KEY (cell, bit)
+    )""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _LEGS)
 
 
 def migrate(connection: Connection, *, create: bool) -> None:

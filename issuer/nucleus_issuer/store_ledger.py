@@ -7,7 +7,7 @@ Every check stands before the first write, so a refusal leaves no trace in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from nucleus_issuer.batches import Connection, State, marks, one, rows
@@ -141,6 +141,7 @@ class SqlLedger:
         if intent.rid not in self._seen:
             _note_links(c, intent)
         seq = append_record(c, record)
+        _note_legs(c, current.values(), intent, seq)
         if seq % _PRUNE_EVERY == 0:
             _prune_nonces(c, now)
         return seq
@@ -251,6 +252,18 @@ def _note_links(c: Connection, intent: Intent) -> None:
                 for rid, parent in zip(intent.rids, (None, *intent.rids), strict=False)
             ],
         )
+
+
+def _note_legs(c: Connection, before: Iterable[Cell], intent: Intent, seq: int) -> None:
+    """Say which call raised a cell. What is not told here was there when the cell was made."""
+    raised = [
+        (cell.id, bit, seq, intent.call.tool)
+        for cell in before
+        for bit in (1, 2, 4)
+        if bit & intent.call.records & ~cell.bits
+    ]
+    if raised:
+        c.executemany("INSERT INTO legs VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", raised)
 
 
 def _head(c: Connection) -> tuple[int, str]:
