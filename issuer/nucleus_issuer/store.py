@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from nucleus_issuer.batches import State
 from nucleus_issuer.database import Database
+from nucleus_issuer.store_approvals import SqlApprovals
 from nucleus_issuer.store_audiences import SqlAudiences
 from nucleus_issuer.store_clock import HighWater
 from nucleus_issuer.store_desk import SqlDesk
@@ -36,8 +37,8 @@ def wall_clock() -> int:
     return int(time.time())
 
 
-class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences):
-    """Ledger, desk, inventory and registered audiences of one host."""
+class Store(SqlLedger, SqlDesk, SqlApprovals, SqlInventory, SqlAudiences):
+    """Ledger, desk, approvals, inventory and registered audiences of one host."""
 
     def __init__(
         self, database: State, anchor: Path, clock: Callable[[], int], lease: Callable[[], bool]
@@ -45,6 +46,7 @@ class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences):
         high_water = HighWater(database, clock)
         SqlLedger.__init__(self, database, high_water, lease)
         SqlDesk.__init__(self, database, high_water)
+        SqlApprovals.__init__(self, database, high_water)
         SqlInventory.__init__(self, database, high_water, anchor)
         SqlAudiences.__init__(self, database, high_water)
 

@@ -191,6 +191,14 @@ class SqlLedger:
 
         self._database.write(job)
 
+    def cells(self, most: int) -> list[tuple[str, int]]:
+        """Cells and their exposure bits, those first that a call raised last."""
+        sql = (
+            "SELECT c.id, c.bits FROM cells c LEFT JOIN legs l ON l.cell = c.id"
+            " GROUP BY c.id, c.bits ORDER BY COALESCE(MAX(l.seq), 0) DESC, c.id LIMIT ?"
+        )
+        return self._database.read(lambda c: [(id_, bits) for id_, bits in rows(c, sql, (most,))])
+
     # The trace --------------------------------------------------------------------------------
 
     def trace_lines(self, after_seq: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:

@@ -13,7 +13,10 @@ from nucleus.cli import options
 from nucleus.cli.options import PassphraseFd, PassphraseFile, Policy, TokenFd, examples
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from nucleus.walled import Mode
+    from nucleus_issuer.store import Store
 
 RUN = examples(
     "nucleus run --local --token agent.token -- ./agent.sh",
@@ -91,9 +94,9 @@ def run(
     import asyncio
 
     from nucleus import walled
-    from nucleus.answering import Answers
+    from nucleus.approver import Answering
     from nucleus.cli import inputs
-    from nucleus.cli.approvals import shown
+    from nucleus.cli.prompting import AtTerminal
     from nucleus_proxy import policy as policies
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
@@ -118,20 +121,22 @@ def run(
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
     )
     terminal = Terminal()
-    answers = Answers(
-        place,
-        terminal,
-        shown=shown,
-        passphrase=inputs.passphrase(passphrase_file, passphrase_fd),
-        tell=_say,
-    )
+    person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
+    passphrase = inputs.passphrase(passphrase_file, passphrase_fd)
+
+    def answering(store: Store, tid: str) -> AbstractAsyncContextManager[None]:
+        desk = Answering(
+            place, store, lambda: place.approver(None, passphrase), tid=tid, told=person.said
+        )
+        return desk.beside(person)
+
     with place.store() as store, place.reveals() as reveals:
         try:
             return asyncio.run(
                 _until_stopped(
                     walled.run(
                         place, store, reveals, text, rules, order,
-                        terminal=terminal, log=_say, answering=answers.listening,
+                        terminal=terminal, log=_say, answering=answering,
                     )
                 )
             )  # fmt: skip
