@@ -13,6 +13,7 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    approvals_kept,
     audit,
     claims,
     declassify,
@@ -88,6 +89,10 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "approve": (approvals.approve, approvals.APPROVE),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
+        "granted": (approvals_kept.granted, approvals_kept.GRANTED),
+        "revoke": (approvals_kept.revoke, approvals_kept.REVOKE),
+        "rules": (approvals_kept.rules, approvals_kept.RULES),
+        "forget": (approvals_kept.forget, approvals_kept.FORGET),
     }
 
 
