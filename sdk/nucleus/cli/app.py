@@ -15,6 +15,7 @@ from nucleus.cli import (
     approvals,
     approvals_kept,
     claims,
+    console_serving,
     declassify,
     demo,
     identity,
@@ -236,6 +237,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
                 made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
     app.command("run", epilog=run.RUN)(run.run)
+    app.command("console", epilog=console_serving.CONSOLE)(console_serving.console)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     app.command("claims", epilog=claims.CLAIMS)(claims.claims)
     return app
