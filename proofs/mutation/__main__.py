@@ -15,7 +15,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,34 +63,27 @@ def second(path: str, modules: Iterable[str]) -> list[Mutant]:
 
 
 def judged(
-    mutants: list[Mutant], known: dict[str, str]
+    mutants: list[Mutant], known: dict[str, str], whole: bool
 ) -> tuple[dict[str, Counter[str]], list[Any]]:
     """Counts by module, and every survivor; those without a reason are printed."""
     counts: dict[str, Counter[str]] = {}
     left = []
-    for mutant, what in _fates(mutants):
+
+    def hear(mutant: Mutant, what: Fate) -> None:
         counts.setdefault(mutant.module, Counter())[what.verdict] += 1
         if what.verdict in ("no answer", "survived"):
             left.append((mutant, what))
             _tell(mutant, what, known)
-    return counts, left
 
-
-def _fates(mutants: list[Mutant]) -> Iterator[tuple[Mutant, Fate]]:
     algebra = [mutant for mutant in mutants if mutant.module in MODULES]
     rest = [mutant for mutant in mutants if mutant.module not in MODULES]
     if algebra:
         groups = look()
-        yield from fates(algebra, lambda mutant: fate(mutant, groups))
+        for mutant, what in fates(algebra, lambda mutant: fate(mutant, groups)):
+            hear(mutant, what)
     if rest:
-        battery.warm()
-        # What the kernel as it is does not pass, kills nothing.
-        whole = [Mutant(m, "<none>", 0, "unchanged", source_of(m) + "\n") for m in
-                 dict.fromkeys(mutant.module for mutant in rest)]  # fmt: skip
-        for unchanged, what in fates(whole, battery.fate):
-            if what.verdict != "survived":
-                raise SystemExit(f"mutation: {unchanged.module} unchanged fails: {what.claim}")
-        yield from fates(rest, battery.fate)
+        battery.ask(rest, hear, whole)
+    return counts, left
 
 
 def _tell(mutant: Mutant, what: Fate, known: dict[str, str]) -> None:
@@ -135,7 +128,7 @@ def main(words: list[str]) -> int:
         ]  # fmt: skip
         if pending(record):
             print(f"mutation: never asked in full: {', '.join(pending(record))}")
-        return _end(record, wanted, False, which, started)
+        return _end(record, wanted, False, which, started, whole=False)
     modules = words or every()
     mutants = (
         second(rows, modules)
@@ -146,15 +139,16 @@ def main(words: list[str]) -> int:
 
 
 def _end(
-    record: dict[str, Any], mutants: list[Mutant], keep: bool, which: str, started: float
-) -> int:
+    record: dict[str, Any], mutants: list[Mutant], keep: bool, which: str, started: float,
+    whole: bool = True,
+) -> int:  # fmt: skip
     known = {
         id_: each["reason"]
         for entry in record[which].values()
         for id_, each in entry["survivors"].items()
         if each["reason"]
     }
-    counts, left = judged(mutants, known) if mutants else ({}, [])
+    counts, left = judged(mutants, known, whole) if mutants else ({}, [])
     if keep:
         write(which, counts, left)
     total = sum(counts.values(), Counter[str]())

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 
 Edit = Callable[[ast.AST], None]
 
+# What a refusal means is its code, its step and its caveat. Where a text is only the sentence of
+# an error, by the place of the argument, another text is no mutant (docs/adr/0041).
+SENTENCES = {"CredentialError": 1, "CallerError": 1, "WorldError": 1, "ValueError": 0,
+             "TypeError": 0, "_malformed": 0}  # fmt: skip
+
 BINARY: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.BitAnd: (ast.BitOr, ast.BitXor),
     ast.BitOr: (ast.BitAnd, ast.BitXor),
@@ -111,7 +116,7 @@ def _same(tree: ast.AST, copied: ast.AST, node: ast.AST) -> ast.AST:
 
 
 def _silent(top: ast.AST) -> set[int]:
-    """The nodes that mean nothing when the code runs: annotations and docstrings."""
+    """The nodes that mean nothing: annotations, docstrings and the sentences of errors."""
     found: set[int] = set()
     for each in ast.walk(top):
         for field in ("annotation", "returns"):
@@ -120,6 +125,10 @@ def _silent(top: ast.AST) -> set[int]:
         if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each):
             # A docstring is an expression statement, so its first statement has a value.
             found.add(id(each.body[0].value))  # type: ignore[attr-defined]
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
+            for said in each.args[SENTENCES.get(each.func.id, len(each.args)) :]:
+                parts = said.values if isinstance(said, ast.JoinedStr) else [said]
+                found |= {id(part) for part in parts if isinstance(part, ast.Constant)}
     return found
 
 
