@@ -56,8 +56,9 @@ FILES: Final = (
 LADDERS: Final = range(0, 60, 10)  # ten chains beside the slow reference, each with CALLS calls
 CALLS: Final = 20
 OURS: Final = ("nucleus_", "tests.", "proofs.symbolic.")
-WORDS: Final = ("-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=no",
+WORDS: Final = ("-qq", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=no",
                 "--assert=plain")  # fmt: skip
+MANY: Final = 1500  # mutants, from which on it pays to measure every test
 MEMORY: Final = 4 << 30  # a mutant that wants more grows without end
 
 
@@ -102,9 +103,10 @@ class Battery:
 
     def limit(self, test: Test) -> float:
         """Seconds of the processor after which a test has met a loop."""
-        return 3 + 10 * self.seconds.get(test.id, 2)
+        return 3 + 10 * self.seconds.get(test.id, 0.4)
 
     def learn(self, mutant: Mutant, test: str) -> None:
+        """Remember what killed a neighbour."""
         self.by_function[f"{mutant.module}.{mutant.function}", test] += 1
         self.by_module[mutant.module, test] += 1
 
@@ -118,32 +120,37 @@ def _file(id_: str) -> str:
     return id_.partition("::")[0]
 
 
-def ask(mutants: Sequence[Mutant], tell: Callable[[Mutant, Fate], None], whole: bool) -> None:
-    """What becomes of each. `whole`: the kernel unchanged runs every test first; otherwise, for a
-    few mutants, only those that killed, afterwards."""
+def ask(mutants: Sequence[Mutant], tell: Callable[[Mutant, Fate], None]) -> None:
+    """What becomes of each. The kernel unchanged passes what killed: of many mutants, every test is
+    asked before, and what it takes and reaches is noted; of a few, those that killed afterwards."""
 
     def work(battery: Battery) -> None:
-        if whole:
+        heard: list[tuple[Mutant, Fate]] = []
+        many = len(mutants) >= MANY
+        if many:
             _measured(battery, battery.tests)
-            module = mutants[0].module
-            unchanged = [Mutant(module, "<module>", 0, "unchanged", source_of(module) + "\n")]
-            for mutant, what in fates(
-                unchanged, lambda m: _imported_anew(m, battery.tests, battery)
-            ):
-                if what.verdict != "survived":
-                    raise SystemExit(f"mutation: {mutant.module} unchanged fails: {what.claim}")
-        killers = set()
+            _unchanged_anew(mutants[0].module, battery)
         for mutant, what in fates(mutants, lambda m: _fate(m, battery)):
-            if what.verdict == "killed":
-                battery.learn(mutant, what.claim)
-                killers.add(what.claim)
-            tell(mutant, what)
-        if not whole:
+            battery.learn(mutant, what.claim)
+            heard.append((mutant, what))
+            if many:
+                tell(mutant, what)
+        if not many:
+            killers = {what.claim for _, what in heard}
             _measured(battery, [test for test in battery.tests if test.id in killers])
+            for mutant, what in heard:
+                tell(mutant, what)
 
     warm()
     early: dict[str, set[str]] = {"": set()}
     _within(FILES, lambda tests: work(Battery(tests, early)), early)
+
+
+def _unchanged_anew(module: str, battery: Battery) -> None:
+    unchanged = [Mutant(module, "<module>", 0, "unchanged", source_of(module) + "\n")]
+    for _, what in fates(unchanged, lambda m: _imported_anew(m, battery.tests, battery)):
+        if what.verdict != "survived":
+            raise SystemExit(f"mutation: {module} unchanged, imported anew, fails: {what.claim}")
 
 
 def warm() -> None:
