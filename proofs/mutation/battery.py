@@ -47,6 +47,7 @@ FILES: Final = (
     "tests/kernel/test_crypto.py",
     "tests/kernel/test_decisions.py",
     "tests/kernel/test_original_defects.py",
+    "tests/wire/test_token_bytes.py",
     "tests/wire/test_bad_input.py",
     "tests/wire/test_must_differ.py",
     "tests/wire/test_codec.py",
