@@ -63,6 +63,8 @@ STEPS: Final = (
          ("theorems",), ("theorems",), tuple(COQ)[:2]),
     Step("schedules", "proofs.schedules", "an order of running breaks a law", None,
          ("small",), ("full",)),
+    Step("planted", "proofs.planted", "a bug or a lost theorem is not noticed", None,
+         ("ci",), (), tuple(COQ)),
     Step("mutation", "proofs.mutation", "a changed function has a mutant no claim kills", None,
          (), ()),
 )  # fmt: skip

@@ -7,7 +7,7 @@ Every check stands before the first write, so a refusal leaves no trace in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from nucleus_issuer.batches import Connection, State, marks, one, rows
@@ -141,6 +141,7 @@ class SqlLedger:
         if intent.rid not in self._seen:
             _note_links(c, intent)
         seq = append_record(c, record)
+        _note_legs(c, current.values(), intent, seq)
         if seq % _PRUNE_EVERY == 0:
             _prune_nonces(c, now)
         return seq
@@ -189,6 +190,14 @@ class SqlLedger:
             _raise(c, Cell(cell_id, 0, 0) if cell.version == 0 else cell, bits)
 
         self._database.write(job)
+
+    def cells(self, most: int) -> list[tuple[str, int]]:
+        """Cells and their exposure bits, those first that a call raised last."""
+        sql = (
+            "SELECT c.id, c.bits FROM cells c LEFT JOIN legs l ON l.cell = c.id"
+            " GROUP BY c.id, c.bits ORDER BY COALESCE(MAX(l.seq), 0) DESC, c.id LIMIT ?"
+        )
+        return self._database.read(lambda c: [(id_, bits) for id_, bits in rows(c, sql, (most,))])
 
     # The trace --------------------------------------------------------------------------------
 
@@ -251,6 +260,18 @@ def _note_links(c: Connection, intent: Intent) -> None:
                 for rid, parent in zip(intent.rids, (None, *intent.rids), strict=False)
             ],
         )
+
+
+def _note_legs(c: Connection, before: Iterable[Cell], intent: Intent, seq: int) -> None:
+    """Say which call raised a cell. What is not told here was there when the cell was made."""
+    raised = [
+        (cell.id, bit, seq, intent.call.tool)
+        for cell in before
+        for bit in (1, 2, 4)
+        if bit & intent.call.records & ~cell.bits
+    ]
+    if raised:
+        c.executemany("INSERT INTO legs VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", raised)
 
 
 def _head(c: Connection) -> tuple[int, str]:

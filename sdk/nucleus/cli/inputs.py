@@ -186,6 +186,17 @@ def passphrase(
     return ask
 
 
+def passphrases(
+    file: Path | None, descriptor: int | None, approvers: Path | None
+) -> tuple[Callable[[str], bytes], Callable[[str], bytes]]:
+    """The issuer's and the approver's: one file or descriptor for both, unless the approver has
+    a file of their own; on the terminal each is asked for by name."""
+    issuer = passphrase(file, descriptor)
+    if approvers is None and (file, descriptor) != (None, None):
+        return issuer, issuer
+    return issuer, passphrase(approvers, None)
+
+
 def passphrase_or_module(
     file: Path | None, descriptor: int | None, pkcs11: str | None, pin_file: Path | None
 ) -> Callable[[str], bytes]:
