@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nucleus_proxy.http.sessions import MOST_OF_ONE
 from nucleus_tokens.header import Holder
 from tests.proxy.http_stage import NEW, Web, head, request, said
 from tests.proxy.stage import until, within
@@ -269,3 +270,16 @@ async def test_a_broken_stream_is_taken_up_where_it_broke_and_by_nobody_else(
                      "params": {"requestId": 5}}  # fmt: skip
         assert (await web.ask(token, cancelled, mcp_session_id=session)).status == 202
         writer.close()
+
+
+async def test_nobody_crowds_out_the_sessions_of_others(tmp_path: Path) -> None:
+    web = Web(tmp_path)
+    mine, flood = web.token(), web.token(["path", "in", ["/"]])
+    async with web.serving():
+        session = await web.hello(mine)
+        first = await web.hello(flood)
+        for _ in range(MOST_OF_ONE):
+            last = await web.hello(flood)
+        assert (await web.ask(flood, LIST, mcp_session_id=first)).status == 404
+        assert (await web.ask(flood, LIST, mcp_session_id=last)).status == 200
+        assert (await web.ask(mine, LIST, mcp_session_id=session)).status == 200

@@ -17,6 +17,7 @@ from nucleus_tokens.crypto import sha256
 from nucleus_tokens.errors import NucleusError, WorldError
 
 MOST_SESSIONS: Final = 64
+MOST_OF_ONE: Final = 8  # token: nobody crowds out the others
 IDLE_SECONDS: Final = 900.0
 _END_SECONDS: Final = 10.0
 _ID_BYTES: Final = 32
@@ -89,8 +90,9 @@ class Sessions:
         return self._all.get(name) or self._new(name, token, shared=True)
 
     def _new(self, name: str, token: str, *, shared: bool) -> Session:
-        self._make_room()
-        session = Session(name, _owner(token), Streams(self._log, renamed=shared))
+        owner = _owner(token)
+        self._make_room(owner)
+        session = Session(name, owner, Streams(self._log, renamed=shared))
         self._all[name] = session
         session.task = asyncio.create_task(self._run(session, token))
         self._tasks.add(session.task)
@@ -99,13 +101,16 @@ class Sessions:
         self.left(session)
         return session
 
-    def _make_room(self) -> None:
-        if len(self._all) < MOST_SESSIONS:
+    def _make_room(self, owner: bytes) -> None:
+        """Before a further session of this owner, who loses one of his own first."""
+        mine = [s for s in self._all.values() if s.owner == owner]
+        if len(mine) < MOST_OF_ONE and len(self._all) < MOST_SESSIONS:
             return
-        unused = next((s for s in self._all.values() if not s.users), None)
+        crowd = mine if len(mine) >= MOST_OF_ONE else list(self._all.values())
+        unused = next((s for s in crowd if not s.users), None)
         if unused is None:
             raise WorldError(
-                "http.full", f"All {MOST_SESSIONS} sessions are at work.", hint="Come again later."
+                "http.full", f"All {len(crowd)} sessions are at work.", hint="Come again later."
             )
         self.end(unused)
 
