@@ -76,6 +76,11 @@ class Calls:
         """Whether a call that runs at this server asked to hear of progress under this token."""
         return self._under_way.knows_progress(token, server)
 
+    @property
+    def answerable(self) -> bool:
+        """Whether there is a token for what carries no credential itself."""
+        return bool(self._held or self._bearer)
+
     def presented(self, params: dict[str, Any]) -> Presented:
         """The credential of a request, by the road it came."""
         if self._held is not None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from nucleus_proxy import wire
+from nucleus_proxy.connect import Hello, Signer
 from nucleus_proxy.http.sessions import MOST_OF_ONE
 from nucleus_tokens.header import Holder
-from tests.proxy.http_stage import NEW, Web, head, request, said
+from tests.proxy.http_stage import META, NEW, Web, head, request, said
 from tests.proxy.stage import until, within
 from tests.support import world
 
@@ -283,3 +285,38 @@ async def test_nobody_crowds_out_the_sessions_of_others(tmp_path: Path) -> None:
         assert (await web.ask(flood, LIST, mcp_session_id=first)).status == 404
         assert (await web.ask(flood, LIST, mcp_session_id=last)).status == 200
         assert (await web.ask(mine, LIST, mcp_session_id=session)).status == 200
+
+
+async def test_a_stolen_token_does_not_ride_on_what_its_holder_started(tmp_path: Path) -> None:
+    """Also not where no tool is called: requests of the new era with one token share a server."""
+    web = Web(tmp_path, '[methods]\nopen = ["resources/list"]\n')
+    token = web.host.token()
+    text = world.text(token)
+    signer = Signer(
+        token, world.secret("agent"), Hello(world.INSTANCE, "proxy:test"), web.host.stage.clock,
+        web.host.nonces,
+    )  # fmt: skip
+    async with web.serving():
+        asked = wire.parse(json.dumps(request(1, "server/discover", {"_meta": META})).encode())
+        said_ = {"mcp_protocol_version": NEW, "mcp_method": "server/discover"}
+        mine = await web.ask(text, signer.sign(asked).raw, **said_)
+        assert "result" in mine.last
+        assert web.host.servers() == 1
+        for method in ("server/discover", "resources/list"):
+            stolen = request(2, method, {"_meta": META})
+            answer = await web.ask(text, stolen, mcp_protocol_version=NEW, mcp_method=method)
+            assert "credential.refused" in answer.last["error"]["message"], method
+
+
+async def test_a_session_dies_with_its_token_for_every_method(tmp_path: Path) -> None:
+    web = Web(tmp_path, '[methods]\nopen = ["resources/list"]\n')
+    token = web.bearer()
+    text = world.text(token)
+    async with web.serving():
+        session = await web.hello(text)
+        resources = request(2, "resources/list", {})
+        assert "result" in (await web.ask(text, resources, mcp_session_id=session)).last
+        web.host.stage.ledger.revoked.add(world.opened(token).prefix.rids[0])
+        again = request(3, "resources/list", {})
+        answer = await web.ask(text, again, mcp_session_id=session)
+        assert "token.revoked" in answer.last["error"]["message"]
