@@ -46,6 +46,8 @@ OWN = {
     "sdk/nucleus/__init__.py": "names of ours, loaded when they are asked for",
     "sdk/nucleus/aio/": "the agent's side: it has the socket of its proxy and nothing else",
     "sdk/nucleus/approver.py": "a person's process",
+    "sdk/nucleus/audit/fixing.py": "rewrites a person's own configurations for that person",
+    "sdk/nucleus/audit/live.py": "finds a server's program; it runs in a cell",
     "sdk/nucleus/audit/judging.py": "looks whether a person's file of suppressions is there",
     "sdk/nucleus/audit/walking.py": "reads a person's own files for that person's command",
     "sdk/nucleus/behind.py": "makes the cell of an agent that a person or agent_spawn starts",
@@ -67,6 +69,7 @@ OWN = {
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
     "sdk/nucleus/supervising.py": "a person's process: starts this host's services",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
+    "sdk/nucleus/vault.py": "the home's own sealed values",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from nucleus.cli import options
 from nucleus.cli.options import Policy, TokenFd, examples
 
 if TYPE_CHECKING:
+    from nucleus.home import Home
     from nucleus_proxy.policy import PolicyFile
 
 RUN = examples(
@@ -85,6 +86,20 @@ def run(
             "--prompt", metavar="FILE", help="What the user asked for: vouches for arguments."
         ),
     ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            metavar="VARIABLE=NAME",
+            help="Give the server this kept secret in a variable. Repeatable.",
+        ),
+    ] = None,
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env", metavar="VARIABLE", help="Give the server this variable of ours."
+        ),
+    ] = None,
 ) -> int:
     """Serve one client; the proxy holds the token.
 
@@ -105,7 +120,7 @@ def run(
         )
     text = inputs.token(token, token_fd)
     place = options.home(ctx)
-    rules = _policy(policy or place.policy_path)
+    rules = _given(_policy(policy or place.policy_path), place, secret or (), pass_env or ())
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
     live = Live()
@@ -273,6 +288,24 @@ def _policy(path: Path) -> PolicyFile:
     if rules.server.danger_outside_cell:
         note(NO_CELL)
     return rules
+
+
+def _given(
+    rules: PolicyFile, place: Home, secrets: Sequence[str], passed: Sequence[str]
+) -> PolicyFile:
+    """The policy, with what the server's environment holds besides: kept secrets, and variables of
+    ours. Neither is in any list of arguments."""
+    from dataclasses import replace
+
+    from nucleus.cli import inputs
+    from nucleus.vault import Vault
+
+    if not secrets and not passed:
+        return rules
+    more = {name: os.environ[name] for name in passed if name in os.environ}
+    if secrets:
+        more |= Vault.secrets(place).environment(inputs.pairs(secrets, "--secret"))
+    return replace(rules, server=replace(rules.server, env={**rules.server.env, **more}))
 
 
 def _command(server: list[str] | None) -> list[str]:
