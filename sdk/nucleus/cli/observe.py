@@ -143,7 +143,7 @@ def _narrow(token: Path, out: Path, made: Observed) -> None:
 
     outputs.check(out, force=False, as_json=False)
     expires = ["exp", int(time.time()) + made.seconds]
-    asked = [["approve", operation] for operation in made.obligations]
+    asked = [["approve", list(made.obligations)]] if made.obligations else []
     narrow = holding.attenuate(
         holding.read_token(inputs.token(token, None)), *made.ceil, *asked, expires
     )
