@@ -47,6 +47,7 @@ OWN = {
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/console/": "a person's console, on this host alone",
+    "sdk/nucleus/couriers.py": "asks approvers that the operator wrote down",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
