@@ -124,6 +124,7 @@ def check_answer(given: UnverifiedApproval, waiting: PendingRequest, bundle: Bun
     approver = next((a for a in bundle.approvers if a.id == given.approver), None)
     if approver is None or not approvals.signature_holds(given, approver.key):
         raise CredentialError("approval.signature", "No approver of the bundle signed this.")
+    # As the kernel asks it: the operation, whatever of it is owed.
     if names.OPERATIONS[waiting.operation] not in approver.operations:
         raise CallerError("approval.operations", "This approver may not approve all of it.")
 

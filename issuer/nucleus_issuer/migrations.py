@@ -91,6 +91,15 @@ _AUDIENCES: Final = (
     ) STRICT""",
 )
 
+# Parts of budgets that verifiers share. `tree` is empty for an account, which has none.
+_ALLOTMENTS: Final = (
+    """CREATE TABLE allotments (
+        tree TEXT NOT NULL, counter TEXT NOT NULL, verifier TEXT NOT NULL,
+        given INTEGER NOT NULL CHECK (given >= 0), spent INTEGER NOT NULL, used INTEGER NOT NULL,
+        PRIMARY KEY (tree, counter, verifier)
+    ) STRICT, WITHOUT ROWID""",
+)
+
 # Which record of the trace raised a cell: what a person is told of an exposure.
 _LEGS: Final = (
     """CREATE TABLE legs (
@@ -99,7 +108,7 @@ _LEGS: Final = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES, _LEGS)
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES, _ALLOTMENTS, _LEGS)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -50,13 +50,14 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an effect gives back. `label` is the packed label of what it holds; a command that
-    ran and failed is `ok`: it ran."""
+    """What an effect gives back. `label` is the packed label of what it holds, `saw` the exposure
+    that came while it ran; a command that ran and failed is `ok`: it ran."""
 
     structured: dict[str, Any]
     text: str
     label: int = labelling.TOOL_RESPONSE
     ok: bool = True
+    saw: int = 0
 
 
 # (the call under its permit, the wall's cell): the permit is used before anything else happens.

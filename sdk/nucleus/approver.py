@@ -89,7 +89,7 @@ class Answering:
         self._key: Key | None = key if isinstance(key, Key) else None
         self._cell = cell
         self._tid = tid
-        self._told = told or _unheard
+        self._told: Told = told or _unheard
         self._shown: set[str] = set()
         self._over = threading.Event()
         self.standing = standing(place)

@@ -14,7 +14,7 @@ from nucleus_issuer.bundle import Bundle
 from nucleus_issuer.desk import check_answer
 from nucleus_issuer.service.policy import Caller
 from nucleus_issuer.store import Store
-from nucleus_tokens import approvals
+from nucleus_tokens import approvals, names
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.fields import hexed
 from nucleus_verifier.ports import PendingRequest
@@ -97,6 +97,8 @@ class Approving:
             hexed(request.call_digest, 32)
         except (ValueError, CredentialError) as error:
             raise CallerError("desk.request", "A request's ids and digest are hex.") from error
+        if not 0 <= request.operation < len(names.OPERATIONS):
+            raise CallerError("desk.request", "A request names one of the operations.")
         if max(len(request.cell), len(request.tool)) > _NAME_CHARS or not request.obligations:
             raise CallerError("desk.request", "A request names its cell, tool and obligations.")
         now = self._clock()

@@ -14,10 +14,12 @@ import typer
 from nucleus.cli import (
     approvals,
     approvals_kept,
+    audit,
     claims,
     console_serving,
     declassify,
     demo,
+    doctor,
     identity,
     init,
     issuer,
@@ -34,6 +36,7 @@ from nucleus.cli import (
     token_revoking,
     trace,
     trace_replay,
+    up,
     verifier,
 )
 from nucleus.cli.options import examples, group
@@ -237,7 +240,10 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
                 command, epilog = table[each]
                 made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
+    app.command("up", epilog=up.UP)(up.up)
+    app.command("doctor", epilog=doctor.DOCTOR)(doctor.doctor)
     app.command("run", epilog=run.RUN)(run.run)
+    app.command("audit", epilog=audit.AUDIT)(audit.audit)
     app.command("console", epilog=console_serving.CONSOLE)(console_serving.console)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     app.command("claims", epilog=claims.CLAIMS)(claims.claims)

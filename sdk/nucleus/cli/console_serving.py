@@ -47,7 +47,7 @@ def console(
     """
     from nucleus.cli import inputs
     from nucleus.cli.mcp import until_stopped
-    from nucleus.serving import guarded
+    from nucleus.minting import guarded
     from nucleus_issuer import files
 
     place = home(ctx)

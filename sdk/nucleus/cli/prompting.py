@@ -36,7 +36,7 @@ class AtTerminal:
     ) -> None:
         """`tell` says one sentence where there is no terminal to ask on; `held` keeps others from
         the terminal while a question stands there."""
-        self._tell = tell or _unheard
+        self._tell: Callable[[str], None] = tell or _unheard
         self._held = held
         self._clock = clock
 

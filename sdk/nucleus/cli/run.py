@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nucleus.cli import options
-from nucleus.cli.options import PassphraseFd, PassphraseFile, Policy, TokenFd, examples
+from nucleus.cli.options import (
+    SYSTEM_ROOTS,
+    Ahead,
+    Approver,
+    ApproverPassphraseFile,
+    PassphraseFd,
+    PassphraseFile,
+    Policy,
+    Prompt,
+    Roots,
+    TokenFd,
+    examples,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from nucleus.walled import Mode
+    from nucleus.granting import Grant
+    from nucleus.home import Home
+    from nucleus.walled import Held
     from nucleus_issuer.store import Store
+    from nucleus_proxy.agents import Mode
+    from nucleus_proxy.policy import PolicyFile
 
 RUN = examples(
-    "nucleus run --local --token agent.token -- ./agent.sh",
-    "nucleus run --local --token agent.token --dir ~/project -- python3 agent.py",
+    "nucleus run --local --profile read-only -- ./agent.sh",
+    "nucleus run --local --profile codegen --dir ~/project -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
     "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
 )
@@ -36,9 +53,13 @@ def run(
     local: Annotated[
         bool, typer.Option("--local", help="Behind the local wall: bubblewrap on this machine.")
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="Make a token of this one (or a .toml)."),
+    ] = None,
     token: Annotated[
         Path | None,
-        typer.Option("--token", metavar="FILE", help="File with the token; it stays out here."),
+        typer.Option("--token", metavar="FILE", help="Or the file of one; it stays out here."),
     ] = None,
     token_fd: TokenFd = None,
     policy: Policy = None,
@@ -82,8 +103,13 @@ def run(
         str,
         typer.Option("--ask-for", metavar="TIME", help="How long a call waits to be approved."),
     ] = "10m",
+    prompt: Prompt = None,
+    ahead: Ahead = None,
+    approver: Approver = None,
+    roots: Roots = SYSTEM_ROOTS,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
+    approver_passphrase_file: ApproverPassphraseFile = None,
 ) -> int:
     """Run an agent behind the wall.
 
@@ -107,26 +133,47 @@ def run(
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
         )
-    text = inputs.token(token, token_fd)
     place = options.home(ctx)
     rules = policies.load(policy or place.policy_path)
+    workspace = _folder(folder)
+    issuers, approvers = inputs.passphrases(
+        passphrase_file, passphrase_fd, approver_passphrase_file
+    )
+    if profile is not None and (token, token_fd) != (None, None):
+        raise CallerError("run.which", "Give a profile or a token, not both.")
+    if passphrase_fd is not None:
+        issuers("")  # a descriptor is read once, and two processes need what is in it
+    held = _held(
+        place,
+        Given(
+            profile=profile,
+            token="" if profile is not None else inputs.token(token, token_fd),
+            prompt="" if prompt is None else inputs.text_file(prompt),
+            ahead=_ahead(rules, workspace, ahead or ()),
+            approver=approver,
+        ),
+        workspace,
+        issuers,
+        approvers,
+    )
     order = walled.Order(
         argv=tuple(agent),
-        folder=_folder(folder),
+        folder=workspace,
         mode=_mode(mode),
         shows=tuple(_folder(path) for path in show or ()),
         mask=tuple(Path(os.path.realpath(path)) for path in mask or ()),
         unmask=tuple(Path(os.path.realpath(path)) for path in unmask or ()),
         env=_passed() | inputs.pairs(env or (), "--env"),
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
+        roots=Path(os.path.abspath(roots)),
+        profile=profile or "",
     )
     terminal = Terminal()
     person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
-    passphrase = inputs.passphrase(passphrase_file, passphrase_fd)
 
     def answering(store: Store, tid: str) -> AbstractAsyncContextManager[None]:
         desk = Answering(
-            place, store, lambda: place.approver(None, passphrase), tid=tid, told=person.said
+            place, store, lambda: place.approver(approver, approvers), tid=tid, told=person.said
         )
         return desk.beside(person)
 
@@ -135,13 +182,69 @@ def run(
             return asyncio.run(
                 _until_stopped(
                     walled.run(
-                        place, store, reveals, text, rules, order,
+                        place, store, reveals, held, rules, order,
                         terminal=terminal, log=_say, answering=answering,
                     )
                 )
             )  # fmt: skip
         finally:
             place.checkpoint(store)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person gives an agent: a profile or a token, their words, and approvals ahead."""
+
+    profile: str | None
+    token: str = field(repr=False)
+    prompt: str
+    ahead: Sequence[Grant]
+    approver: str | None
+
+
+def _held(
+    place: Home,
+    given: Given,
+    workspace: Path,
+    issuers: Callable[[str], bytes],
+    approvers: Callable[[str], bytes],
+) -> Held:
+    """What the agent acts with. The keys that mint and approve are opened in another process."""
+    from nucleus import granting, minting
+    from nucleus.walled import Held
+
+    wall = f"local:{place.random(8).hex()}"
+    chosen = None if given.profile is None else minting.profiles([given.profile])[0]
+
+    def work() -> tuple[str, bytes]:
+        text, private = given.token, b""
+        with place.store() as store:
+            if chosen is not None:
+                issuer, memo = place.issuer(store, issuers), f"run in {workspace}"
+                minted, private = minting.mint(place, issuer, chosen, workspace, memo=memo)
+                text = minted.text
+            if given.ahead:
+                key = place.approver(given.approver, approvers)
+                whom = granting.Whom(*place.ids_of(text), Held(wall, text).cell)
+                for each in given.ahead:
+                    granting.grant(place, store, key, whom, each)
+        return text, private
+
+    needs_keys = chosen is not None or given.ahead
+    text, private = minting.apart(work) if needs_keys else (given.token, b"")
+    if given.prompt:
+        with place.labels() as labels:
+            labels.give_prompt(place.tree_of(text), given.prompt)
+    return Held(wall, text, private)
+
+
+def _ahead(rules: PolicyFile, workspace: Path, words: Sequence[str]) -> Sequence[Grant]:
+    from nucleus.cli.ahead import read, tools
+
+    if not words:
+        return []
+    known = tools(rules, workspace)
+    return [read(each, known) for each in words]
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:
