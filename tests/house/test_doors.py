@@ -55,6 +55,7 @@ OWN = {
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/console/": "a person's console, on this host alone",
+    "sdk/nucleus/couriers.py": "asks approvers that the operator wrote down",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
     "sdk/nucleus/doctoring.py": "looks at one host for a person; changes nothing",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",

@@ -91,6 +91,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "approve": (approvals.approve, approvals.APPROVE),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
+        "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),
         "revoke": (approvals_kept.revoke, approvals_kept.REVOKE),
         "rules": (approvals_kept.rules, approvals_kept.RULES),
