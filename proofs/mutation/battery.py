@@ -30,6 +30,7 @@ QUICK = (
     "tests/kernel/test_attack_evidence.py",
     "tests/kernel/test_attack_scopes.py",
     "tests/kernel/test_attack_seals_and_chains.py",
+    "tests/kernel/test_crypto.py",
     "tests/kernel/test_decisions.py",
     "tests/kernel/test_original_defects.py",
     "tests/wire/test_bad_input.py",
@@ -107,7 +108,13 @@ def _ceiling() -> str:
 
 
 def warm() -> None:
-    """Import what no mutant changes, once, before the forks."""
+    """Before the forks: import what no mutant changes, and draw the same cases for each mutant."""
     os.chdir(ROOT)
     for name in ("pytest", "hypothesis", "nacl.bindings", "pymacaroons"):
         importlib.import_module(name)
+    from hypothesis import HealthCheck, Phase, settings
+
+    settings.register_profile("mutation", derandomize=True, database=None, deadline=None,
+                              phases=(Phase.explicit, Phase.generate),
+                              suppress_health_check=list(HealthCheck))  # fmt: skip
+    settings.load_profile("mutation")

@@ -4,8 +4,8 @@ Each mutant runs in a forked process of its own: the modules of the algebra are 
 the mutant in place of one, and the groups of claims whose terms go through the mutated function are
 asked, quickest first, until one fails. Groups that never reach the function cannot tell.
 
-A kill is a counterexample, or code that raises, or leaves the subset of Python that the proofs
-allow. That z3 found no answer in time is told apart.
+A kill is a counterexample, or code that raises, leaves the subset of Python that the proofs allow,
+or uses up its share of the processor. That no answer came, of z3 or of the process, is told apart.
 """
 
 import contextlib
@@ -25,7 +25,8 @@ from typing import Any
 from proofs.mutation.mutants import Mutant
 from proofs.sources import MODULES, path_of
 
-SECONDS = 120  # for one mutant; a loop that never ends is stopped here
+SECONDS = 120  # of the processor, for one mutant: a loop that never ends is stopped here
+PATIENCE = 3600  # on the clock; a busy machine makes a mutant wait, which kills nothing
 PATIENCE_MS = 4000  # for one question to z3
 
 
@@ -220,7 +221,7 @@ def fates(
 ) -> Iterator[tuple[Mutant, Fate]]:
     """What becomes of each, a few at a time, in the order in which they end."""
     waiting = list(reversed(mutants))
-    running: dict[int, tuple[Mutant, int, float]] = {}
+    running: dict[int, tuple[Mutant, int]] = {}
     while waiting or running:
         while waiting and len(running) < workers:
             mutant = waiting.pop()
@@ -230,17 +231,26 @@ def fates(
                 os.close(reader)
                 _tell(writer, mutant, judge)
             os.close(writer)
-            running[child] = (mutant, reader, time.monotonic())
-        child, _ = os.wait()
-        mutant, reader, _ = running.pop(child)
+            running[child] = (mutant, reader)
+        child, status = os.wait()
+        mutant, reader = running.pop(child)
         with os.fdopen(reader, "rb") as file:
             told = file.read()
-        yield mutant, Fate(*json.loads(told)) if told else Fate("killed", "time", "it never ends")
+        yield mutant, Fate(*json.loads(told)) if told else _silent(status)
+
+
+def _silent(status: int) -> Fate:
+    """What a process that told nothing shows: a loop only if the processor's time ran out."""
+    ended = os.waitstatus_to_exitcode(status)
+    if ended == -signal.SIGPROF:
+        return Fate("killed", "time", "it never ends")
+    return Fate("no answer", f"the process ended with {ended}", "")
 
 
 def _tell(writer: int, mutant: Mutant, judge: Callable[[Mutant], Fate]) -> None:
     """In the child: find out, write it down, and be gone."""
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.alarm(PATIENCE)
     with contextlib.suppress(BaseException):
         found = judge(mutant)
         told = json.dumps([found.verdict, found.claim, found.why]).encode()

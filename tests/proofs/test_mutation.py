@@ -1,9 +1,14 @@
 """The record of mutants is of the functions that run; a mutator changes what it says it changes."""
 
 import ast
+import os
+import signal
 
+import pytest
+
+from proofs.mutation import killing
 from proofs.mutation.__main__ import WORDS, every, pending, recorded, stale
-from proofs.mutation.killing import Groups
+from proofs.mutation.killing import Fate, Groups, fates
 from proofs.mutation.mutants import Mutant, function_hashes, of_source
 from proofs.sources import source_of
 
@@ -68,3 +73,31 @@ def test_the_record_counts_every_mutant_of_its_modules() -> None:
         1 for _ in of_source("nucleus_tokens.exposure", source_of("nucleus_tokens.exposure"))
     )
     assert made == sum(entry[word] for word in WORDS) > 50
+
+
+def test_only_a_loop_is_killed_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits, is stopped from outside or falls silent has killed nothing."""
+    monkeypatch.setattr(killing, "SECONDS", 0.1)
+    monkeypatch.setattr(killing, "PATIENCE", 1)
+
+    def judge(mutant: Mutant) -> Fate:
+        if mutant.what == "loops":
+            while True:
+                pass
+        if mutant.what == "waits":
+            signal.pause()
+        if mutant.what == "stopped":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if mutant.what == "raises":
+            raise SystemExit
+        return Fate("survived", "", "")
+
+    asked = [Mutant("m", "f", 1, w, "") for w in ("loops", "waits", "stopped", "raises", "ends")]
+    told = {mutant.what: what.verdict for mutant, what in fates(asked, judge)}
+    assert told == {
+        "loops": "killed",
+        "waits": "no answer",
+        "stopped": "no answer",
+        "raises": "no answer",
+        "ends": "survived",
+    }
