@@ -26,3 +26,11 @@ def test_the_same_bytes_divided_elsewhere(end: int) -> None:
 @pytest.mark.parametrize("public", [b"", PUBLIC[:31], PUBLIC + b"\0"])
 def test_a_key_of_another_length(public: bytes) -> None:
     assert crypto.verify(public, MESSAGE, SIGNATURE) is False
+
+
+def test_a_short_key_is_not_filled_up_by_what_lies_after_it() -> None:
+    """libsodium reads 32 bytes wherever it is pointed to, and bytes in Python end with a zero."""
+    secret = (214).to_bytes(32)
+    public = crypto.public_of(secret)
+    assert public.endswith(b"\0")
+    assert crypto.verify(public[:31], MESSAGE, crypto.sign(secret, MESSAGE)) is False

@@ -103,7 +103,8 @@ def test_a_host_is_lower_case_and_plain_or_unknown(text: str) -> None:
     [
         ("GET", None, None, False), ("GET", "", "", False), ("GET", "0", None, False),
         ("GET", "1", None, True), ("GET", "00", None, True), ("GET", None, "chunked", True),
-        ("POST", "0", None, True), ("POST", None, None, True), ("FOO", None, None, True),
+        ("POST", "0", None, False), ("POST", "0", "chunked", True), ("POST", None, None, True),
+        ("FOO", None, None, True),
     ],
 )  # fmt: skip
 def test_a_body_is_there_unless_somebody_says_otherwise(

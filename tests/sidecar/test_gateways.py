@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.sidecar.stage import GATEWAYS, NAMES, Sidecar, Tool, ask, gateway, sidecar, talk
+from tests.sidecar.gateways import GATEWAYS, ask, gateway, talk
+from tests.sidecar.stage import NAMES, Sidecar, Tool, sidecar
 from tests.support import world
 
 SHOWING = ("envoy", "envoy-http")
@@ -221,11 +222,17 @@ def test_a_body_that_is_not_shown_is_not_spoken_about(scene: Scene, name: str) -
     chunk = "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n"
     assert talk(port, (chunked + chunk).encode()).status == 403
     assert len(scene.tool.seen) == before
-    # And a GET with one is either refused, or its body stays behind.
+    # A route without a body has none, whoever asks.
+    for method, target in (("GET", "/notes/one"), ("POST", "/ping")):
+        assert ask(port, target, scene.sidecar.bearer(), method=method, body=body).status != 200
+    length = "Content-Length: 0"
+    assert ask(port, "/ping", scene.sidecar.bearer(), length, method="POST").status == 200
+    # And a GET with one is refused.
     signed = scene.sidecar.signed("notes.read", {"path": {"name": "one"}})
     for more in (f"Content-Length: {len(body)}\r\n\r\n{body.decode()}", chunk):
         head = f"GET /notes/one {about} {signed}\r\n"
         assert talk(port, (head + more).encode()).status != 200
+    assert {each["path"] for each in scene.tool.seen[before:]} == {"/ping"}
 
 
 def test_a_request_is_good_once_and_here(scene: Scene, name: str) -> None:

@@ -21,7 +21,8 @@ from nucleus_verifier.middleware.grpc import NucleusInterceptor
 from nucleus_verifier.sidecar.answers import Answer, Refused
 from nucleus_verifier.sidecar.asked import Asked
 from nucleus_verifier.sidecar.checking import Remote
-from tests.sidecar.stage import HOST, Sidecar, ask, free_port, sidecar
+from tests.sidecar.gateways import ask, free_port
+from tests.sidecar.stage import HOST, Sidecar, sidecar
 from tests.support import world
 
 JSON = "Content-Type: application/json"

@@ -41,7 +41,7 @@ STEPS: Final = (
 # code -> one sentence that says what is the case.
 _DETAIL: Final = {
     "audience.unknown": "The token is for another audience or audience key.",
-    "body.unseen": "The gateway does not show the body, and the credential speaks about it.",
+    "body.unseen": "The gateway does not show the body, and something here speaks about it.",
     "budget.exhausted": "The budget of {subject} is used up.",
     "budget.too_many": "The token tree has more live budgets than are kept.",
     "budget.unknown": "What was spent is not known.",

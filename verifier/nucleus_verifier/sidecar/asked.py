@@ -116,9 +116,9 @@ def _decoded(text: str, where: str) -> str:
 
 def bears_body(method: str, length: str | None, encoding: str | None) -> bool:
     """Whether a request whose body is not shown to us has one. By its method where nobody says."""
-    if encoding or method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
+    if encoding or length not in (None, "", "0"):
         return True
-    return bool(length) and length != "0"
+    return length != "0" and method not in ("GET", "HEAD", "OPTIONS", "DELETE")
 
 
 def claims(value: Any) -> str:

@@ -95,7 +95,8 @@ class Gate:
             method, host = read_method(asked.method), read_host(asked.host)
             target = read_target(asked.target)
             route, captures = self._routes.find(method, host, target)
-            if asked.body is None and (credential.req or credential.prefix.authority.args):
+            spoken = credential.req or credential.prefix.authority.args or route.body == "none"
+            if asked.body is None and spoken:
                 return denied(Deny(10, "body.unseen"))
             matched = match(route, captures, target, asked)
         except Unreadable as error:
