@@ -1,4 +1,4 @@
-"""Law: an agent behind the local wall sees what its token lets it read, and has one road out.
+"""Law: an agent behind the wall sees what its token lets it read, and has one road out.
 
 Puts together one run: the wall's cell of exposure, the proxy's own tools on a socket that is only
 inside, the sandbox, and whoever answers at the terminal. The agent holds nothing: the token is held
@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -63,6 +63,15 @@ class Order:
     ask_seconds: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where an agent runs. `name` begins the name of its cell of exposure; `agent` runs it, with
+    the proxy's sockets in a folder, and gives its exit code."""
+
+    name: str
+    agent: Callable[[Order, View, Path, Terminal], Awaitable[int]]
+
+
 async def run(
     home: Home,
     store: Store,
@@ -74,15 +83,18 @@ async def run(
     terminal: Terminal,
     log: Callable[[str], None],
     answering: Callable[[Store, str], contextlib.AbstractAsyncContextManager[None]],
+    where: Where | None = None,
 ) -> int:
-    """Run the agent to its end; its exit code. `answering(store, tid)` is who is asked.
+    """Run the agent to its end; its exit code. `answering(store, tid)` is who is asked; `where` is
+    where the agent is: in a sandbox of this machine, if nothing is said.
 
     Raises CallerError `run.*`, `wall.*`, WorldError `wall.*`, CredentialError.
     """
+    where = where or Where("local", _agent)
     authority, tid = _known(home, token)
     with Root(str(order.folder)) as root, home.labels() as labels:
         shown = _shown(root, authority, order)
-        rules = _walled(policy, root.path, order, f"local:{home.random(8).hex()}")
+        rules = _walled(policy, root.path, order, f"{where.name}:{home.random(8).hex()}")
         live = Live()
         tools = dict(composing.tools(rules, draw=home.random, labels=labels))
         tools |= live.tools({name: tools[name] for name in tools if name.startswith("exec_")})
@@ -111,7 +123,7 @@ async def run(
                     ),
                     answering(store, tid),
                 ):
-                    return await _agent(order, shown, folder, terminal)
+                    return await where.agent(order, shown, folder, terminal)
         finally:
             tag = home.random(4).hex()
             for path in await asyncio.to_thread(cells.set_aside, root, shown, authority, tag):

@@ -48,14 +48,17 @@ OWN = {
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
+    "sdk/nucleus/doctoring.py": "looks at what a machine can do, for a person",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
+    "sdk/nucleus/microvm.py": "the process of a person who runs an agent in a microVM",
     "sdk/nucleus/places.py": "finds the places of one host",
     "sdk/nucleus/remote.py": "a person's command that asks an issuer elsewhere",
     "sdk/nucleus/running.py": "the list of sessions that run, for a person to look at",
     "sdk/nucleus/serving.py": "a person's process: takes connections, starts a proxy for each",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
+    "sdk/nucleus/vms.py": "the list of microVMs that run, for a person to look at",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }
 

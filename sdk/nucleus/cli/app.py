@@ -33,6 +33,7 @@ from nucleus.cli import (
     trace,
     trace_replay,
     verifier,
+    vm,
 )
 from nucleus.cli.options import examples, group
 
@@ -193,6 +194,21 @@ def _verifier() -> tuple[typer.Typer, Table]:
     }
 
 
+def _vm() -> tuple[typer.Typer, Table]:
+    return group(
+        "MicroVMs for agents: their images, and those that run.",
+        "nucleus vm image build",
+        "nucleus vm doctor",
+        "nucleus vm list",
+    ), {
+        "image": (vm.image, vm.IMAGE),
+        "doctor": (vm.doctor, vm.DOCTOR),
+        "list": (vm.running, vm.LIST),
+        "logs": (vm.logs, vm.LOGS),
+        "kill": (vm.kill, vm.KILL),
+    }
+
+
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
@@ -205,6 +221,7 @@ GROUPS: Final = {
     "identity": _identity,
     "issuer": _issuer,
     "verifier": _verifier,
+    "vm": _vm,
 }
 
 

@@ -1,4 +1,4 @@
-"""`nucleus run --local -- AGENT …`: any agent, unmodified, behind the local wall."""
+"""`nucleus run --local|--vm -- AGENT …`: any agent, unmodified, behind the wall."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ RUN = examples(
     "nucleus run --local --token agent.token -- ./agent.sh",
     "nucleus run --local --token agent.token --dir ~/project -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
+    "nucleus run --vm --token agent.token -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
 )
 # What a program may know of the terminal it stands at.
@@ -33,6 +34,13 @@ def run(
     local: Annotated[
         bool, typer.Option("--local", help="Behind the local wall: bubblewrap on this machine.")
     ] = False,
+    vm: Annotated[
+        bool,
+        typer.Option("--vm", help="Behind the hard wall: a microVM, with a copy of the files."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="The microVM's image.")
+    ] = "default",
     token: Annotated[
         Path | None,
         typer.Option("--token", metavar="FILE", help="File with the token; it stays out here."),
@@ -98,8 +106,10 @@ def run(
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
 
-    if not local:
-        raise CallerError("run.where", "Say where it runs.", hint="With --local, on this machine.")
+    if local == vm:
+        raise CallerError(
+            "run.where", "Say where it runs.", hint="With --local or --vm, on this machine."
+        )
     if token == inputs.STDIN:
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
@@ -117,6 +127,12 @@ def run(
         env=_passed() | inputs.pairs(env or (), "--env"),
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
     )
+    where = None
+    if vm:
+        from nucleus import microvm
+        from nucleus_vmhost.vm.session import cache
+
+        where = microvm.where(place, cache(), image)
     terminal = Terminal()
     answers = Answers(
         place,
@@ -132,6 +148,7 @@ def run(
                     walled.run(
                         place, store, reveals, text, rules, order,
                         terminal=terminal, log=_say, answering=answers.listening,
+                        where=where,
                     )
                 )
             )  # fmt: skip

@@ -1,1 +1,1 @@
-"""The hard wall: what speaks with a microVM. So far its channel, and nothing that starts one."""
+"""The hard wall: images, drivers and the channel of microVMs, and what runs inside one."""

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nucleus_vmhost.vm.streams import Ended, Event, Opened, Received, Reset, Room, Side, Streams
 
 _PIECE: Final = 65536
+
+
+class Ends(NamedTuple):
+    """Where a channel's bytes come from, and where they go."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
 
 
 class _Flow:
@@ -67,23 +75,44 @@ class Channel:
             self._writer.transport.abort()
 
     @contextlib.asynccontextmanager
-    async def listening(self, path: Path, service: str) -> AsyncIterator[None]:
+    async def listening(self, where: Path | tuple[str, int], service: str) -> AsyncIterator[None]:
         """A socket here; each connection to it is a stream to the other end's service."""
 
         async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            stream = None if self._closed else self._streams.open(service)
-            if stream is None:
+            if not self._joining(service, reader, writer):
                 writer.transport.abort()
-                return
-            self._send.set()
-            self._start(stream, reader, writer)
 
-        server = await asyncio.start_unix_server(met, path, limit=_PIECE)
+        if isinstance(where, Path):
+            server = await asyncio.start_unix_server(met, where, limit=_PIECE)
+        else:
+            server = await asyncio.start_server(met, *where, limit=_PIECE)
         try:
             yield
         finally:
             server.close()
-            path.unlink(missing_ok=True)
+            if isinstance(where, Path):
+                where.unlink(missing_ok=True)
+
+    async def connected(self, service: str) -> socket.socket:
+        """A connection to the other end's service. Raises ConnectionError where none can be."""
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_unix_connection(sock=theirs, limit=_PIECE)
+        if not self._joining(service, reader, writer):
+            writer.transport.abort()
+            ours.close()
+            raise ConnectionError("the channel takes no more streams")
+        ours.setblocking(False)
+        return ours
+
+    def _joining(
+        self, service: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        stream = None if self._closed else self._streams.open(service)
+        if stream is None:
+            return False
+        self._send.set()
+        self._start(stream, reader, writer)
+        return True
 
     # The channel's own two directions -------------------------------------------------------------
 
