@@ -93,6 +93,7 @@ def doctor(
 
     findings = doctoring.looked(cache(), name)
     if boot and all(each.well for each in findings if each.needed):
+        findings = [each for each in findings if each.what != "KVM"]
         findings += asyncio.run(doctoring.booted(cache(), name))
     for each in findings:
         say(f"{'ok  ' if each.well else 'no  ' if each.needed else 'none'} {each.what}: {each.why}")

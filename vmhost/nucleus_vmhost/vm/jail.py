@@ -29,6 +29,7 @@ class Jail:
 
     argv: tuple[str, ...]
     uid: int | None
+    groups: tuple[int, ...] = ()
 
 
 def program() -> str:
@@ -64,7 +65,8 @@ def jail(*, address_mib: int, cpu_seconds: int, kvm: bool) -> Jail:
         said += ["--dev-bind", "/dev/kvm", "/dev/kvm"]
     said += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--", qemu]
     uid = _UIDS[secrets.randbelow(len(_UIDS))] if os.geteuid() == 0 else None
-    return Jail((*limits, *said), uid)
+    groups = (os.stat("/dev/kvm").st_gid,) if kvm else ()
+    return Jail((*limits, *said), uid, tuple(group for group in groups if group != 0))
 
 
 def _found(name: str) -> str:

@@ -226,7 +226,7 @@ class Qemu:
                 cwd="/",
                 pass_fds=[fd for fd in (*channels, kernel, initrd, ram, incoming) if fd >= 0],
                 start_new_session=True,
-                **_as(found.uid),
+                **_as(found),
             )
             keeps.pop_all()
         machine = QemuMachine(process, said)
@@ -274,8 +274,10 @@ def _command_line() -> str:
     return f"{words} tsc_early_khz={khz}"
 
 
-def _as(uid: int | None) -> dict[str, Any]:
-    return {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+def _as(found: jail.Jail) -> dict[str, Any]:
+    if found.uid is None:
+        return {}
+    return {"user": found.uid, "group": found.uid, "extra_groups": found.groups}
 
 
 def _processor() -> str:
