@@ -27,7 +27,6 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 
 from bench import harness, held_proxy
 from bench.harness import Row
-from nucleus_issuer.mint import Audience, Signer, mint
 from nucleus_issuer.store import Store, wall_clock
 from nucleus_proxy import native, policy
 from nucleus_proxy.answers import Granted, Presented
@@ -38,10 +37,7 @@ from nucleus_proxy.offload import inline
 from nucleus_proxy.serve import Service, listening
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import FRAME_BYTES
-from nucleus_tokens import crypto, writing
-from nucleus_tokens.header import Holder
 from nucleus_verifier.caching import CachingVerifier
-from nucleus_verifier.facts import Keys
 
 MEMORY: Final = Path("/dev/shm")  # a tmpfs on every Linux
 BYTES: Final = 4096
@@ -61,32 +57,14 @@ class Bench:
         (workspace / "src").mkdir(parents=True)
         self.file = workspace / "src" / "a.bin"
         self.file.write_bytes(os.urandom(BYTES // 2).hex().encode())
-        issuer, audience, exchange = (os.urandom(32) for _ in range(3))
-        now = int(time.time())
-        token = mint(
-            Signer(*held_proxy.ISSUER, issuer, crypto.exchange_public_of(exchange)),
-            Audience(*held_proxy.AUDIENCE, crypto.exchange_public_of(audience)),
-            tid=os.urandom(16).hex(),
-            root_key=os.urandom(32),
-            sub="agent",
-            holder=Holder(None, crypto.public_of(os.urandom(32))),
-            ceil=[["only", {"read_files": "always"}], ["path", "in", [str(workspace)]]],
-            iat=now,
-            exp=now + 3600,
-        )
-        self.token = writing.write_credential(token)
+        made = held_proxy.made(str(workspace))
+        self.token = made.text
         self.root = Root(str(workspace))
         self.tools = fs.tools(self.root, draw=os.urandom, offload=inline)
         text = f'version = 1\n[wall]\nid = "bench"\nshows = []\n[workspace]\nroot = "{workspace}"\n'
-        keys = Keys(
-            held_proxy.AUDIENCE[0],
-            {held_proxy.AUDIENCE[1]: audience},
-            {held_proxy.ISSUER: crypto.public_of(issuer)},
-            {},
-        )
         self.store = Store.open(place / "state.db", create=True)
         self.mediator = Mediator(
-            verifier=CachingVerifier(keys),
+            verifier=CachingVerifier(made.keys()),
             ledger=self.store,
             desk=self.store,
             policy=native.bound(policy.parse(text.encode()), self.tools),

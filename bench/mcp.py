@@ -2,9 +2,10 @@
 
     mcp.py [--json] [--rounds N] [--write [FILE]] [--disk DIRECTORY]
 
-Three roads run side by side to three copies of one server: direct; through the proxy with its
-state in memory (no flush to wait for); through the proxy with its state on disk. Each round makes
-one call on each, in a new order. Times are wall time, as the client sees it.
+Roads run side by side to copies of one server: direct; through the proxy with its state in memory
+(no flush to wait for); through the proxy with its state on disk; and both again with labels that
+follow values. Each round makes one call on each, in a new order. Times are wall time, as the
+client sees it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 from bench import harness, held_proxy
 from bench.echo_server import TOOL
 from bench.harness import Row
-from nucleus_issuer.mint import Audience, Signer, mint
-from nucleus_tokens import crypto, writing
-from nucleus_tokens.header import Holder
 
 HERE: Final = Path(__file__).resolve().parent
 SERVER: Final = (sys.executable, str(HERE / "echo_server.py"))
@@ -41,6 +39,7 @@ ARGUMENTS: Final = {"n": 3, "path": "/data/team/x/report.txt"}
 DIRECT: Final = "direct"
 IN_MEMORY: Final = "through the proxy, state in memory"
 ON_DISK: Final = "through the proxy, state on disk"
+LABELS: Final = ", with labels"
 WARM_UP: Final = 50
 # Added to p50, in microseconds, with no flush to wait for.
 MOST_ADDED: Final = 1000.0
@@ -49,6 +48,7 @@ POLICY: Final = f"""version = 1
 id = "bench"
 shows = []
 [server]
+danger_outside_cell = true
 command = {json.dumps(list(SERVER))}
 [tools.{TOOL}]
 operation = "read_files"
@@ -121,35 +121,27 @@ class Road:
 
 def prepare(directory: Path) -> None:
     """Keys, one token and the policy, for `held_proxy.py` to find."""
-    issuer, audience, exchange = (os.urandom(32) for _ in range(3))
-    now = int(time.time())
-    token = mint(
-        Signer(*held_proxy.ISSUER, issuer, crypto.exchange_public_of(exchange)),
-        Audience(*held_proxy.AUDIENCE, crypto.exchange_public_of(audience)),
-        tid=os.urandom(16).hex(),
-        root_key=os.urandom(32),
-        sub="agent",
-        holder=Holder(None, crypto.public_of(os.urandom(32))),
-        ceil=[["only", {"read_files": "always"}], ["path", "in", ["/data"]]],
-        iat=now,
-        exp=now + 3600,
-    )
-    secrets = json.dumps({"audience": audience.hex(), "issuer": issuer.hex()})
-    for name, text in (
-        ("keys.json", secrets),
-        ("token", writing.write_credential(token)),
-        ("policy.toml", POLICY),
-    ):
+    made = held_proxy.made("/data")
+    secrets = json.dumps({"audience": made.audience.hex(), "issuer": made.issuer.hex()})
+    for name, text in (("keys.json", secrets), ("token", made.text), ("policy.toml", POLICY)):
         (directory / name).write_text(text, encoding="ascii")
         (directory / name).chmod(0o600)
 
 
-def proxied(directory: Path) -> Road:
+def proxied(directory: Path, *words: str) -> Road:
     """A proxy with its state in `directory`."""
+    directory.mkdir()
     prepare(directory)
     rooms = [entry for entry in sys.path if entry]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(rooms)}
-    return Road((sys.executable, str(HERE / "held_proxy.py"), str(directory)), environment)
+    command = (sys.executable, str(HERE / "held_proxy.py"), str(directory), *words)
+    return Road(command, environment)
+
+
+def _both(open_: ExitStack, roads: dict[str, Road], name: str, directory: Path) -> None:
+    """A road without labels, and one with them."""
+    roads[name] = open_.enter_context(proxied(directory / "plain"))
+    roads[name + LABELS] = open_.enter_context(proxied(directory / "labels", "labels"))
 
 
 def flushes(directory: Path, count: int) -> list[float]:
@@ -195,6 +187,10 @@ def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] |
             added = harness.percentile(taken[name], part) - harness.percentile(taken[DIRECT], part)
             promised = MOST_ADDED if name == IN_MEMORY and label == "p50" else None
             made.append(Row(f"added {name}, {label}", added, None, promised))
+        # What labels cost: a whole call with them against a whole call without.
+        plain, labelled = (harness.percentile(taken[each], 0.5) for each in (name, name + LABELS))
+        row = f"added by labels, {name.partition(', ')[2]}, p50"
+        made.append(Row(row, labelled - plain, labelled / plain))
     for where, commits in (("disk", disk), ("memory", memory)):
         if commits is not None:
             made += [
@@ -209,11 +205,12 @@ def report(made: list[Row]) -> str:
     parts = (
         "## A call through the proxy",
         f"{harness.described()} Microseconds of wall time of one `tools/call` over stdio, as a "
-        "client sees it, to a server that only echoes; held token; the three roads side by side. "
+        "client sees it, to a server that only echoes; held token; the roads side by side. "
         "The proxy parses, authenticates, decides, commits the decision before the effect, "
         "forwards, and records the outcome before it answers. With its state in memory it does "
-        "all of this without waiting for a disk; what a commit costs on this disk stands below.",
-        harness.table(made, "tools/call", "µs").strip(),
+        "all of this without waiting for a disk; what a commit costs on this disk stands below. "
+        "With labels it also remembers what every result is made of, in a database of its own.",
+        harness.table(made, "tools/call", "µs", "with labels / without").strip(),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -232,9 +229,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         commits = None
         if MEMORY.is_dir():
             memory = Path(open_.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
-            roads[IN_MEMORY] = open_.enter_context(proxied(memory))
+            _both(open_, roads, IN_MEMORY, memory)
             commits = flushes(memory, options.rounds)
-        roads[ON_DISK] = open_.enter_context(proxied(disk))
+        _both(open_, roads, ON_DISK, disk)
         made = rows(measure(roads, options.rounds), flushes(disk, options.rounds), commits)
     data = {
         "machine": harness.machine(),

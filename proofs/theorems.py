@@ -18,12 +18,19 @@ from proofs import statements
 from proofs.agreement import CASES, questions
 
 FILES = ("Generated", *statements.LAWS)
+SECONDS = 600  # a proof that has lost its way may search for ever
 CLOSED = "Closed under the global context"
 
 
 def run(*command: str, cwd: Path) -> str | None:
     """What the command wrote; None, after telling, if it failed."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, check=False, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        print(f"theorems: {' '.join(command)}: no answer in {SECONDS} s", file=sys.stderr)
+        return None
     if done.returncode:
         broken = property_at(done.stderr, cwd)
         print(f"theorems: {' '.join(command)} failed{broken}\n{done.stdout}{done.stderr}",

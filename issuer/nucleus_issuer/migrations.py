@@ -91,7 +91,24 @@ _AUDIENCES: Final = (
     ) STRICT""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES)
+# Parts of budgets that verifiers share. `tree` is empty for an account, which has none.
+_ALLOTMENTS: Final = (
+    """CREATE TABLE allotments (
+        tree TEXT NOT NULL, counter TEXT NOT NULL, verifier TEXT NOT NULL,
+        given INTEGER NOT NULL CHECK (given >= 0), spent INTEGER NOT NULL, used INTEGER NOT NULL,
+        PRIMARY KEY (tree, counter, verifier)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+# Which record of the trace raised a cell: what a person is told of an exposure.
+_LEGS: Final = (
+    """CREATE TABLE legs (
+        cell TEXT NOT NULL, bit INTEGER NOT NULL, seq INTEGER NOT NULL, tool TEXT NOT NULL,
+        PRIMARY KEY (cell, bit)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES, _ALLOTMENTS, _LEGS)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

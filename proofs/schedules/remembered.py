@@ -18,7 +18,6 @@ from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Allow, Deny
 from nucleus_verifier.facts import Policy
 from proofs.schedules.scenarios import (
-    NOW,
     WALL,
     AskedOnce,
     Scenario,
@@ -27,6 +26,7 @@ from proofs.schedules.scenarios import (
     nothing_after_revocation,
     record,
 )
+from proofs.schedules.stepped import NOW
 from tests.support import world
 
 TEXT: Final = write_credential(world.narrow(world.mint(), ["link", world.hex16("link")]))
@@ -89,7 +89,7 @@ REMEMBERED: Final = Scenario(
 TWICE: Final = Scenario(
     "revocation, two verifiers that remember", "no allow after a revocation is effective",
     {**REMEMBERED.work, "other": REMEMBERED.work["agent"]}, nothing_after_revocation,
-    every=False, cells=REMEMBERED.cells, links=REMEMBERED.links, most=4_000, small=200,
+    every=False, cells=REMEMBERED.cells, links=REMEMBERED.links, most=4_000, small=200, drawn=True,
 )  # fmt: skip
 SOUND: Final = (REMEMBERED, TWICE)
 BROKEN: Final = (

@@ -4,6 +4,7 @@ import sys
 import time
 
 from proofs.symbolic import arrows, authority, flows, labelled, ledger, seen, values, verdicts
+from proofs.symbolic.controls import not_refused
 from proofs.symbolic.suite import Result, Suite
 
 GROUPS = (authority, arrows, seen, values, labelled, flows, verdicts, ledger)
@@ -36,7 +37,10 @@ def main(words: list[str]) -> int:
         f"{time.perf_counter() - started:.1f} s (slowest {slowest.seconds:.1f} s: "
         f"{slowest.sentence})"
     )
-    return 1 if failed else 0
+    blind = not_refused()
+    for sentence in blind:
+        print(f"NOT REFUSED  {sentence}: the suite passes what is false")
+    return 1 if failed or blind else 0
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
     python -m proofs.unforgeability theorems     needs coqc and coqchk
 
 Model.v holds definitions and no proof, Unforgeable.v theorems and no definition; both are recorded
-in statements.json, the model as a whole, so that neither can be hollowed out unseen.
+in statements.json, the model as a whole, so that neither can be hollowed out unseen. So are what
+the search calls a forgery (judging.py as a whole) and each control.
 """
 
+import ast
 import hashlib
 import json
 import shutil
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from proofs import statements
 from proofs.theorems import CLOSED, run
+from proofs.unforgeability.controls import CONTROLS
 
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "statements.json"
@@ -35,10 +38,17 @@ def standing() -> dict[str, str]:
     """Hashes of the model and of every theorem, as they stand."""
     text = {name: (HERE / "coq" / f"{name}.v").read_text(encoding="utf-8") for name in FILES}
     model = " ".join(statements.uncommented(text["Model"]).split())
+    judging = ast.dump(ast.parse((HERE / "judging.py").read_text(encoding="utf-8")))
     return {
-        "Model": hashlib.sha256(model.encode()).hexdigest(),
+        "Model": _hash(model),
+        "judging": _hash(judging),
+        **{f"control: {c.name}": _hash(f"{c.broken.__name__}: {c.forgery}") for c in CONTROLS},
         **statements.statements({SENTENCES: text[SENTENCES]}),
     }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def objections() -> list[str]:
@@ -60,7 +70,7 @@ def _axioms(answer: str) -> set[str]:
 
 def main() -> int:
     wrong = objections()
-    names = [name for name in standing() if name != "Model"]
+    names = [name for name in standing() if name.startswith(f"{SENTENCES}.")]
     for line in wrong:
         print(f"unforgeability: {line}", file=sys.stderr)
     if wrong:

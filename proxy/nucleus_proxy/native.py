@@ -50,13 +50,14 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an effect gives back. `label` is the packed label of what it holds; a command that
-    ran and failed is `ok`: it ran."""
+    """What an effect gives back. `label` is the packed label of what it holds, `saw` the exposure
+    that came while it ran; a command that ran and failed is `ok`: it ran."""
 
     structured: dict[str, Any]
     text: str
     label: int = labelling.TOOL_RESPONSE
     ok: bool = True
+    saw: int = 0
 
 
 # (the call under its permit, the wall's cell): the permit is used before anything else happens.
@@ -77,6 +78,7 @@ class NativeTool:
     params: Mapping[str, Param]
     run: Effect
     refine: Callable[[BoundCall], BoundCall] = as_bound
+    preview: Callable[[BoundCall], str] | None = None  # what it would change, for who is asked
 
     def listed(self) -> dict[str, Any]:
         """The tool as MCP lists it."""
@@ -106,7 +108,7 @@ class NativeTool:
                     "call.arguments", f"{self.binding.tool} needs the argument {name!r}."
                 )
         bound = binding.bind(self.binding.tool, args, self.binding, binding.Hints(), cwd)
-        return self.refine(bound)
+        return replace(self.refine(bound), preview=self.preview)
 
 
 Tools = Mapping[str, NativeTool]

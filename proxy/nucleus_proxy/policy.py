@@ -15,16 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from nucleus_proxy import agents as agent_rules
+from nucleus_proxy import remotes as remote_rules
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.egress import rules as egress_rules
+from nucleus_proxy.egress import search as search_rules
 from nucleus_proxy.egress.rules import Egress
+from nucleus_proxy.egress.search import SearchSpec
 from nucleus_proxy.methods import OPENABLE
+from nucleus_proxy.remotes import Remote
 from nucleus_proxy.rules import Believed, ResultRule
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.caveats import BUDGET_UNITS
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
-from nucleus_verifier import resources
 from nucleus_verifier.choosing import SELECTOR_KINDS, SelectorRule
 from nucleus_verifier.facts import Policy
 
@@ -53,13 +58,14 @@ class ToolBinding:
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """The process behind the relay. Its environment is exactly `env`. In a `cell` it sees the
-    workspace, as far as the token admits it, and `readable`."""
+    """The process behind the relay. Its environment is exactly `env`. It runs in a cell, where it
+    sees what the token admits, of the workspace if there is one, and `readable`."""
 
     command: tuple[str, ...] = ()
     cwd: str = "/"
     env: Mapping[str, str] = field(default_factory=dict)
-    cell: bool = False
+    danger_outside_cell: bool = False
+    writes_git: bool = False
     readable: tuple[str, ...] = ()
 
 
@@ -80,27 +86,6 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
-    """A repository that may be pushed to. `host` is how scopes know it; a directory of this host
-    is `localhost`. `api` is where its forge takes pull requests; empty where there is none."""
-
-    url: str
-    host: str
-    api: str = ""
-
-    @property
-    def scheme(self) -> str:
-        """http, https, or file for a directory."""
-        return self.url.partition("://")[0] if "://" in self.url else "file"
-
-    @property
-    def repository(self) -> str:
-        """OWNER/NAME, as forges call it."""
-        path = self.url.partition("://")[2].partition("/")[2]
-        return path.strip("/").removesuffix(".git")
-
-
-@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """One validated policy file."""
 
@@ -113,6 +98,8 @@ class PolicyFile:
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     believed: Believed = field(default_factory=Believed)
     egress: Egress = field(default_factory=Egress)
+    search: SearchSpec | None = None
+    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
 
 
 def load(path: Path) -> PolicyFile:
@@ -200,7 +187,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         "top level", value,
         "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
         "workspace", "remotes",
-        "evidence", "files", "egress",
+        "evidence", "files", "egress", "agents", "search",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
     match value.get("gate", "ask"):
@@ -221,6 +208,10 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     tools = value.get("tools", {})
     if type(tools) is not dict:
         _bad("tools", "a table is needed")
+    egress = egress_rules.parse(value.get("egress", {}), base)
+    search = None
+    if "search" in value:
+        search = search_rules.parse(value["search"], egress.secrets, egress.private)
     return PolicyFile(
         verifier=Policy(
             gate=gate,
@@ -232,9 +223,11 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         tools={_text("tools", name): _tool(name, table) for name, table in tools.items()},
         opened=opened,
         workspace=_workspace(value["workspace"], base) if "workspace" in value else None,
-        remotes=_remotes(value.get("remotes", {})),
+        remotes=remote_rules.parse(value.get("remotes", {}), egress.secrets, egress.private),
         believed=result_rules.believed(value.get("evidence", {}), value.get("files", {}), base),
-        egress=egress_rules.parse(value.get("egress", {}), base),
+        egress=egress,
+        search=search,
+        agents=agent_rules.parse(value.get("agents", {}), base),
     )
 
 
@@ -248,41 +241,18 @@ def _workspace(value: Any, base: Path) -> Workspace:
     return Workspace(str(base / _text("workspace.root", table["root"])), shows)
 
 
-def _remotes(value: Any) -> dict[str, Remote]:
-    if type(value) is not dict:
-        _bad("remotes", "a table is needed")
-    return {_text("remotes", name): _remote(f"remotes.{name}", t) for name, t in value.items()}
-
-
-def _remote(where: str, value: Any) -> Remote:
-    table = _keys(where, value, "url", "api")
-    if "url" not in table:
-        _bad(where, "it needs a 'url'")
-    url = _text(f"{where}.url", table["url"])
-    host = "localhost" if url.startswith("/") else resources.url_host(url)
-    if host is None:
-        _bad(f"{where}.url", "it is an http or https URL, or an absolute path")
-    if "api" not in table:
-        return Remote(url, host)
-    api = _text(f"{where}.api", table["api"])
-    if resources.url_host(api) is None:
-        _bad(f"{where}.api", "it is an http or https URL")
-    return Remote(url, host, api)
-
-
 def _server(value: Any, base: Path) -> ServerSpec:
-    table = _keys("server", value, "command", "cwd", "env", "cell", "readable")
-    env = table.get("env", {})
-    if type(env) is not dict:
-        _bad("server.env", "a table is needed")
-    for key, text in env.items():
-        if not key or "=" in key or "\0" in key or type(text) is not str or "\0" in text:
-            _bad("server.env", f"{key!r} cannot stand in an environment")
+    table = _keys(
+        "server", value, "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git"
+    )
     return ServerSpec(
         command=_texts("server.command", table.get("command", [])),
         cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
-        env=dict(env),
-        cell=_flag("server.cell", table.get("cell", False)),
+        env=agent_rules.environment("server.env", table.get("env", {})),
+        danger_outside_cell=_flag(
+            "server.danger_outside_cell", table.get("danger_outside_cell", False)
+        ),
+        writes_git=_flag("server.writes_git", table.get("writes_git", False)),
         readable=_texts("server.readable", table.get("readable", [])),
     )
 

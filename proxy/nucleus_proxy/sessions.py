@@ -94,6 +94,7 @@ class SessionServer(ToolServer):
             held=held.text,
             cwd=cwd,
             log=log,
+            private=held.private,
         )
         # Nothing may stand in the buffer when a descriptor is sent with a line.
         writer.transport.set_write_buffer_limits(0)

@@ -17,6 +17,7 @@ from nucleus_proxy import methods, toolcall, wire
 from nucleus_proxy.answers import UNCLASSIFIED, UNRECORDED, Granted, Presented, Refusal, Withdrawn
 from nucleus_proxy.binding import BoundCall, unclassified
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
+from nucleus_proxy.live import WasCut
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.native import Tools, Value
 from nucleus_proxy.toolcall import ToolCall
@@ -48,9 +49,11 @@ class ToolServer:
         cwd: str,
         log: Callable[[str], None],
         grace: float = GRACE_SECONDS,
+        private: bytes = b"",
     ) -> None:
-        """`held` is the token when this connection holds it; without it every call carries its
-        own. Relative paths start at `cwd`."""
+        """`held` is the token when this connection holds it, `private` its holder's key, which
+        signs what is handed on; without a token every call carries its own. Relative paths start
+        at `cwd`."""
         self._reader = reader
         self._client = Line(writer)
         self._mediator = mediator
@@ -59,6 +62,7 @@ class ToolServer:
         self._cwd = cwd
         self._log = log
         self._grace = grace
+        self._private = private
         self._ids = ClientIds()
         self._callers: dict[Key, Caller] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,7 +141,7 @@ class ToolServer:
 
     def _presented(self, params: dict[str, Any]) -> Presented:
         if self._held is not None:
-            return Presented(self._held, "held")
+            return Presented(self._held, "held", private=self._private)
         return Presented(toolcall.credential_of(params), "carried")
 
     # tools/list -------------------------------------------------------------------------------
@@ -147,8 +151,7 @@ class ToolServer:
             self._presented(frame.params), toolcall.without_meta(frame.params)
         )
         if isinstance(shown, Refusal):
-            message = f"{shown.sentence} [{shown.code}] {shown.hint}".strip()
-            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
+            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, shown.line()))
             return
         listed = [tool.listed() for name, tool in self._tools.items() if name in shown]
         content: dict[str, Any] = {"tools": listed}
@@ -214,17 +217,20 @@ class ToolServer:
             EXPOSURE: list(exposure_names(granted.exposure)),
             DECISION: granted.permit.seq,
         }
+        cut = ""
         try:
             value = await tool.run(granted, self._mediator.wall)
+            about[EXPOSURE] = list(exposure_names(granted.exposure | value.saw))
             about |= await self._mediator.saw(granted, value.structured, label=value.label)
             ok, content = value.ok, _content(value, about)
         except NucleusError as error:
             ok, content = False, _failed(error, about)
+            cut = error.code if isinstance(error, WasCut) else ""
         if made.new_era:
             content["resultType"] = "complete"
         raw = wire.spell(content)
         try:
-            await self._mediator.outcome(granted.permit, ok=ok, result=raw)
+            await self._mediator.outcome(granted.permit, ok=ok, result=raw, cut=cut)
         except NucleusError:
             content = UNRECORDED.result(new_era=made.new_era)
         await self._answer(frame, content)

@@ -254,8 +254,25 @@ def _output(got: Answered) -> CommandOutput:
     )
 
 
-def spawn(agent: str, task: str, caveats: Sequence[list[Any]] | None) -> Ask[Result]:
-    return Ask("agent_spawn", _given(agent=agent, task=task, caveats=caveats), result)
+def spawn(
+    agent: str, task: str | Text, directory: PathLike | None, caveats: Sequence[list[Any]] | None
+) -> Ask[CommandOutput]:
+    args = _given(agent=agent, task=task, directory=_maybe(directory), caveats=caveats)
+    return _ask("agent_spawn", args, _said)
+
+
+def _said(got: Answered) -> CommandOutput:
+    return CommandOutput(
+        got.text("output"),
+        got.label,
+        got.exposure,
+        code=got.number("code"),
+        stderr="",
+        truncated=got.flag("truncated"),
+        timed_out=got.flag("timed_out"),
+        set_aside=got.texts("set_aside"),
+        ref=got.ref("output"),
+    )
 
 
 def result(got: Answered) -> Result:

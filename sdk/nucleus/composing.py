@@ -7,42 +7,58 @@ missing from a host (a work cell's program, say) is missing from the list, never
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nucleus_proxy import native
-from nucleus_proxy.effects import exec, fs, git, net  # noqa: A004  it is what it is called
+from nucleus_proxy.effects import exec, fs, git, net, spawn  # noqa: A004  it is what it is called
 from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.effects.pushing import GitTransport
 from nucleus_proxy.egress import compose
 from nucleus_proxy.egress.dial import client_tls
 from nucleus_proxy.egress.resolving import SystemResolver
+from nucleus_proxy.egress.search import HttpSearch
+from nucleus_proxy.egress.secrets import Credential, Secret
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.live import Live
 from nucleus_proxy.native import NativeTool, Tools
 from nucleus_proxy.policy import PolicyFile, Workspace
+from nucleus_proxy.remotes import Remote
 from nucleus_proxy.sessions import GUARD_PREFIX
 from nucleus_proxy.work import Done, Work
+from nucleus_tokens.errors import CallerError
 from nucleus_vmhost.bubblewrap import Bubblewrap
 
 Draw = Callable[[int], bytes]
+_GOES_ON: Final = ("exec_", "git_", "net_", spawn.NAME)
+_ASKED_ONCE: Final = "git_create_pr"
 ROOTS: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def tools(
-    policy: PolicyFile, *, draw: Draw, roots: Path = ROOTS, labels: FlowState | None = None
+    policy: PolicyFile,
+    *,
+    draw: Draw,
+    roots: Path = ROOTS,
+    labels: FlowState | None = None,
+    secrets: Mapping[str, Secret] | None = None,
 ) -> Tools:
     """The proxy's own tools over the policy's workspace. `draw(n)` gives n random bytes; `roots`
-    is the PEM file of those whose certificates are believed; `labels` knows those of files.
-    Raises WorldError when the workspace or the roots cannot be opened."""
+    is the PEM file of those whose certificates are believed; `labels` knows those of files;
+    `secrets` are those that `secret_names` says, without which the tools can be judged and not
+    run. Raises WorldError when the workspace or the roots cannot be opened."""
     if policy.workspace is None:
         return {}
     root, shows = Root(policy.workspace.root), policy.workspace.shows
     made: dict[str, NativeTool] = {}
     cells = Cells(Bubblewrap())
+    known = secrets or {}
     kept = None if labels is None else file_labels(policy, labels)
     made |= fs.tools(root, draw=draw, labels=kept)
     made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
@@ -50,14 +66,51 @@ def tools(
         root,
         runner=cells,
         remotes=policy.remotes,
-        transport=GitTransport(),
-        forge=HttpForge(trust=client_tls(roots)),
+        transport=GitTransport(partial(_git_login, known), roots),
+        forge=HttpForge(partial(_forge_login, known), client_tls(roots)),
         labels=kept,
     )
-    outside = net.tools(compose.fetcher(policy.egress, resolver=SystemResolver(), roots=roots))
-    # No search provider is composed, so there is no search.
+    client = compose.fetcher(policy.egress, resolver=SystemResolver(), roots=roots)
+    provider = None
+    if policy.search is not None:
+        secret = known.get(policy.search.secret)
+        provider = HttpSearch(policy.search, client.dialer, policy.egress.limits, secret)
+    outside = net.tools(client, provider)
     made[net.FETCH] = outside[net.FETCH]
+    if provider is not None:
+        made[net.SEARCH] = outside[net.SEARCH]
     return made
+
+
+def watched(tools: Tools, live: Live) -> Tools:
+    """The same tools; those that go on for a while are decided again while they run. (Not
+    git_create_pr: what it asks a forge for cannot be called back.)"""
+    goes_on = {n: t for n, t in tools.items() if n.startswith(_GOES_ON) and n != _ASKED_ONCE}
+    return {**tools, **live.tools(goes_on)}
+
+
+def secret_names(policy: PolicyFile) -> frozenset[str]:
+    """The secrets that the proxy's own tools go out with."""
+    found = {remote.secret for remote in policy.remotes.values() if remote.secret}
+    return frozenset(found | ({policy.search.secret} if policy.search is not None else set()))
+
+
+def _git_login(secrets: Mapping[str, Secret], remote: Remote) -> Credential | None:
+    secret = _secret(secrets, remote)
+    return None if secret is None else Credential.basic(remote.user, secret)
+
+
+def _forge_login(secrets: Mapping[str, Secret], remote: Remote) -> Credential | None:
+    secret = _secret(secrets, remote)
+    return None if secret is None else Credential(remote.header, remote.prefix, secret)
+
+
+def _secret(secrets: Mapping[str, Secret], remote: Remote) -> Secret | None:
+    if not remote.secret:
+        return None
+    if remote.secret not in secrets:
+        raise CallerError("secret.source", f"The secret {remote.secret} comes from nowhere.")
+    return secrets[remote.secret]
 
 
 def file_labels(policy: PolicyFile, labels: FlowState) -> FileLabels:
@@ -95,5 +148,5 @@ class Cells:
         done = await self._built_by.run(work)
         return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
 
-    async def start(self, work: Work) -> asyncio.subprocess.Process:
-        return await self._built_by.start(work)
+    def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        return self._built_by.opened(work)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_proxy.tracefile import RevealFile
+    from nucleus_verifier.authenticate import VerifiedCredential
     from nucleus_verifier.ports import Ledger
 
 POLICY: Final = "policy.toml"
@@ -224,6 +225,16 @@ class Home:
         """The delegation tree of a token or credential, which prompts and releases belong to.
         Raises CredentialError `credential.refused` for one this host does not believe."""
         from nucleus_verifier import gather
+
+        return gather.tree_cell(self._believed(token))
+
+    def ids_of(self, token: str) -> tuple[str, str]:
+        """The tid of a token or credential, which all that descends from it shares, and the rid,
+        which is its own. Raises as `tree_of`."""
+        prefix = self._believed(token).prefix
+        return prefix.opened.header.tid, prefix.rids[-1]
+
+    def _believed(self, token: str) -> VerifiedCredential:
         from nucleus_verifier.authenticate import authenticate
 
         found = authenticate(token, self.verifier_keys())
@@ -231,7 +242,7 @@ class Home:
             raise CredentialError(
                 "credential.refused", "The credential was refused.", hint=f"See: {found.code}"
             )
-        return gather.tree_cell(found)
+        return found
 
     def mediator(
         self,

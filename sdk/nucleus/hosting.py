@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from nucleus import composing, explaining, running, shapes
 from nucleus.home import Home
+from nucleus.proxying import Proxy
 from nucleus_issuer.store import Store
 from nucleus_proxy import policy as policies
 from nucleus_proxy.binding import BoundCall
-from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
@@ -172,20 +172,11 @@ async def serve(start: Start, pipe: int) -> None:
     place = start.home
     rules = composing.at(policies.load(start.policy), start.workspace)
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
-        ours = composing.tools(rules, draw=place.random, roots=start.roots, labels=labels)
-        live = Live()
-        # Commands go on: while they run they are decided again.
-        ours = {**ours, **live.tools({n: t for n, t in ours.items() if n.startswith("exec_")})}
-        rules = composing.with_tools(rules, ours)
-        mediator = place.mediator(
-            store,
-            rules,
-            reveals,
-            ledger=live.watched(store),
-            labels=labels,
-            run=start.run,
-            ask_seconds=start.ask_seconds,
-        )
+        proxy = Proxy(
+            place, store, reveals, labels, rules,
+            log=_log, ask_seconds=start.ask_seconds, roots=start.roots,
+        )  # fmt: skip
+        mediator = proxy.mediator(proxy.policy, run=start.run)
         host = SessionHost(
             store, place.verifier_keys(), mediator, start, after=store.trace_head()[0]
         )
@@ -193,17 +184,15 @@ async def serve(start: Start, pipe: int) -> None:
         about = host.about(start.token)
         store.append({"at": place.clock(), "type": "session", **about})
         with running.listed(place, about):
-            watch = asyncio.ensure_future(live.run())
             try:
-                work = asyncio.ensure_future(_client(start, mediator, ours, host))
-                over = asyncio.ensure_future(_ended(pipe))
-                await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
-                for task in (work, over):
-                    task.cancel()
-                await asyncio.gather(work, over, return_exceptions=True)
+                async with proxy.watching():
+                    work = asyncio.ensure_future(_client(start, mediator, proxy.tools, host))
+                    over = asyncio.ensure_future(_ended(pipe))
+                    await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+                    for task in (work, over):
+                        task.cancel()
+                    await asyncio.gather(work, over, return_exceptions=True)
             finally:
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
                 place.checkpoint(store)
 
 

@@ -63,7 +63,7 @@ def where(place: Home, cache: Path, name: str) -> Where:
                 with terminal.carrying():
                     return await stdio.carried(program, terminal.streams)
 
-    return Where("vm", agent)
+    return Where(agent)
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def update(place: Home, about: dict[str, Any]) -> None:
 
 
 def _path(place: Home, about: dict[str, Any]) -> Path:
-    return _folder(place) / f"{about['tid']}.json"
+    return _folder(place) / f"{about['tid']}-{os.getpid()}.json"
 
 
 def _spelled(about: dict[str, Any]) -> bytes:

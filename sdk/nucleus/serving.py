@@ -9,34 +9,29 @@ process looks at one bounded line, which it leaves where it is.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nucleus import shapes
+from nucleus import minting, shapes
 from nucleus.home import Home
 from nucleus.hosting import Start, say_no
-from nucleus_issuer.issuing import Issuer, Minted, Order
+from nucleus_issuer.issuing import Issuer, Minted
 from nucleus_issuer.profiles import Profile
-from nucleus_tokens import crypto
 from nucleus_tokens.errors import CallerError, NucleusError
-from nucleus_tokens.header import Holder
 
 MOST_SESSIONS: Final = 64
-DEPTH: Final = 3  # how often what a session has may be handed on
 _OPEN: Final = "nucleus/open"
 _LINE_BYTES: Final = 4096
 _LINE_SECONDS: Final = 10.0
 _GRACE_SECONDS: Final = 5.0
-_PR_SET_DUMPABLE: Final = 4
 
 Log = Callable[[str], None]
 # Called with each token and its cell before its session starts: approvals given ahead.
@@ -53,7 +48,6 @@ class Offer:
     run: str  # one cell for all sessions: what one has seen, the next one has seen
     roots: Path  # PEM file of those whose certificates are believed
     prompt: str = ""  # the user's words, for what they vouch for
-    sub: str = "agent"
     ask_seconds: int = 600
 
 
@@ -113,22 +107,14 @@ class Sessions:
         offer, place = self._offer, self._place
         profile = chosen(offer, shapes.text(wanted.get("profile")) or "")
         workspace = within(offer, shapes.text(wanted.get("workspace")) or str(offer.workspace))
-        private = place.random(crypto.KEY_BYTES)
-        minted = self._issuer.issue(
-            Order(
-                sub=offer.sub,
-                holder=Holder(None, crypto.public_of(private)),
-                audience=place.keyring().bundle().audience_named(None),
-                profile=profile,
-                # Tight: the ceiling itself says where, so that a path inside is evidence.
-                extra=[["path", "in", [str(workspace)]]],
-                depth=DEPTH,
-                memo=f"session of run {offer.run}",
-            )
+        minted, private = minting.mint(
+            place,
+            self._issuer,
+            profile,
+            workspace,
+            memo=f"session of run {offer.run}",
+            prompt=offer.prompt,
         )
-        if offer.prompt:
-            with place.labels() as labels:
-                labels.give_prompt(place.tree_of(minted.text), offer.prompt)
         if self._opened is not None:
             self._opened(minted, f"run:{offer.run}")
         self._log(f"session {minted.tid} with profile {profile.name} in {workspace}")
@@ -230,11 +216,6 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def guarded() -> None:
-    """No other process of this user may look into this one's memory, where keys are open."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
 def bound(path: Path) -> socket.socket:
     """A socket that only this user can connect to. Raises CallerError `serve.*` or WorldError."""
     from nucleus_proxy.serve import prepare
@@ -253,13 +234,3 @@ def bound(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return made
-
-
-def profiles(names: Sequence[str]) -> tuple[Profile, ...]:
-    """The profiles of these names or files. Raises CallerError `profile.*`."""
-    from nucleus_issuer import profiles as known
-
-    return tuple(
-        known.read(Path(name)) if name.endswith(".toml") else known.named(name)
-        for name in dict.fromkeys(names)
-    )

@@ -16,6 +16,7 @@ class Index:
     """A search provider that answers from a list (a fake: there is no real one to be had here)."""
 
     host = "search.test"
+    trusted_sink = False
 
     def __init__(self) -> None:
         self.asked: list[str] = []

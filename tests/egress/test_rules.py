@@ -169,7 +169,8 @@ async def test_a_composition_from_a_policy_file_alone(tmp_path: Path) -> None:
         folder = tmp_path / "run"
         async with compose.outward(
             folder / "egress.sock", mediator=stage.mediator, live=live,
-            ledger=live.watched(stage.ledger), fetching=client, held=world.text(stage.token()),
+            ledger=live.watched(stage.ledger), fetching=client,
+            secrets=compose.secrets(made.egress), held=world.text(stage.token()),
         ):  # fmt: skip
             assert (folder / "egress.sock").stat().st_mode & 0o777 == 0o600
             reader, writer = await asyncio.open_unix_connection(folder / "egress.sock")

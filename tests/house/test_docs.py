@@ -70,3 +70,20 @@ def test_the_gate_runs_the_command_of_the_readme() -> None:
     assert gate.stat().st_mode & 0o111, ".ci/run must be executable"
     jobs = re.findall(r"^\./dev (\w+) \|\| failed=", gate.read_text(), re.MULTILINE)
     assert jobs == ["lint", "test"]
+
+
+def test_the_attacks_that_are_named_are_the_attacks_that_are_tried() -> None:
+    """The threat model's table leads to files that exist, and leaves no red team's file out."""
+    tests = ROOT / "tests"
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    named: set[Path] = set()
+    for row in re.findall(r"^\| .* \|$", page, re.MULTILINE):
+        room = ""
+        for name in re.findall(r"`([\w/*]+\.py)`", row.rpartition(" | ")[2]):
+            folder, _, file = name.rpartition("/")
+            room = folder or room
+            found = list((tests / room).glob(file))
+            assert found, f"docs/threat-model.md names tests/{room}/{file}, which is not there"
+            named.update(found)
+    left_out = sorted(shown(p) for p in tests.rglob("test_attack_*.py") if p not in named)
+    assert not left_out, f"docs/threat-model.md does not name {left_out}"

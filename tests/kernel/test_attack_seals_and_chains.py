@@ -115,6 +115,16 @@ def test_every_changed_byte_of_the_header_is_noticed() -> None:
         assert decision.step <= 3, (at, decision)
 
 
+def test_every_changed_bit_of_the_tag_is_noticed() -> None:
+    """Also the last: a comparison that stops early can be guessed byte by byte."""
+    token = narrowed()
+    for at in range(8 * len(token.tag)):
+        changed = bytearray(token.tag)
+        changed[at // 8] ^= 1 << at % 8
+        forged = UnverifiedToken(token.identifier, token.caveats, bytes(changed))
+        denied(judge(forged, READ, like=token), 3, "token.forged")
+
+
 def test_a_longer_life_or_a_wider_ceiling_written_into_the_header() -> None:
     token = minted()
     body = canonical.decode(token.identifier[64 : -SEALS - 1])

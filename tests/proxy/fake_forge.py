@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,15 +19,24 @@ HEADER = "Authorization: token of-the-proxy"
 
 
 class FakeForge:
-    """Serves the repositories below a directory at `url`."""
+    """Serves the repositories below a directory at `url`; over TLS as `localhost` with a
+    certificate and its key."""
 
-    def __init__(self, repositories: Path) -> None:
+    def __init__(self, repositories: Path, tls: tuple[Path, Path] | None = None) -> None:
         self.repositories = repositories
         self.pulls: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str | None]] = []
         handler = type("Handler", (_Handler,), {"forge": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*tls)
+            # Each handshake in its connection's own thread: one that fails is one client's.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+            self.url = f"https://localhost:{self._server.server_port}"
 
     def repository(self, name: str) -> Path:
         place = self.repositories / f"{name}.git"

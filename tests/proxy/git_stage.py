@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import git
 from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.pushing import GitTransport
+from nucleus_proxy.egress.secrets import Credential, Secret
 from nucleus_proxy.native import Value
-from nucleus_proxy.policy import Remote
+from nucleus_proxy.remotes import Remote
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier.ports import PendingRequest
@@ -52,13 +52,15 @@ class GitStage(NativeStage):
             api = f"{forge.url}/api/v1"
             host = forge.url.removeprefix("http://")
             remotes["origin"] = Remote(f"{forge.url}/team/x.git", host, api)
-        header: Callable[[Remote], str | None] = lambda _: HEADER  # noqa: E731
+        name, _, value = HEADER.partition(": ")
+        prefix, _, key = value.partition(" ")
+        login = Credential(name, f"{prefix} ", Secret("forge", key.encode()))
         self.tools |= git.tools(
             self.root,
             runner=Bubblewrap(),
             remotes=remotes,
-            transport=GitTransport(header),
-            forge=HttpForge(header),
+            transport=GitTransport(lambda _: login),
+            forge=HttpForge(lambda _: login),
         )
         self.rebind()
 

@@ -163,14 +163,18 @@ class Sidecar:
     process: subprocess.Popen[str] | None = None
     log: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()  # where it runs
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [*PROGRAM, "--home", str(self.home.state.parent), "verifier", "serve", *self.words],
+            [
+                *self.prefix, *PROGRAM,
+                "--home", str(self.home.state.parent), "verifier", "serve", *self.words,
+            ],
             stderr=subprocess.PIPE,
             text=True,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": ROOMS, **self.env},
-        )
+        )  # fmt: skip
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line)
@@ -249,6 +253,8 @@ def sidecar(
     listeners: str | None = None,
     *words: str,
     made_home: tuple[Home, Signer, Audience] | None = None,
+    prefix: tuple[str, ...] = (),
+    instance: str = INSTANCE,
     **env: str,
 ) -> Iterator[Sidecar]:
     """The process; `listeners` is TOML, by default one for each gateway."""
@@ -265,8 +271,10 @@ def sidecar(
         listeners += f'\n[listeners.own]\nconvention = "check"\naddress = "unix:{folder}/own.sock"'
         config = folder / "sidecar.toml"
         listeners = listeners.replace("{folder}", str(folder))
-        config.write_text(_CONFIG.format(folder=folder, listeners=listeners))
+        text = _CONFIG.format(folder=folder, listeners=listeners)
+        config.write_text(text.replace(INSTANCE, instance, 1))
         made = Sidecar(folder, home, signer, audience, ("--config", str(config), *words), env=env)
+        made.prefix = prefix
         made.start()
         try:
             yield made

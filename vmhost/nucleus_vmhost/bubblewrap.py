@@ -25,7 +25,6 @@ class Bubblewrap:
 
     def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008  frozen
         self._limits = limits
-        self._ends: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Work) -> Done:
         """Run it to its end or to its limits; then nothing of it is left.
@@ -33,37 +32,23 @@ class Bubblewrap:
         Raises CallerError `wall.work`, WorldError `wall.*` when no cell came to be.
         """
         async with cell.opened(work, self._limits, _extras(work)) as process:
-            return await _to_the_end(process, work)
+            return await to_the_end(process, work)
 
-    async def start(self, work: Work) -> Process:
-        """Start it, with pipes. It ends with this process, or when it is killed: as a whole.
+    def opened(self, work: Work) -> contextlib.AbstractAsyncContextManager[Process]:
+        """It runs, with pipes, while the block does; at its end nothing of it is left. It ends
+        with this process, or when it is killed: as a whole.
 
         Raises CallerError `wall.work`, WorldError `wall.*` when no cell came to be.
         """
-        stack = contextlib.AsyncExitStack()
-        process = await stack.enter_async_context(cell.opened(work, self._limits, _extras(work)))
-
-        async def watch() -> None:
-            try:
-                await process.wait()
-            finally:
-                await stack.aclose()
-
-        task = asyncio.create_task(watch())
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
-        return process
-
-    async def ended(self) -> None:
-        """Wait until everything that was started has ended and is cleaned up after."""
-        await asyncio.gather(*self._ends)
+        return cell.opened(work, self._limits, _extras(work))
 
 
 def _extras(work: Work) -> Extras:
     return Extras(routes={} if work.socket is None else {PROXY_PORT: work.socket})
 
 
-async def _to_the_end(process: Process, work: Work) -> Done:
+async def to_the_end(process: Process, work: Work) -> Done:
+    """Feed a cell that has begun, and read it, until it ends or reaches the limits of its work."""
     left = work.output_bytes
     full = False
 

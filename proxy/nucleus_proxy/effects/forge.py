@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from nucleus_proxy.policy import Remote
+from nucleus_proxy.egress.secrets import Credential
+from nucleus_proxy.remotes import Remote
 from nucleus_tokens.errors import CallerError, WorldError
 
 SECONDS: Final = 30.0
@@ -47,12 +48,12 @@ class HttpForge:
 
     def __init__(
         self,
-        header: Callable[[Remote], str | None] = lambda _: None,
+        login: Callable[[Remote], Credential | None] = lambda _: None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`header` gives the header that lets us in, as `Name: value`; `trust` the roots for
-        https, the system's where it is left out."""
-        self._header = header
+        """`login` gives the credential that lets us in; `trust` the roots for https, the system's
+        where it is left out."""
+        self._login = login
         self._trust = trust
 
     async def create_pr(
@@ -67,10 +68,9 @@ class HttpForge:
     def _post(self, remote: Remote, content: bytes) -> PullRequest:
         parts = urlsplit(remote.api)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        given = self._header(remote)
-        if given is not None:
-            name, _, value = given.partition(":")
-            headers[name.strip()] = value.strip()
+        login = self._login(remote)
+        if login is not None:
+            headers[login.name] = login.dangerously_value()
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
             trust = self._trust or ssl.create_default_context()
@@ -88,7 +88,7 @@ class HttpForge:
             connection.close()
         if status != _CREATED:
             raise CallerError("forge.refused", f"The forge answered {status}.")
-        return _read(data)
+        return _read(data if login is None else login.scrub(data))
 
 
 def _read(data: bytes) -> PullRequest:

@@ -61,6 +61,7 @@ def tools(client: Fetcher, provider: SearchProvider | None = None) -> Tools:
                 sink=flow.default_sink(lattice.WEB_SEARCH),
                 # A query leaves like a URL does.
                 selectors=(SelectorRule("/query", "id"),),
+                trusted_sink=provider is not None and provider.trusted_sink,
             ),
             says="Search the web.",
             params={"query": Param("string", "what to look for")},

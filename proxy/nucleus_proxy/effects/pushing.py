@@ -13,12 +13,14 @@ import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from nucleus_proxy import starting
 from nucleus_proxy.effects.gitcell import PROGRAM, SECONDS, Repository, checked, environment
-from nucleus_proxy.policy import Remote
+from nucleus_proxy.egress.secrets import Credential
+from nucleus_proxy.remotes import Remote
 from nucleus_proxy.work import Done, Runner, Work
 from nucleus_tokens.errors import CallerError, WorldError
 
@@ -93,33 +95,44 @@ def _prepare(received: Path, bundle: bytes) -> None:
 class GitTransport:
     """git's own transport, to remotes over http, https, or in another directory of this host."""
 
-    def __init__(self, header: Callable[[Remote], str | None] = lambda _: None) -> None:
-        """`header` gives the HTTP header that lets us in, as `Name: value`; the agent's side
-        never sees it."""
-        self._header = header
+    def __init__(
+        self,
+        login: Callable[[Remote], Credential | None] = lambda _: None,
+        roots: Path | None = None,
+    ) -> None:
+        """`login` gives the credential that lets us in; the agent's side never sees it. `roots` is
+        the PEM file of those whose certificates are believed, the system's where it is left out."""
+        self._login = login
+        self._roots = roots
 
     async def push(self, mirror: Mirror, remote: Remote, branch: str) -> None:
         """As `Transport.push`."""
         more = {f"protocol__{remote.scheme}__allow": "always"}
-        header = self._header(remote)
-        if header is not None:
-            more["http__extraHeader"] = header
+        if self._roots is not None:
+            more["http__sslCAInfo"] = str(self._roots)
+        login = self._login(remote)
+        if login is not None:
+            # In the environment of this one process, which no cell and no other user sees.
+            more["http__extraHeader"] = f"{login.name}: {login.dangerously_value()}"
         env = {"GIT_DIR": mirror.git_dir, "GIT_OBJECT_DIRECTORY": mirror.objects}
         done = await _git(
             "push", "-q", "--no-verify", "--no-signed", "--recurse-submodules=no", "--no-thin",
             remote.url, f"{mirror.commit}:refs/heads/{branch}",
             env={**environment(**more), **env},
         )  # fmt: skip
-        checked(done)
+        checked(done if login is None else replace(done, stderr=login.scrub(done.stderr)))
 
 
 async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
-    """git on the proxy's side: only with arguments, configuration and repository of ours."""
+    """git on the proxy's side: only with arguments, configuration and repository of ours. Whoever
+    is cancelled meanwhile leaves no git that goes on."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, *words,
-            stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd="/",
-            env=environment() if env is None else env, start_new_session=True,
+        process = await starting.started(
+            asyncio.create_subprocess_exec(
+                PROGRAM, *words,
+                stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd="/",
+                env=environment() if env is None else env, start_new_session=True,
+            )
         )  # fmt: skip
     except OSError as error:
         raise WorldError(
@@ -129,8 +142,10 @@ async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
     try:
         out, err = await asyncio.wait_for(process.communicate(), SECONDS)
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        await starting.end(process)
         return Done(-9, b"", b"", truncated=False, timed_out=True)
+    except asyncio.CancelledError:
+        await starting.end(process)
+        raise
     code = process.returncode
     return Done(-1 if code is None else code, out, err[-_SAID:], truncated=False, timed_out=False)

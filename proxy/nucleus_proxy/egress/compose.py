@@ -6,8 +6,7 @@ fetcher for the network's tools, and to a socket for the agent's HTTP clients.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -41,10 +40,13 @@ def fetcher(
     return Fetcher(dialer, rules.limits, rules.methods, rules.hosts)
 
 
-def secrets(rules: Egress) -> Mapping[str, Secret]:
-    """Every secret of the section, read once. Raises CallerError and WorldError `secret.*`."""
+def secrets(rules: Egress, only: Collection[str] | None = None) -> Mapping[str, Secret]:
+    """The secrets of the section, or `only` these, each read once. Raises CallerError and
+    WorldError `secret.*`."""
     found = {}
     for name, source in rules.secrets.items():
+        if only is not None and name not in only:
+            continue
         if source.file is not None:
             found[name] = sources.from_file(name, source.file)
         elif source.fd is not None:
@@ -62,14 +64,16 @@ async def outward(
     live: Live,
     ledger: Ledger,
     fetching: Fetcher,
+    secrets: Mapping[str, Secret],
     held: str | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Outside]:
-    """A socket for HTTP at `path` while the block runs, with its live effects watched.
+    """A socket for HTTP at `path` while the block runs. The composition keeps `live.run()` going:
+    without it nothing that goes on would be cut.
 
     `ledger` is the one the mediator has, as `live.watched` gave it. `held` is the token of
     whoever reaches the socket; without it each request carries its credential. Raises as
-    `serve.listening`, `secrets`.
+    `serve.listening`.
     """
     outside = Outside(
         mediator=mediator,
@@ -77,14 +81,9 @@ async def outward(
         meter=Meter(ledger),
         fetcher=fetching,
         rules=mediator.policy.egress,
-        secrets=secrets(mediator.policy.egress),
+        secrets=secrets,
         held=held,
         log=log,
     )
-    watch = asyncio.create_task(live.run())
-    try:
-        async with listening(path, Door(outside), limit=HEAD_BYTES):
-            yield outside
-    finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+    async with listening(path, Door(outside), limit=HEAD_BYTES):
+        yield outside

@@ -110,6 +110,11 @@ class SearchProvider(Protocol):
         """Where queries go, for host scopes."""
         ...
 
+    @property
+    def trusted_sink(self) -> bool:
+        """Whether the operator says that nobody an agent could write to reads queries there."""
+        ...
+
     async def search(self, query: str, most: int) -> tuple[Hit, ...]:
         """At most `most` results. Raises WorldError."""
         ...
@@ -178,5 +183,5 @@ def no_provider() -> CallerError:
     return CallerError(
         "net.no_search_provider",
         "There is no search provider: searches go nowhere here.",
-        hint="A composition gives one; there is no default.",
+        hint="The operator's policy file names one under [search]; there is no default.",
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
+from nucleus_proxy.egress.dial import Private
+from nucleus_proxy.egress.url import Target
 from nucleus_tokens.errors import CallerError
 
 
@@ -43,6 +45,18 @@ def texts(where: str, value: Any) -> list[str]:
     if type(value) is not list:
         bad(where, "a list of texts is needed")
     return [text(where, item) for item in value]
+
+
+def flag(where: str, value: Any) -> bool:
+    if type(value) is not bool:
+        bad(where, "true or false is needed")
+    return value
+
+
+def over_tls(where: str, to: Target, private: Collection[Private]) -> None:
+    """For where a secret is sent: plain http only to an exception that the operator made."""
+    if to.scheme != "https" and (to.host, to.port) not in {(p.host, p.port) for p in private}:
+        bad(where, "a secret leaves this host only over https")
 
 
 def count(table: Mapping[str, Any], key: str, default: int, most: int) -> int:

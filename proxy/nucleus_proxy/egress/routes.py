@@ -86,7 +86,8 @@ def parse(name: str, value: Any, secrets: Mapping[str, object]) -> Route:
     shape = table.get("shape", "openai")
     if shape not in ("openai", "anthropic"):
         bad(f"{where}.shape", "it is 'openai' or 'anthropic'")
-    header, prefix = _header(where, table.get("header"), shape)
+    default = "x-api-key: {}" if shape == "anthropic" else "authorization: Bearer {}"
+    header, prefix = injected_in(where, table.get("header", default))
     operation = names.operation(table.get("operation", "web_fetch"))
     # What a declared model reads lands nowhere else; a trusted sink is asked what it writes.
     default_sink = SECRET_READ if kind == "model" else flow.default_sink(operation)
@@ -99,10 +100,10 @@ def parse(name: str, value: Any, secrets: Mapping[str, object]) -> Route:
     return _as_model(made, where, table) if kind == "model" else _as_trusted(made, where, table)
 
 
-def _header(where: str, value: Any, shape: str) -> tuple[str, str]:
-    """The header of the secret, as "NAME: PREFIX {}"."""
-    default = "x-api-key: {}" if shape == "anthropic" else "authorization: Bearer {}"
-    name, colon, form = text(f"{where}.header", value or default).partition(": ")
+def injected_in(where: str, value: Any) -> tuple[str, str]:
+    """The header of a secret, as "NAME: PREFIX {}": its name, and what stands before the value.
+    Raises CallerError `policy.value`."""
+    name, colon, form = text(f"{where}.header", value).partition(": ")
     token = all(c.isalnum() or c == "-" for c in name)
     if not colon or not name or not token or form.count("{}") != 1 or not form.endswith("{}"):
         bad(f"{where}.header", "it reads 'NAME: {}' or 'NAME: PREFIX {}'")

@@ -17,7 +17,7 @@ from nucleus_proxy.egress import url
 from nucleus_proxy.egress.addresses import not_public
 from nucleus_proxy.egress.dial import Private
 from nucleus_proxy.egress.fetching import Limits
-from nucleus_proxy.egress.reading import bad, count, keys, tables, text, texts
+from nucleus_proxy.egress.reading import bad, count, keys, over_tls, tables, text, texts
 from nucleus_proxy.egress.routes import Route, methods_of
 from nucleus_tokens.errors import CredentialError
 
@@ -66,9 +66,7 @@ def parse(value: Any, base: Path) -> Egress:
     }
     private = tuple(_private(table.get("private", {})))
     for route in routes.values():
-        inside = {(each.host, each.port) for each in private}
-        if route.base.scheme == "http" and (route.base.host, route.base.port) not in inside:
-            bad(f"egress.routes.{route.name}.url", "a secret leaves this host only over https")
+        over_tls(f"egress.routes.{route.name}.url", route.base, private)
     if len(routes) > MOST_ROUTES:
         bad("egress.routes", f"there are more than {MOST_ROUTES}")
     return Egress(

@@ -7,6 +7,7 @@ comes back, because a server may echo what it was sent.
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 from collections.abc import AsyncIterator, Iterable
@@ -44,6 +45,35 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise CallerError("secret.travels", "A secret does not leave its process.")
+
+
+class Credential:
+    """A secret as one header spells it."""
+
+    __slots__ = ("_secrets", "name", "prefix")
+
+    def __init__(self, name: str, prefix: str, secret: Secret) -> None:
+        """`name` is the header's, `prefix` what stands before the secret in it."""
+        self.name, self.prefix = name, prefix
+        self._secrets: tuple[Secret, ...] = (secret,)
+
+    @classmethod
+    def basic(cls, user: str, secret: Secret) -> Credential:
+        """A user and a password, as RFC 7617 packs them."""
+        pair = user.encode() + b":" + secret.dangerously_value()
+        made = cls("authorization", "Basic ", Secret(secret.name, base64.b64encode(pair)))
+        made._secrets += (secret,)
+        return made
+
+    def dangerously_value(self) -> str:
+        """The value of the header, for the one address it is meant for."""
+        return self.prefix + self._secrets[0].dangerously_value().decode("ascii")
+
+    def scrub(self, data: bytes) -> bytes:
+        """What came back from that address, without the secret in either spelling."""
+        for secret in self._secrets:
+            data = data.replace(secret.dangerously_value(), BLANK)
+        return data
 
 
 def from_file(name: str, path: Path) -> Secret:

@@ -178,7 +178,13 @@ class Agent:
         self._run = run
 
     async def spawn(
-        self, agent: str, task: str | Text, *, caveats: Sequence[list[Any]] | None = None
-    ) -> Result:
-        """Start a sub-agent with a delegated token, narrowed by `caveats` (docs/spec/token.md)."""
-        return await self._run(asks.spawn(agent, str(task), caveats))
+        self,
+        agent: str,
+        task: str | Text,
+        *,
+        directory: PathLike | None = None,
+        caveats: Sequence[list[Any]] | None = None,
+    ) -> CommandOutput:
+        """Run a sub-agent to its end, with a delegated token that `caveats` narrow
+        (docs/spec/token.md); what it said."""
+        return await self._run(asks.spawn(agent, task, directory, caveats))

@@ -65,6 +65,8 @@ def made(
 def tools(policy: PolicyFile, workspace: Path) -> Mapping[str, ToolBinding]:
     """Every tool that a session of this policy file has."""
     from nucleus import composing
+    from nucleus_proxy.effects import spawn
 
     rules = composing.at(policy, workspace)
-    return composing.with_tools(rules, composing.tools(rules, draw=os.urandom)).tools
+    made = composing.with_tools(rules, composing.tools(rules, draw=os.urandom)).tools
+    return {**made, spawn.NAME: spawn.BINDING} if rules.agents else made

@@ -109,7 +109,8 @@ def _show(rows: Sequence[Mapping[str, Any]], as_json: bool, *, whole: bool) -> i
         say(f"{row['id']}: {row['title']}", "", row["words"], "", f"formally     {row['formal']}")
         say(f"tie          {row['tie']}", f"bound        {row['bound']}")
         for proof in row["proofs"]:
-            say(f"{proof['tool']:12} {proof['name']}  ({proof['artifact']})")
+            name = "every test" if proof["name"] == "*" else proof["name"]
+            say(f"{proof['tool']:12} {name}  ({proof['artifact']})")
         say(f"not proved   {row['not_proved']}")
         if row["instead"]:
             say(f"stands for   {row['instead']}")
@@ -173,6 +174,8 @@ def _verify(rows: Sequence[Mapping[str, Any]], sources: Path, as_json: bool) -> 
 
 def _job(proof: Mapping[str, str]) -> str:
     """What has to be run for a proof: a step, or a file of tests."""
+    if proof["tool"] == "coq" and proof["artifact"].startswith("proofs/unforgeability/"):
+        return "forging-theorems"
     return STEPS.get(proof["tool"], proof["artifact"])
 
 

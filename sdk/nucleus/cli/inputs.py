@@ -45,6 +45,19 @@ def token(where: Path | None, descriptor: int | None) -> str:
         raise CredentialError("token.encoding", "A credential starts with nuc1_.") from error
 
 
+def secret_text(where: Path) -> str:
+    """A secret of one line of ASCII, from a private file or standard input. Raises CallerError or
+    WorldError."""
+    if where == STDIN:
+        data = sys.stdin.buffer.read(_FILE_BYTES + 1)
+    else:
+        data = files.read(where, secret=True, most=_FILE_BYTES)
+    try:
+        return data.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise CallerError("input.text", f"{where} is not one line of ASCII.") from error
+
+
 def from_descriptor(number: int, most: int) -> bytes:
     """All that an open descriptor gives, a byte more than `most` at the most."""
     try:
@@ -171,6 +184,17 @@ def passphrase(
         return known[0]
 
     return ask
+
+
+def passphrases(
+    file: Path | None, descriptor: int | None, approvers: Path | None
+) -> tuple[Callable[[str], bytes], Callable[[str], bytes]]:
+    """The issuer's and the approver's: one file or descriptor for both, unless the approver has
+    a file of their own; on the terminal each is asked for by name."""
+    issuer = passphrase(file, descriptor)
+    if approvers is None and (file, descriptor) != (None, None):
+        return issuer, issuer
+    return issuer, passphrase(approvers, None)
 
 
 def passphrase_or_module(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from nucleus.cli import options
 from nucleus.cli.options import Policy, TokenFd, examples
 
 if TYPE_CHECKING:
+    from nucleus.home import Home
     from nucleus_proxy.policy import PolicyFile
 
 RUN = examples(
@@ -62,6 +63,10 @@ NO_WALL = (
     "nucleus: no wall stands here: only what goes through this proxy is mediated. A process of "
     "this user can go around it."
 )
+NO_CELL = (
+    "nucleus: the policy file has the server run outside of a cell: it reads, writes and sends "
+    "what this user can."
+)
 
 
 def run(
@@ -78,6 +83,20 @@ def run(
             "--prompt", metavar="FILE", help="What the user asked for: vouches for arguments."
         ),
     ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            metavar="VARIABLE=NAME",
+            help="Give the server this kept secret in a variable. Repeatable.",
+        ),
+    ] = None,
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env", metavar="VARIABLE", help="Give the server this variable of ours."
+        ),
+    ] = None,
 ) -> int:
     """Serve one client; the proxy holds the token.
 
@@ -87,6 +106,7 @@ def run(
     from nucleus.cli import inputs
     from nucleus.composing import Cells
     from nucleus_proxy.held import run_held
+    from nucleus_proxy.live import Live
     from nucleus_proxy.streams import stdio
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.bubblewrap import Bubblewrap
@@ -97,15 +117,17 @@ def run(
         )
     text = inputs.token(token, token_fd)
     place = options.home(ctx)
-    rules = _policy(policy or place.policy_path)
+    rules = _given(_policy(policy or place.policy_path), place, secret or (), pass_env or ())
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
+    live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         if prompt is not None:
             labels.give_prompt(place.tree_of(text), inputs.text_file(prompt))
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds, one_client=True
-        )
+            store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
+            ask_seconds=seconds, one_client=True,
+        )  # fmt: skip
 
         async def work() -> None:
             reader, writer = await stdio()
@@ -114,11 +136,12 @@ def run(
                 reader=reader,
                 writer=writer,
                 mediator=mediator,
+                live=live,
                 draw=place.random,
                 log=_log,
                 command=command,
                 stderr=_server_says,
-                runner=Cells(Bubblewrap()) if rules.server.cell else None,
+                runner=Cells(Bubblewrap()),
             )
 
         try:
@@ -138,27 +161,34 @@ def serve(
 ) -> int:
     """Serve on a socket; each call carries its credential.
 
-    Each connection gets a server of its own. Agents come in through `nucleus mcp connect`.
+    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import note
+    from nucleus.composing import Cells
+    from nucleus_proxy.live import Live
     from nucleus_proxy.serve import run_serve
+    from nucleus_vmhost.bubblewrap import Bubblewrap
 
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
+    live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds
-        )
+            store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
+            ask_seconds=seconds,
+        )  # fmt: skip
         work = run_serve(
             socket,
             mediator,
+            live=live,
             draw=place.random,
             log=_log,
             command=command,
             stderr=_server_says,
+            runner=Cells(Bubblewrap()),
             ready=lambda: note(f"nucleus: listening at {socket}"),
         )
         try:
@@ -219,7 +249,27 @@ def _policy(path: Path) -> PolicyFile:
     rules = policy.load(path)
     if rules.wall is None:
         note(NO_WALL)
+    if rules.server.danger_outside_cell:
+        note(NO_CELL)
     return rules
+
+
+def _given(
+    rules: PolicyFile, place: Home, secrets: Sequence[str], passed: Sequence[str]
+) -> PolicyFile:
+    """The policy, with what the server's environment holds besides: kept secrets, and variables of
+    ours. Neither is in any list of arguments."""
+    from dataclasses import replace
+
+    from nucleus.cli import inputs
+    from nucleus.vault import Vault
+
+    if not secrets and not passed:
+        return rules
+    more = {name: os.environ[name] for name in passed if name in os.environ}
+    if secrets:
+        more |= Vault.secrets(place).environment(inputs.pairs(secrets, "--secret"))
+    return replace(rules, server=replace(rules.server, env={**rules.server.env, **more}))
 
 
 def _command(server: list[str] | None) -> list[str]:

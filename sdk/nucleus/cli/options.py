@@ -76,6 +76,31 @@ PassphraseFd = Annotated[
     int | None,
     typer.Option("--passphrase-fd", metavar="N", help="Read the passphrase from this descriptor."),
 ]
+ApproverPassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--approver-passphrase-file", metavar="FILE", help="The approver's, if it is another."
+    ),
+]
+Approver = Annotated[str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")]
+Ahead = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ahead",
+        metavar="'TOOL host=H path=P ref=R count=N for=TIME'",
+        help="Approve such calls ahead. Repeatable.",
+    ),
+]
+Prompt = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompt", metavar="FILE", help="The user's words: what they name is vouched for."
+    ),
+]
+Roots = Annotated[
+    Path, typer.Option("--roots", metavar="FILE", help="PEM file: whose certificates hold.")
+]
+SYSTEM_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
 Pkcs11 = Annotated[
     str | None,
     typer.Option(

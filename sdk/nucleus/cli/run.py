@@ -1,25 +1,45 @@
-"""`nucleus run --local|--vm -- AGENT …`: any agent, unmodified, behind the wall."""
+"""`nucleus run --local|--vm -- AGENT …`: any agent, unmodified, behind the local wall."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nucleus.cli import options
-from nucleus.cli.options import PassphraseFd, PassphraseFile, Policy, TokenFd, examples
+from nucleus.cli.options import (
+    SYSTEM_ROOTS,
+    Ahead,
+    Approver,
+    ApproverPassphraseFile,
+    PassphraseFd,
+    PassphraseFile,
+    Policy,
+    Prompt,
+    Roots,
+    TokenFd,
+    examples,
+)
 
 if TYPE_CHECKING:
-    from nucleus.walled import Mode
+    from contextlib import AbstractAsyncContextManager
+
+    from nucleus.granting import Grant
+    from nucleus.home import Home
+    from nucleus.walled import Held
+    from nucleus_issuer.store import Store
+    from nucleus_proxy.agents import Mode
+    from nucleus_proxy.policy import PolicyFile
 
 RUN = examples(
-    "nucleus run --local --token agent.token -- ./agent.sh",
-    "nucleus run --local --token agent.token --dir ~/project -- python3 agent.py",
+    "nucleus run --local --profile read-only -- ./agent.sh",
+    "nucleus run --local --profile codegen --dir ~/project -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
-    "nucleus run --vm --token agent.token -- python3 agent.py",
+    "nucleus run --vm --profile read-only -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
 )
 # What a program may know of the terminal it stands at.
@@ -41,9 +61,13 @@ def run(
     image: Annotated[
         str, typer.Option("--image", metavar="NAME", help="The microVM's image.")
     ] = "default",
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="Make a token of this one (or a .toml)."),
+    ] = None,
     token: Annotated[
         Path | None,
-        typer.Option("--token", metavar="FILE", help="File with the token; it stays out here."),
+        typer.Option("--token", metavar="FILE", help="Or the file of one; it stays out here."),
     ] = None,
     token_fd: TokenFd = None,
     policy: Policy = None,
@@ -87,8 +111,13 @@ def run(
         str,
         typer.Option("--ask-for", metavar="TIME", help="How long a call waits to be approved."),
     ] = "10m",
+    prompt: Prompt = None,
+    ahead: Ahead = None,
+    approver: Approver = None,
+    roots: Roots = SYSTEM_ROOTS,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
+    approver_passphrase_file: ApproverPassphraseFile = None,
 ) -> int:
     """Run an agent behind the wall.
 
@@ -99,9 +128,9 @@ def run(
     import asyncio
 
     from nucleus import walled
-    from nucleus.answering import Answers
+    from nucleus.approver import Answering
     from nucleus.cli import inputs
-    from nucleus.cli.approvals import shown
+    from nucleus.cli.prompting import AtTerminal
     from nucleus_proxy import policy as policies
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
@@ -114,18 +143,41 @@ def run(
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
         )
-    text = inputs.token(token, token_fd)
     place = options.home(ctx)
     rules = policies.load(policy or place.policy_path)
+    workspace = _folder(folder)
+    issuers, approvers = inputs.passphrases(
+        passphrase_file, passphrase_fd, approver_passphrase_file
+    )
+    if profile is not None and (token, token_fd) != (None, None):
+        raise CallerError("run.which", "Give a profile or a token, not both.")
+    if passphrase_fd is not None:
+        issuers("")  # a descriptor is read once, and two processes need what is in it
+    held = _held(
+        place,
+        Given(
+            profile=profile,
+            token="" if profile is not None else inputs.token(token, token_fd),
+            prompt="" if prompt is None else inputs.text_file(prompt),
+            ahead=_ahead(rules, workspace, ahead or ()),
+            approver=approver,
+            wall="vm" if vm else "local",
+        ),
+        workspace,
+        issuers,
+        approvers,
+    )
     order = walled.Order(
         argv=tuple(agent),
-        folder=_folder(folder),
+        folder=workspace,
         mode=_mode(mode),
         shows=tuple(_folder(path) for path in show or ()),
         mask=tuple(Path(os.path.realpath(path)) for path in mask or ()),
         unmask=tuple(Path(os.path.realpath(path)) for path in unmask or ()),
         env=_passed() | inputs.pairs(env or (), "--env"),
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
+        roots=Path(os.path.abspath(roots)),
+        profile=profile or "",
     )
     where = None
     if vm:
@@ -134,26 +186,83 @@ def run(
 
         where = microvm.where(place, cache(), image)
     terminal = Terminal()
-    answers = Answers(
-        place,
-        terminal,
-        shown=shown,
-        passphrase=inputs.passphrase(passphrase_file, passphrase_fd),
-        tell=_say,
-    )
+    person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
+
+    def answering(store: Store, tid: str) -> AbstractAsyncContextManager[None]:
+        desk = Answering(
+            place, store, lambda: place.approver(approver, approvers), tid=tid, told=person.said
+        )
+        return desk.beside(person)
+
     with place.store() as store, place.reveals() as reveals:
         try:
             return asyncio.run(
                 _until_stopped(
                     walled.run(
-                        place, store, reveals, text, rules, order,
-                        terminal=terminal, log=_say, answering=answers.listening,
-                        where=where,
+                        place, store, reveals, held, rules, order,
+                        terminal=terminal, log=_say, answering=answering, where=where,
                     )
                 )
             )  # fmt: skip
         finally:
             place.checkpoint(store)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person gives an agent: a profile or a token, their words, and approvals ahead."""
+
+    profile: str | None
+    token: str = field(repr=False)
+    prompt: str
+    ahead: Sequence[Grant]
+    approver: str | None
+    wall: str
+
+
+def _held(
+    place: Home,
+    given: Given,
+    workspace: Path,
+    issuers: Callable[[str], bytes],
+    approvers: Callable[[str], bytes],
+) -> Held:
+    """What the agent acts with. The keys that mint and approve are opened in another process."""
+    from nucleus import granting, minting
+    from nucleus.walled import Held
+
+    wall = f"{given.wall}:{place.random(8).hex()}"
+    chosen = None if given.profile is None else minting.profiles([given.profile])[0]
+
+    def work() -> tuple[str, bytes]:
+        text, private = given.token, b""
+        with place.store() as store:
+            if chosen is not None:
+                issuer, memo = place.issuer(store, issuers), f"run in {workspace}"
+                minted, private = minting.mint(place, issuer, chosen, workspace, memo=memo)
+                text = minted.text
+            if given.ahead:
+                key = place.approver(given.approver, approvers)
+                whom = granting.Whom(*place.ids_of(text), Held(wall, text).cell)
+                for each in given.ahead:
+                    granting.grant(place, store, key, whom, each)
+        return text, private
+
+    needs_keys = chosen is not None or given.ahead
+    text, private = minting.apart(work) if needs_keys else (given.token, b"")
+    if given.prompt:
+        with place.labels() as labels:
+            labels.give_prompt(place.tree_of(text), given.prompt)
+    return Held(wall, text, private)
+
+
+def _ahead(rules: PolicyFile, workspace: Path, words: Sequence[str]) -> Sequence[Grant]:
+    from nucleus.cli.ahead import read, tools
+
+    if not words:
+        return []
+    known = tools(rules, workspace)
+    return [read(each, known) for each in words]
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:

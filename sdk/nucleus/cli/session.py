@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nucleus.cli.options import Json, PassphraseFd, PassphraseFile, Policy, examples, home
+from nucleus.cli.options import (
+    SYSTEM_ROOTS,
+    Ahead,
+    Approver,
+    ApproverPassphraseFile,
+    Json,
+    PassphraseFd,
+    PassphraseFile,
+    Policy,
+    Prompt,
+    Roots,
+    examples,
+    home,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,15 +55,8 @@ def serve(
         typer.Option("--socket", metavar="PATH", help="Listen here; by default in the home."),
     ] = None,
     policy: Policy = None,
-    roots: Annotated[
-        Path, typer.Option("--roots", metavar="FILE", help="PEM file: whose certificates hold.")
-    ] = Path("/etc/ssl/certs/ca-certificates.crt"),
-    prompt: Annotated[
-        Path | None,
-        typer.Option(
-            "--prompt", metavar="FILE", help="The user's words: what they name is vouched for."
-        ),
-    ] = None,
+    roots: Roots = SYSTEM_ROOTS,
+    prompt: Prompt = None,
     run_name: Annotated[
         str | None,
         typer.Option("--run", metavar="NAME", help="Go on with this run: what it saw stays seen."),
@@ -61,25 +67,11 @@ def serve(
     answer: Annotated[
         bool, typer.Option("--answer", help="Ask here, at this terminal, what agents ask for.")
     ] = False,
-    ahead: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ahead",
-            metavar="'TOOL host=H path=P ref=R count=N for=TIME'",
-            help="Approve such calls of each session ahead. Repeatable.",
-        ),
-    ] = None,
-    approver: Annotated[
-        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
-    ] = None,
+    ahead: Ahead = None,
+    approver: Approver = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
-    approver_passphrase_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--approver-passphrase-file", metavar="FILE", help="The approver's, if it is another."
-        ),
-    ] = None,
+    approver_passphrase_file: ApproverPassphraseFile = None,
 ) -> int:
     """Offer sessions to programs of this user.
 
@@ -88,14 +80,14 @@ def serve(
     with --answer or --ahead. What one session has seen, the next one of this run has seen.
     """  # fmt: skip
 
-    from nucleus import serving
+    from nucleus import minting, serving
     from nucleus.cli import inputs
     from nucleus.cli.console import note, safe
     from nucleus.cli.mcp import NO_WALL, until_stopped
 
     place = home(ctx)
     offer = serving.Offer(
-        profiles=serving.profiles(profile),
+        profiles=minting.profiles(profile),
         workspace=Path(os.path.realpath(workspace)),
         policy=Path(os.path.abspath(policy or place.policy_path)),
         run=run_name or place.random(8).hex(),
@@ -103,11 +95,10 @@ def serve(
         prompt="" if prompt is None else inputs.text_file(prompt),
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
     )
-    serving.guarded()
-    issuers = inputs.passphrase(passphrase_file, passphrase_fd)
-    approvers = inputs.passphrase(approver_passphrase_file, None)
-    if approver_passphrase_file is None and (passphrase_file, passphrase_fd) != (None, None):
-        approvers = issuers
+    minting.guarded()
+    issuers, approvers = inputs.passphrases(
+        passphrase_file, passphrase_fd, approver_passphrase_file
+    )
     with place.store() as store:
         issuer = place.issuer(store, issuers)
         key = place.approver(approver, approvers) if answer or ahead else None
@@ -176,10 +167,11 @@ def _answers(place: Home, store: Store, key: Key | None, offer: Offer) -> Genera
     from threading import Thread
 
     from nucleus.approver import Answering
-    from nucleus.cli.prompting import at_terminal
+    from nucleus.cli.prompting import AtTerminal
 
-    desk = Answering(place, store, key, cell=f"run:{offer.run}")
-    Thread(target=desk.run, args=(at_terminal,), name="nucleus-answers", daemon=True).start()
+    person = AtTerminal(clock=place.clock)
+    desk = Answering(place, store, key, cell=f"run:{offer.run}", told=person.said)
+    Thread(target=desk.run, args=(person,), name="nucleus-answers", daemon=True).start()
     try:
         yield
     finally:

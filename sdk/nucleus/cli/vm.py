@@ -87,14 +87,14 @@ def doctor(
     """
     import asyncio
 
-    from nucleus import doctoring
+    from nucleus import vmdoctor
     from nucleus.cli.console import say
     from nucleus_vmhost.vm.session import cache
 
-    findings = doctoring.looked(cache(), name)
+    findings = vmdoctor.looked(cache(), name)
     if boot and all(each.well for each in findings if each.needed):
         findings = [each for each in findings if each.what != "KVM"]
-        findings += asyncio.run(doctoring.booted(cache(), name))
+        findings += asyncio.run(vmdoctor.booted(cache(), name))
     for each in findings:
         say(f"{'ok  ' if each.well else 'no  ' if each.needed else 'none'} {each.what}: {each.why}")
     return 0 if all(each.well for each in findings if each.needed) else 1

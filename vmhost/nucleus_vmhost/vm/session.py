@@ -61,13 +61,16 @@ class Session:
     ) -> Program:
         """Start a program as the agent. `own` makes its folder the agent's. One at a time."""
         order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own}
-        ended = asyncio.ensure_future(self._ran(order))
-        return Program(
-            stdin=await self._connected(names.STDIN),
-            stdout=await self._connected(names.STDOUT),
-            stderr=await self._connected(names.STDERR),
-            ended=ended,
-        )
+        streams: list[socket.socket] = []
+        try:
+            for name in (names.STDIN, names.STDOUT, names.STDERR):
+                streams.append(await self._connected(name))
+        except BaseException:
+            for stream in streams:
+                stream.close()
+            raise
+        first, second, third = streams
+        return Program(first, second, third, asyncio.ensure_future(self._ran(order)))
 
     async def run(self, argv: Sequence[str], stdin: bytes, *, cwd: str, own: bool = False) -> bytes:
         """Run a program of the guest's own to its end; what it says.

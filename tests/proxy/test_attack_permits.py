@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import exec as commands
 from nucleus_proxy.effects import spawn
@@ -62,14 +63,14 @@ class Staged(GitStage):
         self.tools |= spawn.tools(
             self,
             self.root.path,
-            agents=("x",),
+            agents={"x": AgentSpec(("/bin/true",))},
             authenticate=CachingVerifier(world.KEYS).authenticate,
-            raise_cell=self.ledger.open_cell,
+            ledger=self.ledger,
             draw=self.draw,
         )
         self.rebind()
 
-    async def launch(self, birth: spawn.Birth) -> None:
+    async def run(self, birth: spawn.Birth) -> spawn.Ended:
         raise AssertionError(birth)
 
     async def allowed(self, tool: str) -> Granted:

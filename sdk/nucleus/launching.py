@@ -1,0 +1,118 @@
+"""Law: a sub-agent runs in a cell of its own, behind a wall of its own, and with nothing of its
+starter's but the task.
+
+The launcher of `agent_spawn`: the operator's command, its environment and what it sees come from
+the policy file; its token stays out here. The starter chose a name and a text, which is standard
+input and never an argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nucleus import behind
+from nucleus_proxy.answers import Refusal
+from nucleus_proxy.effects import cells
+from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.effects.spawn import OUTPUT_BYTES, Ended
+from nucleus_proxy.policy import NO_WALL, Wall, Workspace
+from nucleus_tokens import exposure
+from nucleus_tokens.errors import NucleusError, WorldError
+from nucleus_verifier import gather
+from nucleus_vmhost import bubblewrap
+from nucleus_vmhost.cell import NO_EXTRAS
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from nucleus.proxying import Proxy
+    from nucleus_proxy.effects.cells import View
+    from nucleus_proxy.effects.spawn import Birth
+    from nucleus_proxy.policy import PolicyFile
+    from nucleus_tokens.authority import Authority
+    from nucleus_vmhost.work import Done
+
+
+class Launcher:
+    """Runs sub-agents of one proxy's process."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    async def run(self, birth: Birth) -> Ended:
+        """As `spawn.Launcher.run`."""
+        aside: list[str] = []
+        self._proxy.log(f"sub-agent {birth.agent} {birth.id} starts")
+        try:
+            done = await self._run(birth, aside)
+        except NucleusError as error:
+            # What is missing here is the operator's affair, and the starter's is that nothing ran.
+            self._proxy.log(f"sub-agent {birth.agent} {birth.id} was not started: {error}")
+            raise WorldError(
+                "spawn.failed",
+                "The sub-agent could not be started.",
+                hint="Whoever runs the proxy was told why.",
+            ) from error
+        self._proxy.log(f"sub-agent {birth.agent} {birth.id} ended with {done.code}")
+        output = (done.stdout + done.stderr).decode("utf-8", "replace")
+        return Ended(done.code, output, done.truncated, done.timed_out, tuple(aside))
+
+    async def _run(self, birth: Birth, aside: list[str]) -> Done:
+        proxy, spec = self._proxy, birth.spec
+        workspace = proxy.policy.workspace
+        if workspace is None:
+            raise WorldError("spawn.failed", "There is no workspace.")
+        with Root(workspace.root) as root:
+            authority = birth.child.prefix.authority
+            view = await asyncio.to_thread(_view, root, birth, authority)
+            mediator = proxy.mediator(_walled(proxy.policy, birth, view))
+            agent = behind.Agent(
+                argv=spec.argv,
+                folder=birth.folder,
+                shown=view,
+                token=birth.token,
+                private=birth.private,
+                beside=spec.readable,
+                env=spec.env,
+                stdin=birth.task.encode(errors="replace"),
+                seconds=float(spec.seconds),
+                output_bytes=OUTPUT_BYTES,
+            )
+            async with behind.running(
+                proxy, mediator, root, authority, agent, NO_EXTRAS, aside
+            ) as (process, work):
+                with proxy.live.held(partial(self._stands, birth), partial(self._cut, process)):
+                    return await bubblewrap.to_the_end(process, work)
+
+    def _stands(self, birth: Birth) -> Refusal | None:
+        """Why it may not go on by itself: its own token ended. Its starter's is watched as that
+        of any call."""
+        now = self._proxy.ledger.read(gather.wanted(birth.child, birth.cell))
+        ended = bool(now.revoked) or now.now >= birth.child.prefix.authority.exp
+        return Refusal("spawn.ended", 6, "Its token has ended.", "") if ended else None
+
+    def _cut(self, process: Process, refusal: Refusal) -> None:
+        self._proxy.log(f"a sub-agent is ended: {refusal.sentence}")
+        if process.returncode is None:
+            process.kill()
+
+
+def _view(root: Root, birth: Birth, authority: Authority) -> View:
+    """What it sees: as the operator says, as far as its token admits."""
+    if birth.spec.mode == "none" or not cells.may_read(authority):
+        return behind.NOTHING
+    writable = birth.spec.mode == "rw" and cells.may_write(authority)
+    return behind.shown(root, authority, writable=writable)
+
+
+def _walled(policy: PolicyFile, birth: Birth, view: View) -> PolicyFile:
+    """The policy behind its wall, which has already shown what is mounted."""
+    shows = NO_WALL if policy.workspace is None else policy.workspace.shows
+    sees = birth.spec.shows
+    if view.readable or view.writable:
+        sees |= shows | exposure.PRIVATE_DATA
+    wall = Wall(birth.cell.removeprefix("wall:"), sees)
+    return replace(policy, workspace=Workspace(birth.folder, shows), wall=wall)

@@ -1,0 +1,104 @@
+"""Law: the token of a session is for one profile in one folder, its holder's key is made with it,
+and whoever can mint or approve runs no effect.
+
+What `nucleus session serve` and `nucleus run --local` have in common. The second is one process, so
+it mints, and approves ahead, in another one, which is gone before anything runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nucleus_issuer.issuing import Issuer, Minted, Order
+from nucleus_tokens import crypto, errors
+from nucleus_tokens.errors import NucleusError, WorldError
+from nucleus_tokens.header import Holder
+
+if TYPE_CHECKING:
+    from nucleus.home import Home
+    from nucleus_issuer.profiles import Profile
+
+DEPTH: Final = 3  # how often what a session has may be handed on
+_MOST: Final = 64 * 1024
+_PR_SET_DUMPABLE: Final = 4
+_KINDS: Final = ("CallerError", "CredentialError", "WorldError")
+
+
+def profiles(names: Sequence[str]) -> tuple[Profile, ...]:
+    """The profiles of these names or files. Raises CallerError `profile.*`."""
+    from nucleus_issuer import profiles as known
+
+    return tuple(
+        known.read(Path(name)) if name.endswith(".toml") else known.named(name)
+        for name in dict.fromkeys(names)
+    )
+
+
+def mint(
+    place: Home, issuer: Issuer, profile: Profile, workspace: Path, *, memo: str, prompt: str = ""
+) -> tuple[Minted, bytes]:
+    """A token and its holder's key; `prompt` are the user's words for its tree. Raises CallerError
+    or WorldError."""
+    private = place.random(crypto.KEY_BYTES)
+    minted = issuer.issue(
+        Order(
+            sub="agent",
+            holder=Holder(None, crypto.public_of(private)),
+            audience=place.keyring().bundle().audience_named(None),
+            profile=profile,
+            # Tight: the ceiling itself says where, so that a path inside is evidence.
+            extra=[["path", "in", [str(workspace)]]],
+            depth=DEPTH,
+            memo=memo,
+        )
+    )
+    if prompt:
+        with place.labels() as labels:
+            labels.give_prompt(place.tree_of(minted.text), prompt)
+    return minted, private
+
+
+def guarded() -> None:
+    """No other process of this user may look into this one's memory, where keys are open."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def apart(work: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
+    """Do it in a process of its own: a token's text, and its holder's key. What was opened for it
+    is not in ours. Call it before threads are started. Raises what `work` raises."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            guarded()
+            os.close(reading)
+            _tell(writing, work)
+        finally:
+            os._exit(0)  # nothing of the parent's is cleaned up twice
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read(_MOST)
+    os.waitpid(child, 0)
+    try:
+        kind, *rest = json.loads(said)
+    except ValueError as error:
+        raise WorldError("run.minting", "The process that mints ended without a token.") from error
+    if kind in _KINDS:
+        code, message, hint = rest
+        raise getattr(errors, kind)(code, message, hint=hint)
+    return rest[0], bytes.fromhex(rest[1])
+
+
+def _tell(pipe: int, work: Callable[[], tuple[str, bytes]]) -> None:
+    try:
+        text, private = work()
+        said = ["token", text, private.hex()]
+    except NucleusError as error:
+        kind = next(k for k in _KINDS if isinstance(error, getattr(errors, k)))
+        said = [kind, error.code, error.message, error.hint]
+    os.write(pipe, json.dumps(said).encode("ascii"))
