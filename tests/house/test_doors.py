@@ -61,6 +61,7 @@ OWN = {
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
+    "sdk/nucleus/microvm.py": "the process of a person who runs an agent in a microVM",
     "sdk/nucleus/minting.py": "a process of a person's command, which makes a token and ends",
     "sdk/nucleus/observe/recording.py": "a person's observation: the same road, with a wide token",
     "sdk/nucleus/places.py": "finds the places of one host",
@@ -72,6 +73,8 @@ OWN = {
     "sdk/nucleus/supervising.py": "a person's process: starts this host's services",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
     "sdk/nucleus/vault.py": "the home's own sealed values",
+    "sdk/nucleus/vmdoctor.py": "looks at what a machine can do, for a person",
+    "sdk/nucleus/vms.py": "the list of microVMs that run, for a person to look at",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }
 
