@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from nucleus_proxy.policy import ServerSpec
+from nucleus_proxy.starting import started
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.errors import CallerError, WorldError
 
@@ -48,15 +49,17 @@ class ServerProcess:
         if not argv:
             raise CallerError("server.command", "No server command was given.")
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL if stderr is None else PIPE,
-                env=dict(spec.env),
-                cwd=spec.cwd,
-                start_new_session=True,
-                limit=FRAME_BYTES + 1,
+            process = await started(
+                asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=PIPE,
+                    stdout=PIPE,
+                    stderr=DEVNULL if stderr is None else PIPE,
+                    env=dict(spec.env),
+                    cwd=spec.cwd,
+                    start_new_session=True,
+                    limit=FRAME_BYTES + 1,
+                )
             )
         except (OSError, ValueError) as error:
             raise WorldError(

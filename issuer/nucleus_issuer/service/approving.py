@@ -13,7 +13,7 @@ from typing import Final
 from nucleus_issuer.bundle import Bundle
 from nucleus_issuer.service.policy import Caller
 from nucleus_issuer.store import Store
-from nucleus_tokens import approvals
+from nucleus_tokens import approvals, names
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.fields import hexed
 from nucleus_verifier.ports import PendingRequest
@@ -97,8 +97,9 @@ class Approving:
         approver = next((a for a in self._bundle().approvers if a.id == given.approver), None)
         if approver is None or not approvals.signature_holds(given, approver.key):
             raise CredentialError("approval.signature", "No approver of the bundle signed this.")
-        if owed - set(approver.operations):
-            raise CallerError("approval.operations", "This approver may not approve all of it.")
+        # As the kernel asks it: the operation, whatever of it is owed.
+        if names.OPERATIONS[waiting.operation] not in approver.operations:
+            raise CallerError("approval.operations", "This approver may not approve this.")
 
     def _checked(self, request: pb.ApprovalRequest) -> PendingRequest:
         try:
@@ -107,6 +108,8 @@ class Approving:
             hexed(request.call_digest, 32)
         except (ValueError, CredentialError) as error:
             raise CallerError("desk.request", "A request's ids and digest are hex.") from error
+        if not 0 <= request.operation < len(names.OPERATIONS):
+            raise CallerError("desk.request", "A request names one of the operations.")
         if max(len(request.cell), len(request.tool)) > _NAME_CHARS or not request.obligations:
             raise CallerError("desk.request", "A request names its cell, tool and obligations.")
         now = self._clock()

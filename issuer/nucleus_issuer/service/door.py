@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 
 from nucleus_issuer.desk import shown_safely
 from nucleus_issuer.service.policy import Caller, IssuancePolicy
+from nucleus_issuer.service.rates import Rates
 from nucleus_tokens.errors import CredentialError, NucleusError
 from nucleus_verifier.rpc import mtls, refusals
 from nucleus_verifier.rpc.names import WorkloadId
@@ -65,6 +66,10 @@ class _Refused(Exception):
     """The constant answer; the text is for the log."""
 
 
+class _TooMany(Exception):
+    """For known callers and strangers alike: it says nothing but what they know."""
+
+
 class Door(grpc.GenericRpcHandler):
     """All methods of one service, behind one check. `clock` gives unix seconds."""
 
@@ -85,6 +90,7 @@ class Door(grpc.GenericRpcHandler):
         self._clock = clock
         self._log = log
         self._counted = counted
+        self._rates = Rates(policy.rate)
 
     def service(self, details: Any) -> Any:
         """What answers a call of this name: for a name that is not ours, a refusal."""
@@ -159,6 +165,8 @@ class Door(grpc.GenericRpcHandler):
         # A connection outlives the identity it was made with.
         if self._clock() >= expires:
             raise _Refused(f"{peer}: its certificate has expired since it connected")
+        if not self._rates.take(str(peer)):
+            raise _TooMany
         if method is None:
             raise _Refused(f"{peer}: there is no method {name[:200]}")
         caller = self._policy.caller(peer)
@@ -174,7 +182,13 @@ class Door(grpc.GenericRpcHandler):
         who: WorkloadId | str = "a stranger" if caller is None else caller.id
         self._log(shown_safely(f"refused {name[:200]} for {who}: {why[:500]}"))
         self._counted(name if name in self._methods else "unknown", "refused")
-        if stranger or isinstance(error, _Refused):
+        if isinstance(error, _TooMany):
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "More calls than one caller may make: come again later.",
+                ((refusals.CODE, refusals.RATE),),
+            )
+        elif stranger or isinstance(error, _Refused):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, refusals.STRANGER)
         elif isinstance(error, NucleusError):
             await context.abort(

@@ -8,18 +8,16 @@ the network, so it runs on the proxy's side of the wall; it runs no code but git
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shutil
-import signal
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from nucleus_proxy import starting
 from nucleus_proxy.effects.gitcell import PROGRAM, SECONDS, Repository, checked, environment
 from nucleus_proxy.egress.secrets import Credential
 from nucleus_proxy.remotes import Remote
@@ -128,21 +126,14 @@ class GitTransport:
 async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
     """git on the proxy's side: only with arguments, configuration and repository of ours. Whoever
     is cancelled meanwhile leaves no git that goes on."""
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            PROGRAM, *words,
-            stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd="/",
-            env=environment() if env is None else env, start_new_session=True,
-        )
-    )  # fmt: skip
     try:
-        # Not cancelled between two pipes: asyncio would wait for the third for ever.
-        process = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        await asyncio.wait({starting})
-        if starting.exception() is None:
-            await _end(starting.result())
-        raise
+        process = await starting.started(
+            asyncio.create_subprocess_exec(
+                PROGRAM, *words,
+                stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd="/",
+                env=environment() if env is None else env, start_new_session=True,
+            )
+        )  # fmt: skip
     except OSError as error:
         raise WorldError(
             "git.transport", f"git cannot be started: {error.strerror}.",
@@ -151,17 +142,10 @@ async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
     try:
         out, err = await asyncio.wait_for(process.communicate(), SECONDS)
     except TimeoutError:
-        await _end(process)
+        await starting.end(process)
         return Done(-9, b"", b"", truncated=False, timed_out=True)
     except asyncio.CancelledError:
-        await _end(process)
+        await starting.end(process)
         raise
     code = process.returncode
     return Done(-1 if code is None else code, out, err[-_SAID:], truncated=False, timed_out=False)
-
-
-async def _end(process: Process) -> None:
-    """git and what it started: its transport is a program of its own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()

@@ -6,7 +6,7 @@ reads the folder. What stands behind `nucleus mcp` is gated there and completes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -95,7 +95,9 @@ def _settings(settings: Settings) -> Iterator[Holder]:
         found = _allowed(rule.text)
         if found is not None and found.legs:
             names = found.names
-            why = {leg: ", ".join(names) for leg in (1, 2, 4) if found.legs & leg}
+            why: Mapping[int, str] = {
+                leg: ", ".join(names) for leg in (1, 2, 4) if found.legs & leg
+            }
             yield Holder(rule.text, rule.place, found.legs, why, names)
     if any("bypassPermissions" in switch.text for switch in settings.bypass):
         switch = settings.bypass[0]
