@@ -125,6 +125,9 @@ def test_a_list_of_paths_is_every_one_of_them_from_its_base(tree: Path) -> None:
     assert call.resources["path"] is None
     call = _bind("add", {"repo": "loop/x/", "files": ["a.txt"]}, str(tree / "repo"))
     assert call.resources["path"] is None
+    # One that is not known makes the kind not known, whatever comes after it.
+    call = _bind("add", {"repo": "up/../a.txt", "files": ["/srv/a"]}, str(tree / "repo"))
+    assert call.resources["path"] is None
     call = _bind("add", {"repo": str(tree), "files": []})
     assert _selectors(call)[1] == ("/files", "path", None)
 
