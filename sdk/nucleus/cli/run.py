@@ -1,4 +1,4 @@
-"""`nucleus run --local -- AGENT …`: any agent, unmodified, behind the local wall."""
+"""`nucleus run --local|--vm -- AGENT …`: any agent, unmodified, behind the local wall."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ from nucleus.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from nucleus.granting import Grant
     from nucleus.home import Home
     from nucleus.walled import Held
+    from nucleus_issuer.store import Store
     from nucleus_proxy.agents import Mode
     from nucleus_proxy.policy import PolicyFile
 
@@ -36,6 +39,7 @@ RUN = examples(
     "nucleus run --local --profile read-only -- ./agent.sh",
     "nucleus run --local --profile codegen --dir ~/project -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
+    "nucleus run --vm --profile read-only -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
 )
 # What a program may know of the terminal it stands at.
@@ -50,6 +54,13 @@ def run(
     local: Annotated[
         bool, typer.Option("--local", help="Behind the local wall: bubblewrap on this machine.")
     ] = False,
+    vm: Annotated[
+        bool,
+        typer.Option("--vm", help="Behind the hard wall: a microVM, with a copy of the files."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="The microVM's image.")
+    ] = "default",
     profile: Annotated[
         str | None,
         typer.Option("--profile", metavar="NAME", help="Make a token of this one (or a .toml)."),
@@ -117,15 +128,17 @@ def run(
     import asyncio
 
     from nucleus import walled
-    from nucleus.answering import Answers
+    from nucleus.approver import Answering
     from nucleus.cli import inputs
-    from nucleus.cli.approvals import shown
+    from nucleus.cli.prompting import AtTerminal
     from nucleus_proxy import policy as policies
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
 
-    if not local:
-        raise CallerError("run.where", "Say where it runs.", hint="With --local, on this machine.")
+    if local == vm:
+        raise CallerError(
+            "run.where", "Say where it runs.", hint="With --local or --vm, on this machine."
+        )
     if token == inputs.STDIN:
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
@@ -148,6 +161,7 @@ def run(
             prompt="" if prompt is None else inputs.text_file(prompt),
             ahead=_ahead(rules, workspace, ahead or ()),
             approver=approver,
+            wall="vm" if vm else "local",
         ),
         workspace,
         issuers,
@@ -165,21 +179,28 @@ def run(
         roots=Path(os.path.abspath(roots)),
         profile=profile or "",
     )
+    where = None
+    if vm:
+        from nucleus import microvm
+        from nucleus_vmhost.vm.session import cache
+
+        where = microvm.where(place, cache(), image)
     terminal = Terminal()
-    answers = Answers(
-        place,
-        terminal,
-        shown=shown,
-        passphrase=approvers,
-        tell=_say,
-    )
+    person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
+
+    def answering(store: Store, tid: str) -> AbstractAsyncContextManager[None]:
+        desk = Answering(
+            place, store, lambda: place.approver(approver, approvers), tid=tid, told=person.said
+        )
+        return desk.beside(person)
+
     with place.store() as store, place.reveals() as reveals:
         try:
             return asyncio.run(
                 _until_stopped(
                     walled.run(
                         place, store, reveals, held, rules, order,
-                        terminal=terminal, log=_say, answering=answers.listening,
+                        terminal=terminal, log=_say, answering=answering, where=where,
                     )
                 )
             )  # fmt: skip
@@ -196,6 +217,7 @@ class Given:
     prompt: str
     ahead: Sequence[Grant]
     approver: str | None
+    wall: str
 
 
 def _held(
@@ -209,7 +231,7 @@ def _held(
     from nucleus import granting, minting
     from nucleus.walled import Held
 
-    wall = f"local:{place.random(8).hex()}"
+    wall = f"{given.wall}:{place.random(8).hex()}"
     chosen = None if given.profile is None else minting.profiles([given.profile])[0]
 
     def work() -> tuple[str, bytes]:
