@@ -35,6 +35,7 @@ OWN = {
     "proxy/nucleus_proxy/flowstate.py": "the proxy's own database of labels",
     "proxy/nucleus_proxy/link.py": "options of the agent's own connection",
     "proxy/nucleus_proxy/policy.py": "reads the operator's policy file",
+    "proxy/nucleus_proxy/http/front.py": "the proxy's own port on the loopback",
     "proxy/nucleus_proxy/resolve.py": "follows links to judge a path; opens nothing",
     "proxy/nucleus_proxy/serve.py": "the proxy's own socket",
     "proxy/nucleus_proxy/server.py": "starts the operator's MCP server, before any call",
@@ -60,7 +61,9 @@ OWN = {
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
+    "sdk/nucleus/microvm.py": "the process of a person who runs an agent in a microVM",
     "sdk/nucleus/minting.py": "a process of a person's command, which makes a token and ends",
+    "sdk/nucleus/observe/recording.py": "a person's observation: the same road, with a wide token",
     "sdk/nucleus/places.py": "finds the places of one host",
     "sdk/nucleus/proxying.py": "the folder of the proxy's own sockets",
     "sdk/nucleus/remote.py": "a person's command that asks an issuer elsewhere",
@@ -70,6 +73,8 @@ OWN = {
     "sdk/nucleus/supervising.py": "a person's process: starts this host's services",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
     "sdk/nucleus/vault.py": "the home's own sealed values",
+    "sdk/nucleus/vmdoctor.py": "looks at what a machine can do, for a person",
+    "sdk/nucleus/vms.py": "the list of microVMs that run, for a person to look at",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }
 
