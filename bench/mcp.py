@@ -4,8 +4,8 @@
 
 Roads run side by side to copies of one server: direct; through the proxy with its state in memory
 (no flush to wait for), on a pipe and over HTTP; through the proxy with its state on disk; and on a
-pipe again with labels that follow values. Each round makes one call on each, in a new order. Times are wall time, as the
-client sees it.
+pipe again with labels that follow values. Each round makes one call on each, in a new order. Times
+are wall time, as the client sees it.
 """
 
 from __future__ import annotations
@@ -259,8 +259,8 @@ def report(made: list[Row]) -> str:
     """The section of docs/benchmarks.md."""
     parts = (
         "## A call through the proxy",
-        f"{harness.described()} Microseconds of wall time of one `tools/call` over stdio, as a "
-        "client sees it, to a server that only echoes; held token; the roads side by side. "
+        f"{harness.described()} Microseconds of wall time of one `tools/call`, over "
+        "stdio or as named, as a client sees it, to a server that only echoes; held token; the roads side by side. "
         "The proxy parses, authenticates, decides, commits the decision before the effect, "
         "forwards, and records the outcome before it answers. With its state in memory it does "
         "all of this without waiting for a disk; what a commit costs on this disk stands below. "
