@@ -57,6 +57,7 @@ OWN = {
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/minting.py": "a process of a person's command, which makes a token and ends",
+    "sdk/nucleus/joining.py": "makes a home for a person's command",
     "sdk/nucleus/places.py": "finds the places of one host",
     "sdk/nucleus/proxying.py": "the folder of the proxy's own sockets",
     "sdk/nucleus/remote.py": "a person's command that asks an issuer elsewhere",
