@@ -8,7 +8,7 @@ Every check stands before the first write, so a refusal leaves no trace in the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from nucleus_issuer.batches import Connection, State, marks, one, rows
 from nucleus_issuer.store_clock import HighWater
@@ -139,7 +139,7 @@ class SqlLedger:
         for cell in current.values():
             _raise(c, cell, intent.call.records)
         if intent.rid not in self._seen:
-            _note_links(c, intent)
+            _note_links(c, intent, record)
         seq = append_record(c, record)
         _note_legs(c, current.values(), intent, seq)
         if seq % _PRUNE_EVERY == 0:
@@ -249,17 +249,27 @@ def _raise(c: Connection, cell: Cell, bits: int) -> None:
         )
 
 
-def _note_links(c: Connection, intent: Intent) -> None:
+def _note_links(c: Connection, intent: Intent, record: Mapping[str, object]) -> None:
     """Make the presented prefixes known, so that they can be drawn and revoked by their rid."""
+    holders = _holders(record)
     row = one(c, "SELECT COUNT(*) FROM links WHERE tid = ?", (intent.tid,))
     if row is not None and row[0] + len(intent.rids) <= LINKS_PER_TREE:
         c.executemany(
-            "INSERT INTO links VALUES (?, ?, ?, '') ON CONFLICT DO NOTHING",
+            "INSERT INTO links VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [
-                (rid, intent.tid, parent)
-                for rid, parent in zip(intent.rids, (None, *intent.rids), strict=False)
+                (rid, intent.tid, parent, holders.get(number, ""))
+                for number, (rid, parent) in enumerate(
+                    zip(intent.rids, (None, *intent.rids), strict=False)
+                )
             ],
         )
+
+
+def _holders(record: Mapping[str, object]) -> dict[int, str]:
+    """Whom the presented prefixes were handed to, by their number, as the record says."""
+    token: Any = record.get("token")
+    caveats: Any = token.get("caveats", ()) if isinstance(token, dict) else ()
+    return {n: str(each[1]["to"]) for n, each in enumerate(caveats, 1) if each[0] == "delegate"}
 
 
 def _note_legs(c: Connection, before: Iterable[Cell], intent: Intent, seq: int) -> None:

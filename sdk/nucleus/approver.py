@@ -56,6 +56,10 @@ class Deny:
     always: bool = False
 
 
+def _unheard(_: Question, __: str) -> None:
+    return None
+
+
 # None: not answered here; the call goes on waiting for somebody else.
 Answer = Approve | Deny | None
 Answerer = Callable[[Question], Answer]
@@ -85,7 +89,7 @@ class Answering:
         self._key: Key | None = key if isinstance(key, Key) else None
         self._cell = cell
         self._tid = tid
-        self._told = told or (lambda _, __: None)
+        self._told: Told = told or _unheard
         self._shown: set[str] = set()
         self._over = threading.Event()
         self.standing = standing(place)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -93,8 +93,7 @@ def made(
         until=now + LASTS,
         reason=_one_form(reason),
     )
-    signature = crypto.sign(key.private, rule.body()).hex()
-    return Rule(**{**{f: getattr(rule, f) for f in _FIELDS}, "signature": signature})
+    return replace(rule, signature=crypto.sign(key.private, rule.body()).hex())
 
 
 class Standing:
@@ -181,7 +180,8 @@ def matches(pattern: Sequence[Any], asked: Question) -> bool:
 
 
 def _known(listed: tuple[Any, ...] | None) -> tuple[Any, ...]:
-    return tuple(tuple(v) if type(v) is list else v for v in listed or ())
+    made = [(shapes.items(v), v) for v in listed or ()]
+    return tuple(v if words is None else tuple(words) for words, v in made)
 
 
 def _rule(value: Any) -> Rule:
@@ -190,15 +190,17 @@ def _rule(value: Any) -> Rule:
         raise ValueError("fields")
     if table["answer"] not in ("approve", "deny") or type(table["until"]) is not int:
         raise ValueError("answer")
-    read = {k: tuple(map(str, v)) if type(v) is list else v for k, v in table.items()}
-    if not all(type(read[k]) is tuple for k in ("who", "obligations", "exposure")):
-        raise ValueError("lists")
-    made: dict[str, Any] = read
+    made = dict(table)
+    for name in ("who", "obligations", "exposure"):
+        listed = shapes.items(table[name])
+        if listed is None:
+            raise ValueError("lists")
+        made[name] = tuple(map(str, listed))
     return Rule(**made)
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _plain(value: str | int | tuple[str, ...]) -> Any:
+    return [*value] if isinstance(value, tuple) else value
 
 
 def _one_form(text: str) -> str:
@@ -207,7 +209,7 @@ def _one_form(text: str) -> str:
     return unicodedata.normalize("NFC", text)[:512]
 
 
-def _toml(value: Any) -> str:
+def _toml(value: str | int | tuple[str, ...]) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     # A JSON string in ASCII is a TOML string, but for the escapes of surrogate pairs.

@@ -16,6 +16,7 @@ from nucleus.cli import (
     approvals_kept,
     audit,
     claims,
+    console_serving,
     declassify,
     demo,
     doctor,
@@ -243,6 +244,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
     app.command("doctor", epilog=doctor.DOCTOR)(doctor.doctor)
     app.command("run", epilog=run.RUN)(run.run)
     app.command("audit", epilog=audit.AUDIT)(audit.audit)
+    app.command("console", epilog=console_serving.CONSOLE)(console_serving.console)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     app.command("claims", epilog=claims.CLAIMS)(claims.claims)
     return app

@@ -36,7 +36,7 @@ class AtTerminal:
     ) -> None:
         """`tell` says one sentence where there is no terminal to ask on; `held` keeps others from
         the terminal while a question stands there."""
-        self._tell = tell or (lambda _: None)
+        self._tell: Callable[[str], None] = tell or _unheard
         self._held = held
         self._clock = clock
 
@@ -81,6 +81,10 @@ class AtTerminal:
         return None
 
 
+def _unheard(_: str) -> None:
+    return None
+
+
 def read(asked: Question, said: str) -> Answer:
     """What a line means."""
     word, _, rest = said.partition(" ")
@@ -107,14 +111,21 @@ def choices(asked: Question) -> list[str]:
     made: list[str] = []
     for number, offer in enumerate(asked.offers, 1):
         made.append(f"  {code} {number}    up to {COUNT} {safe(offer.words)}, for {span(SECONDS)}")
-        made.append(f"            exactly {safe(offer.exactly)}")
+        made.append(f"            exactly {_exactly(offer.exactly)}")
     if asked.alike:
         made.append(f"  {code} all  this and {len(asked.alike)} alike, each once:")
-        made += [f"            {safe(each.arguments)}" for each in asked.alike]
+        made += [f"            {_exactly(each.arguments)}" for each in asked.alike]
     if asked.offers:
         made.append(f"  {code} ever this call, and never ask about the very same one again")
         made.append("  no WHY    deny, and say why;  never WHY: and never ask again")
     return made
+
+
+def _exactly(text: str) -> str:
+    """What is plain ASCII already, such as JSON with its own escapes, as it stands."""
+    from nucleus.cli.console import safe
+
+    return text if text.isascii() and text.isprintable() else safe(text)
 
 
 def lines(asked: Question, now: int, state: str = "") -> list[str]:
@@ -130,7 +141,7 @@ def lines(asked: Question, now: int, state: str = "") -> list[str]:
         + (f" of {safe(asked.issuer)}" if asked.issuer else ""),
         f"  what    {safe(asked.words)}",
         f"          {asked.operation} by the tool {safe(asked.tool)}",
-        f"  exactly {safe(asked.arguments)}" + ("" if asked.whole else " … (cut)"),
+        f"  exactly {_exactly(asked.arguments)}" + ("" if asked.whole else " … (cut)"),
     ]
     lines += [f"  beware  {each}" for each in unusual(asked.words)]
     if asked.diff:
