@@ -122,7 +122,7 @@ def run(
     place = options.home(ctx)
     rules = _given(_policy(policy or place.policy_path), place, secret or (), pass_env or ())
     seconds = inputs.duration(ask_for, "--ask-for")
-    command = _command(server)
+    command = command_of(server)
     live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         if prompt is not None:
@@ -205,7 +205,7 @@ def serve(
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
-    command = _command(server)
+    command = command_of(server)
     live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         mediator = place.mediator(
@@ -308,7 +308,7 @@ def _given(
     return replace(rules, server=replace(rules.server, env={**rules.server.env, **more}))
 
 
-def _command(server: list[str] | None) -> list[str]:
+def command_of(server: list[str] | None) -> list[str]:
     """The server's command, found where the person who typed it would find it: the server itself
     gets the environment of the policy file, and nothing of ours."""
     from shutil import which
