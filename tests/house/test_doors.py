@@ -38,6 +38,7 @@ OWN = {
     "proxy/nucleus_proxy/serve.py": "the proxy's own socket",
     "proxy/nucleus_proxy/server.py": "starts the operator's MCP server, before any call",
     "proxy/nucleus_proxy/sessions.py": "the proxy's own sockets, one for each session",
+    "proxy/nucleus_proxy/starting.py": "ends a process that somebody named here started",
     "proxy/nucleus_proxy/streams.py": "the proxy's own standard streams",
     "proxy/nucleus_proxy/tracefile.py": "the copy of the trace, and the reveals",
     "sdk/nucleus/__init__.py": "names of ours, loaded when they are asked for",
