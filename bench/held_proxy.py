@@ -25,6 +25,7 @@ from nucleus_proxy import policy
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.held import run_held
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.offload import inline
 from nucleus_proxy.streams import stdio
@@ -80,6 +81,7 @@ def read(directory: Path) -> Made:
 async def serve(directory: Path, *, labels: bool) -> None:
     """One client, one server, until either ends."""
     reader, writer = await stdio()
+    live = Live()
     given = read(directory)
     with ExitStack() as open_:
         store = open_.enter_context(Store.open(directory / "state.db", create=True))
@@ -96,7 +98,7 @@ async def serve(directory: Path, *, labels: bool) -> None:
             )
         mediator = Mediator(
             verifier=CachingVerifier(given.keys()),
-            ledger=store,
+            ledger=live.watched(store),
             desk=store,
             policy=rules,
             instance=f"bench-{to_text(os.urandom(6))}",
@@ -112,6 +114,7 @@ async def serve(directory: Path, *, labels: bool) -> None:
             reader=reader,
             writer=writer,
             mediator=mediator,
+            live=live,
             draw=os.urandom,
             log=say,
         )

@@ -48,6 +48,7 @@ POLICY: Final = f"""version = 1
 id = "bench"
 shows = []
 [server]
+danger_outside_cell = true
 command = {json.dumps(list(SERVER))}
 [tools.{TOOL}]
 operation = "read_files"

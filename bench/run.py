@@ -1,6 +1,6 @@
 """Law: one door to the benchmarks; without a name, all of them.
 
-    run.py [tokens|floor|worst|mcp|effects|sandbox] [options]
+    run.py [tokens|floor|worst|mcp|effects|sandbox|audit] [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -16,7 +16,7 @@ from typing import Final
 if not __package__:  # run as a file: its own directory would shadow other packages
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-BENCHES: Final = ("tokens", "floor", "worst", "mcp", "effects", "sandbox")
+BENCHES: Final = ("tokens", "floor", "worst", "mcp", "effects", "sandbox", "audit")
 
 
 def main(argv: Sequence[str]) -> int:

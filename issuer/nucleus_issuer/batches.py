@@ -58,6 +58,11 @@ class State(Protocol):
         """Whether what is kept has the structure it should have."""
         ...
 
+    def listen(self, wake: Callable[[], object]) -> Callable[[], None]:
+        """Call `wake`, from any thread, soon after others recorded a revocation, where the state
+        can tell; sometimes without need, and perhaps never. What is returned ends it."""
+        ...
+
     def close(self) -> None: ...
 
 

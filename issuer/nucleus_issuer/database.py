@@ -145,6 +145,10 @@ class Database(Batches):
             for connection in connections:
                 connection.close()
 
+    def listen(self, wake: Callable[[], object]) -> Callable[[], None]:
+        """A file tells nobody: whoever waits looks."""
+        return lambda: None
+
     def sound(self) -> bool:
         """Whether the whole file has the structure it should have. Raises WorldError."""
         found = self.read(lambda c: c.execute("PRAGMA integrity_check(1)").fetchall())

@@ -91,7 +91,16 @@ _AUDIENCES: Final = (
     ) STRICT""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES)
+# Parts of budgets that verifiers share. `tree` is empty for an account, which has none.
+_ALLOTMENTS: Final = (
+    """CREATE TABLE allotments (
+        tree TEXT NOT NULL, counter TEXT NOT NULL, verifier TEXT NOT NULL,
+        given INTEGER NOT NULL CHECK (given >= 0), spent INTEGER NOT NULL, used INTEGER NOT NULL,
+        PRIMARY KEY (tree, counter, verifier)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES, _ALLOTMENTS)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

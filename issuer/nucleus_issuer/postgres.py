@@ -21,6 +21,7 @@ import asyncpg
 
 from nucleus_issuer import postgres_schema
 from nucleus_issuer.batches import VALUES, Batches, Connection, closed, interrupted
+from nucleus_issuer.postgres_waking import keep_listening
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 
 T = TypeVar("T")
@@ -77,6 +78,16 @@ class Postgres(Batches):
             for connection in connections:
                 connection.close()
             self._loop.stop()
+
+    def listen(self, wake: Callable[[], object]) -> Callable[[], None]:
+        """On a connection of its own, made again whenever it breaks."""
+
+        def connect() -> Any:
+            return asyncpg.connect(
+                self._address, timeout=_CONNECT_SECONDS, server_settings=_SESSION
+            )
+
+        return self._loop.run(keep_listening(connect, wake, _ERRORS))
 
     def sound(self) -> bool:
         """PostgreSQL checks its own pages; that it answers is all we ask."""
@@ -242,12 +253,30 @@ class _Loop:
 
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result()
 
+    def run(self, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
+        """Run something until it is ended by what is returned."""
+        running: asyncio.Task[None] = self.wait(_started(work))
+
+        async def end() -> None:
+            running.cancel()
+            await asyncio.wait({running})
+
+        def stop() -> None:
+            if not self._loop.is_closed():
+                self.wait(end())
+
+        return stop
+
     def stop(self) -> None:
         if self._loop.is_closed():
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.ensure_future(work)
 
 
 class _Rows:

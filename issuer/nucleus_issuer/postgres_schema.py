@@ -10,6 +10,7 @@ from typing import Final
 
 from nucleus_issuer.batches import Connection, one
 from nucleus_issuer.migrations import EARLIEST
+from nucleus_issuer.postgres_waking import CHANNEL
 from nucleus_tokens.errors import WorldError
 
 # Steps are taken under a lock of their own, so that of several nodes one does it.
@@ -77,7 +78,23 @@ _AUDIENCES: Final = (
     )""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES)
+# Nodes that wait are told to look; what there is to see stands in the table.
+_WAKING: Final = (
+    f"""CREATE FUNCTION nucleus_wake() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $$""",
+    """CREATE TRIGGER revocations_wake AFTER INSERT ON revocations
+        FOR EACH STATEMENT EXECUTE FUNCTION nucleus_wake()""",
+)
+
+_ALLOTMENTS: Final = (
+    """CREATE TABLE allotments (
+        tree TEXT NOT NULL, counter TEXT NOT NULL, verifier TEXT NOT NULL,
+        given BIGINT NOT NULL CHECK (given >= 0), spent BIGINT NOT NULL, used BIGINT NOT NULL,
+        PRIMARY KEY (tree, counter, verifier)
+    )""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _WAKING, _ALLOTMENTS)
 
 
 def migrate(connection: Connection, *, create: bool) -> None:

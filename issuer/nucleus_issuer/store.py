@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from nucleus_issuer.batches import State
 from nucleus_issuer.database import Database
+from nucleus_issuer.store_allotments import SqlAllotments
 from nucleus_issuer.store_audiences import SqlAudiences
 from nucleus_issuer.store_clock import HighWater
 from nucleus_issuer.store_desk import SqlDesk
@@ -36,17 +37,19 @@ def wall_clock() -> int:
     return int(time.time())
 
 
-class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences):
-    """Ledger, desk, inventory and registered audiences of one host."""
+class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences, SqlAllotments):
+    """Ledger, desk, inventory, registered audiences and parts of budgets of one host."""
 
     def __init__(
         self, database: State, anchor: Path, clock: Callable[[], int], lease: Callable[[], bool]
     ) -> None:
         high_water = HighWater(database, clock)
+        self._database = database
         SqlLedger.__init__(self, database, high_water, lease)
         SqlDesk.__init__(self, database, high_water)
         SqlInventory.__init__(self, database, high_water, anchor)
         SqlAudiences.__init__(self, database, high_water)
+        SqlAllotments.__init__(self, database, high_water)
 
     @classmethod
     def open(
@@ -98,6 +101,11 @@ class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences):
             database.close()
             raise
         return store
+
+    def listen(self, wake: Callable[[], object]) -> Callable[[], None]:
+        """Call `wake`, from any thread, soon after another node recorded a revocation, where the
+        state can tell. It is a hint: look anyway. What is returned ends it; call that first."""
+        return self._database.listen(wake)
 
     def close(self) -> None:
         """Release it; what was acknowledged is on the disk already."""

@@ -231,6 +231,10 @@ class SqlInventory:
                 "DELETE FROM counters WHERE used < ? AND id NOT LIKE 'account:%'",
                 (now - TOKEN_LIFETIME - MARGIN,),
             )
+            c.execute(
+                "DELETE FROM allotments WHERE used < ? AND tree <> ''",
+                (now - TOKEN_LIFETIME - MARGIN,),
+            )
 
         self._database.write(job)
 

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from proofs.claims.registry import Claim, digest, load, objections
+from proofs.claims.registry import EVERY, Claim, digest, load, objections
 from proofs.sources import ROOT
+from proofs.statements import differences
 
 PAGE: Final = ROOT / "docs" / "verified-claims.md"
 DATA: Final = ROOT / "sdk" / "nucleus" / "claims.json"
-# Every claim that was once published: its id, and the hash of what it states.
+# Every claim that was once published: the hash of what it states, and each proof it named.
 RECORD: Final = ROOT / "proofs" / "claims.json"
 TOOLS: Final = {
     "coq": "Coq, checked again by coqchk",
@@ -48,10 +49,14 @@ boundary. Each row that a seed asks for says what stands in for what.
 """
 
 
-def stated(claim: Claim) -> str:
-    """The hash of what a claim states: a change of it is a change of the promise."""
-    text = json.dumps([claim.words, claim.formal, claim.tie, claim.bound, claim.not_proved])
-    return hashlib.sha256(text.encode()).hexdigest()
+def stated(claims: Sequence[Claim]) -> dict[str, str]:
+    """What each claim states, as a hash, and what shows it: less of either is a lesser promise."""
+    found = {}
+    for c in claims:
+        text = json.dumps([c.words, c.formal, c.tie, c.bound, c.not_proved])
+        found[f"claim {c.id}"] = hashlib.sha256(text.encode()).hexdigest()
+        found |= {f"claim {c.id} by {p.tool}: {p.name} of {p.artifact}": "" for p in c.proofs}
+    return found
 
 
 def files(claim: Claim) -> list[str]:
@@ -88,7 +93,8 @@ def page(claims: Sequence[Claim]) -> str:
         lines += [f"- **Formally**: `{c.formal}`", f"- **Tie**: {c.tie}. **Bound**: {c.bound}."]
         lines.append(f"- **Gate**: {gate(c)}.")
         for p in c.proofs:
-            lines.append(f"- **{TOOLS[p.tool]}**: `{p.name}` in `{p.artifact}`")
+            name = "every one" if p.name == EVERY else f"`{p.name}`"
+            lines.append(f"- **{TOOLS[p.tool]}**: {name} in `{p.artifact}`")
         lines.append(f"- **What it does not prove**: {c.not_proved}")
         if c.seeds:
             lines.append(f"- **Asked for by**: {'; '.join(c.seeds)}")
@@ -123,12 +129,8 @@ def recorded() -> dict[str, str]:
 
 
 def lost(claims: Sequence[Claim], before: dict[str, str]) -> list[str]:
-    """Claims that are gone or say something else than was published."""
-    now = {c.id: stated(c) for c in claims}
-    gone = [f"claim {id_} is gone" for id_ in before if id_ not in now]
-    changed = [f"claim {i} says something else now" for i in now if before.get(i, now[i]) != now[i]]
-    new = [f"claim {id_} is not recorded" for id_ in now if id_ not in before]
-    return gone + changed + new
+    """Claims, and what shows them, that are gone or say something else than was published."""
+    return differences(before, stated(claims))
 
 
 def stale(claims: Sequence[Claim]) -> list[str]:
@@ -155,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments == ["--write"] and not wrong:
         write(PAGE, page(claims))
         write(DATA, spelled(data(claims)))
-        write(RECORD, spelled({**{c.id: stated(c) for c in claims}, **recorded()}))
+        write(RECORD, spelled({**stated(claims), **recorded()}))
     wrong = wrong or [*lost(claims, recorded()), *stale(claims)]
     for line in wrong:
         print(f"claims: {line}", file=sys.stderr)

@@ -7,6 +7,7 @@ The claims are the TOML files beside this module; README.md gives their format.
 import ast
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ HERE: Final = Path(__file__).resolve().parent
 TIES: Final = ("construction", "proved", "tested", "assumed")
 GATES: Final = ("fast", "ci", "soak", "test", "none")
 TOOLS: Final = ("coq", "z3", "schedules", "unforgeability", "oracle", "pytest")
+EVERY: Final = "*"  # in place of a test's name: every test of the file
 WORDS: Final = ("id", "title", "words", "formal", "tie", "bound", "gate", "not_proved")
 LISTS: Final = ("sources", "seeds")
+SEE: Final = re.compile(r"\bsee ([a-z]+\.[a-z_]+)(?<!\.md)\b")
 
 
 class Malformed(ValueError):
@@ -126,15 +129,19 @@ def missing(proof: Proof) -> str:
     elif proof.tool == "z3":
         stands = proof.name in recorded(ROOT / "proofs" / "sentences.json")
     else:
-        stands = path.suffix == ".py" and proof.name in defined(path)
+        names = defined(path) if path.suffix == ".py" else frozenset()
         if proof.tool == "pytest":
-            stands = stands and proof.name.rpartition(".")[2].startswith(("test", "Test"))
+            names = frozenset(n for n in names if n.rpartition(".")[2].startswith(("test", "Test")))
+            stands = bool(names) if proof.name == EVERY else proof.name in names
+        else:
+            stands = proof.name in names
     return "" if stands else f"{proof.artifact} has no {proof.name}"
 
 
 def objections(claims: Iterable[Claim]) -> list[str]:
     """What is wrong with the claims, each line naming the claim."""
-    found, ids = [], set()
+    claims = list(claims)
+    found, ids, known = [], set(), {claim.id for claim in claims}
     for claim in claims:
         if claim.id in ids:
             found.append(f"{claim.id} stands twice")
@@ -152,6 +159,11 @@ def objections(claims: Iterable[Claim]) -> list[str]:
             f"{claim.id}: there is no {source}"
             for source in claim.sources
             if not (ROOT / source).is_file()
+        ]
+        found += [
+            f"{claim.id}: there is no claim {other} to see"
+            for other in SEE.findall(f"{claim.words} {claim.not_proved} {claim.instead}")
+            if other not in known
         ]
         found += [f"{claim.id}: {why}" for proof in claim.proofs if (why := missing(proof))]
     return found

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from proofs.claims.registry import Proof, load
+from proofs.claims.registry import EVERY, Proof, load
 from proofs.sources import ROOT
 
 COQ_SECONDS: Final = 120
@@ -129,7 +129,7 @@ def unforgeability(proofs: Sequence[Proof]) -> list[str]:
 
 
 def pytest(proofs: Sequence[Proof]) -> list[str]:
-    tests = [f"{p.artifact}::{p.name}" for p in proofs]
+    tests = [p.artifact if p.name == EVERY else f"{p.artifact}::{p.name}" for p in proofs]
     words = ("-q", "-rf", "--tb=short", "-x", "-p", "no:cacheprovider", "-p", "no:xdist")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, *tests],
@@ -137,8 +137,8 @@ def pytest(proofs: Sequence[Proof]) -> list[str]:
     )  # fmt: skip
     if done.returncode not in (0, 1):
         raise SystemExit(f"planted: pytest {done.returncode}\n{done.stdout}{done.stderr}")
-    failed = re.findall(r"^FAILED (\S+)", done.stdout, re.M)
-    return [test for test in tests if any(each.partition("[")[0] == test for each in failed)]
+    failed = {each.partition("[")[0] for each in re.findall(r"^FAILED (\S+)", done.stdout, re.M)}
+    return [each for each in failed if each in tests or each.partition("::")[0] in tests]
 
 
 TOOLS: Final[dict[str, Callable[[Sequence[Proof]], list[str]]]] = {

@@ -89,7 +89,7 @@ REMEMBERED: Final = Scenario(
 TWICE: Final = Scenario(
     "revocation, two verifiers that remember", "no allow after a revocation is effective",
     {**REMEMBERED.work, "other": REMEMBERED.work["agent"]}, nothing_after_revocation,
-    every=False, cells=REMEMBERED.cells, links=REMEMBERED.links, most=4_000, small=200,
+    every=False, cells=REMEMBERED.cells, links=REMEMBERED.links, most=4_000, small=200, drawn=True,
 )  # fmt: skip
 SOUND: Final = (REMEMBERED, TWICE)
 BROKEN: Final = (

@@ -75,6 +75,7 @@ class Scenario:
     links: tuple[Link, ...] = (Link(RID0, TID, None, "agent"), Link(RID, TID, RID0, ""))
     most: int = 20_000
     small: int = 1_000
+    drawn: bool = False  # where there are more than `most`
 
     def run(self, place: Path, baton: Baton) -> str:
         """One schedule over a fresh state file; what it broke."""
@@ -260,6 +261,7 @@ CELLS: Final = Scenario(
 REVOCATION: Final = Scenario(
     "revocation, two processes", "no allow after a revocation is effective",
     {"agent": reads_and_commits, "revoker": revokes}, nothing_after_revocation,
+    most=8_000, small=500, drawn=True,
 )  # fmt: skip
 SOUND: Final = (
     BUDGET,
@@ -267,7 +269,7 @@ SOUND: Final = (
         "budget, three processes",
         "no double spend",
         {name: spends(n, 2) for name, n in THREE.items()},
-        never_overspent(THREE, 2),
+        never_overspent(THREE, 2), most=8_000, small=500, drawn=True,
     ),
     Scenario(
         "budget, three threads of one process",
@@ -288,6 +290,7 @@ SOUND: Final = (
     Scenario(
         "cells, three processes", "no cell falls, no decision on a state that has passed",
         {"first": sees(1), "second": sees(2), "third": sees(4)}, cells_only_rise, every=False,
+        most=8_000, small=500, drawn=True,
     ),
     REVOCATION,
 )  # fmt: skip

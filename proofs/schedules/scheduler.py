@@ -2,14 +2,18 @@
 
 Workers are threads over the real code. Each stops at every boundary (`pause`) and goes on only
 when it is handed the baton. A run is the list of choices made; `explore` makes each run once, depth
-first, by running everything again from the start with the next list.
+first, by running everything again from the start with the next list. Where there are too many,
+the first of them differ in their last steps alone: `draw` makes some from all over instead.
 """
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+Choose = Callable[[int, Sequence[str]], int]  # (which choice of the run, who can go on)
 PATIENCE: Final = 60.0  # seconds without a boundary: a worker hangs, which is a failure
 
 
@@ -32,8 +36,8 @@ class Worker:
 class Baton:
     """Hands the baton from worker to worker, by the choices of one run."""
 
-    def __init__(self, choices: Sequence[int]) -> None:
-        self._choices = choices
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
         self._workers: dict[int, Worker] = {}
         self._back = threading.Semaphore(0)
         self.taken: list[tuple[int, int]] = []  # (choice, of how many)
@@ -67,8 +71,7 @@ class Baton:
             able = [w for w in alive if w.ready()]
             if not able:
                 raise Stuck("no worker can go on:\n" + "\n".join(self.log))
-            at = len(self.taken)
-            choice = self._choices[at] if at < len(self._choices) else 0
+            choice = self._choose(len(self.taken), [w.name for w in able])
             self.taken.append((choice, len(able)))
             able[choice].go.release()
             if not self._back.acquire(timeout=PATIENCE):
@@ -90,12 +93,37 @@ class Baton:
             self._back.release()
 
 
+def _listed(choices: Sequence[int], at: int, able: Sequence[str]) -> int:
+    return choices[at] if at < len(choices) else 0
+
+
+def draw(run: Callable[[Baton], None], most: int) -> Iterator[int]:
+    """So many schedules of `run`, drawn; always the same ones. In some runs the workers change
+    seldom, in some at every step."""
+    for made in range(1, most + 1):
+        run(Baton(_drawn(random.Random(made))))
+        yield made
+
+
+def _drawn(source: random.Random) -> Choose:
+    often = source.random()
+    ranks: dict[str, float] = {}
+
+    def choose(_: int, able: Sequence[str]) -> int:
+        if source.random() < often:
+            ranks.clear()
+        drawn = [ranks.setdefault(name, source.random()) for name in able]
+        return drawn.index(max(drawn))
+
+    return choose
+
+
 def explore(run: Callable[[Baton], None], most: int) -> Iterator[int]:
     """Every schedule of `run`, until `most`; yields how many were made. The last number is below
     `most` exactly if there are no others."""
     choices: list[int] = []
     for made in range(1, most + 1):
-        baton = Baton(choices)
+        baton = Baton(partial(_listed, choices))
         run(baton)
         yield made
         taken = baton.taken

@@ -72,6 +72,14 @@ class Refusal:
         """The world failed: nothing was recorded, so nothing ran."""
         return cls(error.code, 0, error.message, error.hint)
 
+    def line(self) -> str:
+        """In one line, for an error of the protocol."""
+        return f"{self.sentence} [{self.code}] {self.hint}".strip()
+
+    def bytes(self) -> bytes:
+        """What an outcome of a call is digested from that came to this."""
+        return self.line().encode()
+
     def fields(self) -> dict[str, Any]:
         """The machine-readable form."""
         made: dict[str, Any] = {"code": self.code, "sentence": self.sentence}

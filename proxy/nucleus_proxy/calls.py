@@ -20,13 +20,15 @@ from nucleus_proxy.answers import (
     Refusal,
     Withdrawn,
 )
+from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.catalogue import Catalogue
-from nucleus_proxy.effects.forward import forward
 from nucleus_proxy.flow import value_of
-from nucleus_proxy.link import Line, ServerLink
+from nucleus_proxy.link import Line
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
+from nucleus_proxy.underway import Silence, UnderWay
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import Frame, Key
 from nucleus_tokens.errors import CredentialError, NucleusError
@@ -41,19 +43,18 @@ class Calls:
         self,
         *,
         client: Line,
-        link: ServerLink,
+        servers: Servers,
+        live: Live,
         mediator: Mediator,
         held: str | None,
-        cwd: str,
     ) -> None:
         self._client = client
-        self._link = link
+        self._servers = servers
+        self._under_way = UnderWay(servers=servers, live=live, mediator=mediator)
         self._mediator = mediator
         self._opened = mediator.policy.opened
         self._held = held
-        self._cwd = cwd
         self._callers: dict[Key, Caller] = {}
-        self._progress: dict[Key, str | int] = {}
         self.catalogue = Catalogue(mediator.policy.tools)
 
     def cancel(self, key: Key) -> None:
@@ -69,11 +70,12 @@ class Calls:
             if server_gone:
                 caller.cancelled.set()
 
-    def knows_progress(self, token: Any) -> bool:
-        """Whether a running call asked to hear of progress under this token."""
-        return any(type(t) is type(token) and t == token for t in self._progress.values())
+    def knows_progress(self, token: Any, server: Behind) -> bool:
+        """Whether a call that runs at this server asked to hear of progress under this token."""
+        return self._under_way.knows_progress(token, server)
 
-    def _presented(self, params: dict[str, Any]) -> Presented:
+    def presented(self, params: dict[str, Any]) -> Presented:
+        """The credential of a request, by the road it came."""
         if self._held is not None:
             return Presented(self._held, "held")
         return Presented(toolcall.credential_of(params), "carried")
@@ -104,9 +106,11 @@ class Calls:
     ) -> Granted | Refusal | Withdrawn:
         bound = self._mediator.policy.tools.get(made.tool)
         said = self.catalogue.known(made.tool)
-        presented = self._presented(frame.params)
-        if said is None and self._mediator.admits(presented.text) is None:
-            # It will be refused whatever the server says: a stranger does not make it work.
+        presented = self.presented(frame.params)
+        authority = self._mediator.admits(presented.text)
+        if said is None and (authority is None or self._servers.first is None):
+            # It will be refused whatever the server says: a stranger does not make it work. And
+            # for whoever did not say hello no server runs that could be asked.
             said = binding.UNLISTED
         if said is None:
             asking = self.catalogue.said(made.tool, self._list_page, _list_params(made))
@@ -115,9 +119,11 @@ class Calls:
                 return Withdrawn()
             said = heard
         hints = said
+        # A stranger's call is refused wherever its paths would lead.
+        cwd = "/" if authority is None else self._servers.cwd(authority)
 
         def bind() -> BoundCall:
-            return binding.bind(made.tool, made.args, bound, hints, self._cwd)
+            return binding.bind(made.tool, made.args, bound, hints, cwd)
 
         build = made.with_references(bind)
         rising = itertools.count(1)
@@ -135,29 +141,31 @@ class Calls:
         return await self._mediator.call(presented, build, progress=progress, caller=caller)
 
     async def _list_page(self, params: dict[str, Any]) -> dict[str, Any] | None:
-        return await self._link.ask(methods.TOOLS_LIST, params)
+        first = self._servers.first
+        return None if first is None else await first.link.ask(methods.TOOLS_LIST, params)
 
     async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
         try:
             await self._mediator.entering(granted)
+            got = await self._under_way.run(frame, made, granted)
         except NucleusError as error:
-            await self._refuse(frame, made, Refusal.failed(error))
-            return
-        answer = self._link.expect(frame.key)
-        if made.progress_token is not None:
-            self._progress[frame.key] = made.progress_token
-        try:
-            await forward(
-                granted.permit, granted.call, self._mediator.wall, made.frame, self._link.writer
-            )
-        except ConnectionError:
-            self._link.answered(frame.key, None)
-        got = await answer
-        self._progress.pop(frame.key, None)
-        if got is None:
-            if not self._link.was_given_up(frame.key):
+            got = Refusal.failed(error)
+            try:
+                await self._mediator.outcome(granted.permit, ok=False, result=got.bytes())
+            except NucleusError:
+                got = UNRECORDED
+        match got:
+            case Refusal():
+                await self._refuse(frame, made, got)
+            case Frame():
+                await self._answered(got, frame, made, granted)
+            case Silence.GONE:
                 await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, GONE))
-            return
+            case Silence.FORSAKEN:
+                pass
+
+    async def _answered(self, got: Frame, frame: Frame, made: ToolCall, granted: Granted) -> None:
+        """Label, record, and only then release what a server answered."""
         result = got.value.get("result")
         ok = type(result) is dict and result.get("isError") is not True
         closed = asks_for_closed(result, self._opened)
@@ -186,17 +194,27 @@ class Calls:
         """Answer one tools/list with what its credential may see."""
         params = frame.params
         shown = await self._mediator.list_tools(
-            self._presented(params), toolcall.without_meta(params)
+            self.presented(params), toolcall.without_meta(params)
         )
         if isinstance(shown, Refusal):
-            message = f"{shown.sentence} [{shown.code}] {shown.hint}".strip()
-            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
+            await self._failed(frame, shown)
             return
-        answer = self._link.expect(frame.key)
-        await self._link.pass_on(toolcall.cleaned(frame, self._opened))
+        authority = self._mediator.admits(self.presented(params).text)
+        try:
+            async with self._servers.using(authority) as server:
+                await self._listed(server, frame, shown)
+        except NucleusError as error:
+            await self._failed(frame, Refusal.failed(error))
+
+    async def _failed(self, frame: Frame, refusal: Refusal) -> None:
+        await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, refusal.line()))
+
+    async def _listed(self, server: Behind, frame: Frame, shown: frozenset[str]) -> None:
+        answer = server.link.expect(frame.key)
+        await server.link.pass_on(toolcall.cleaned(frame, self._opened))
         got = await answer
         if got is None:
-            if not self._link.was_given_up(frame.key):
+            if not server.link.was_given_up(frame.key):
                 await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, GONE))
             return
         result = got.value.get("result")

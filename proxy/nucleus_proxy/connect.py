@@ -1,8 +1,9 @@
 """Law: beside the agent each call is signed, and nothing that signs leaves this process.
 
 `nucleus mcp connect`: between an agent's MCP client and the socket of `nucleus mcp serve`. For each
-tools/call and tools/list it appends a request and the holder's proof to the token and puts the
-credential into `_meta`. Everything else passes as it is. It knows no policy and grants nothing.
+tools/call and tools/list, and for what opens a conversation, it appends a request and the holder's
+proof to the token and puts the credential into `_meta`. Everything else passes as it is. It knows
+no policy and grants nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Signer:
     def sign(self, frame: Frame) -> Frame:
         """The frame with its credential; the same frame if it needs none."""
         params = frame.params
-        if frame.kind != "request" or frame.method not in (methods.TOOLS_CALL, methods.TOOLS_LIST):
+        if frame.kind != "request" or frame.method not in methods.SIGNED:
             return frame
         tool, args = methods.TOOLS_LIST, toolcall.without_meta(params)
         if frame.method == methods.TOOLS_CALL:

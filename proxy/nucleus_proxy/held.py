@@ -7,12 +7,11 @@ the client never sees. Whoever can write to that pipe acts with the token: that 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 
-from nucleus_proxy.celled import running
+from nucleus_proxy.celled import starter
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.relay import Log, Relay
-from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.wire import Reader, Writer
 from nucleus_proxy.work import Runner
 from nucleus_tokens import holding
@@ -25,40 +24,35 @@ async def run_held(
     reader: Reader,
     writer: Writer,
     mediator: Mediator,
+    live: Live,
     draw: Callable[[int], bytes],
     log: Log,
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
     runner: Runner | None = None,
 ) -> None:
-    """Serve one client until it or the server ends. `command` overrides the policy file's;
-    `runner` builds the cell of a server that the policy file puts in one.
+    """Serve one client until it or the server ends. `live` watches the mediator's ledger.
+    `command` overrides the policy file's; `runner` builds the cell of the server, unless the policy
+    file has it run outside of one.
 
     Raises CredentialError or CallerError for a token that cannot be read (its text is read once,
     here), WorldError when the server does not start or the state cannot be written.
     """
     holding.read_token(token)
-    spec = mediator.policy.server
     mediator.open()
-    async with AsyncExitStack() as stack:
-        if spec.cell:
-            authority = mediator.admits(token.strip())
-            if authority is None:
-                raise CredentialError("token.refused", "The token is not one of this audience.")
-            process = await stack.enter_async_context(
-                running(mediator.policy, authority, runner, command, draw, log)
-            )
-            server = ServerProcess.of(process, stderr)
-        else:
-            server = await ServerProcess.start(spec, command, stderr=stderr)
-        relay = Relay(
-            reader=reader,
-            writer=writer,
-            server=server,
-            mediator=mediator,
-            held=token.strip(),
-            cwd=spec.cwd,
-            draw=draw,
-            log=log,
-        )
-        await relay.run()
+    made = starter(mediator.policy, runner, draw=draw, log=log, command=command, stderr=stderr)
+    authority = mediator.admits(token.strip())
+    if authority is None and made.needs_authority:
+        raise CredentialError("token.refused", "The token is not one of this audience.")
+    relay = Relay(
+        reader=reader,
+        writer=writer,
+        starter=made,
+        live=live,
+        mediator=mediator,
+        held=token.strip(),
+        draw=draw,
+        log=log,
+    )
+    async with live.watching():
+        await relay.run(authority)

@@ -40,12 +40,25 @@ PLACES: Final[tuple[str, ...]] = (
     "**/.nucleus", "**/nucleus.toml",
 )  # fmt: skip
 
+# Of a git directory: what names a program, or leads elsewhere.
+GIT_PLACES: Final = (
+    "config", "config.worktree", "hooks", "modules", "worktrees", "info/attributes",
+    "info/grafts", "objects/info/alternates", "objects/info/http-alternates", "commondir",
+    "gitdir", "remotes", "branches", "rebase-merge", "rebase-apply", "sequencer",
+)  # fmt: skip
+_GIT: Final = "**/.git"
+_WITH_GIT_OPEN: Final = (
+    *(place for place in PLACES if place != _GIT),
+    *(f"{_GIT}/{place}" for place in GIT_PLACES),
+)
 _BLOCKS: Final = MATCHERS["path"].blocks
 
 
-def runs_later(path: str) -> bool:
+def runs_later(path: str, *, git_open: bool = False) -> bool:
     """Whether what stands at a resolved path is run, or obeyed, later. In whatever case: a file
-    system may not tell them apart."""
+    system may not tell them apart. With `git_open` the data of a git directory is not."""
+    if git_open and ".git" in path.split("/"):
+        return _BLOCKS(_WITH_GIT_OPEN, f"{path}/")
     return _BLOCKS(PLACES, f"{path}/")
 
 

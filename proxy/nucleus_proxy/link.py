@@ -83,15 +83,12 @@ class ServerLink:
         self._asked = 0
         self._open: dict[Key, asyncio.Future[Frame | None]] = {}
         self._given_up: set[Key] = set()
+        self._late: dict[Key, asyncio.Future[None]] = {}
         self._closed = False
 
     @property
     def writer(self) -> Writer:
         return self._line.writer
-
-    def is_ours(self, key: Key) -> bool:
-        """Whether an id lies in the space of our own questions."""
-        return type(key[1]) is str and key[1].startswith(self._prefix)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._open
@@ -112,7 +109,7 @@ class ServerLink:
         """Deliver an answer; False if nobody asked."""
         future = self._open.pop(key, None)
         if future is None:
-            return False
+            return self._came_late(key)
         if not future.done():
             future.set_result(frame)
         return True
@@ -128,10 +125,26 @@ class ServerLink:
         self._given_up.discard(key)
         return was
 
+    def late(self, key: Key) -> asyncio.Future[None]:
+        """The end of a request that was given up: its server answers it after all, or ends."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._late[key] = future
+        if self._closed:
+            self._came_late(key)
+        return future
+
+    def _came_late(self, key: Key) -> bool:
+        future = self._late.pop(key, None)
+        if future is None:
+            return False
+        if not future.done():
+            future.set_result(None)
+        return True
+
     def close(self) -> None:
         """The server ended: nothing will be answered any more."""
         self._closed = True
-        for key in list(self._open):
+        for key in [*self._open, *self._late]:
             self.answered(key, None)
 
     async def pass_on(self, frame: Frame) -> None:

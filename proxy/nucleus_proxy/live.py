@@ -1,17 +1,17 @@
 """Law: what still runs is decided again whenever the world moved, and cut when it would not start.
 
-A tunnel, a stream or a process stays under the permit it began with. After every commit here, and
-at least once in each poll interval (for what another process or the clock changed), every live
-effect is judged again from step 6: with the facts of now, but with its own arrival, its own
-evidence and what it paid already. A Deny cuts it, and so does an obligation that its permit did not
-discharge. So does a ledger that cannot be read.
+A tunnel, a stream, a process or a server's call stays under the permit it began with. After every
+commit here, and at least once in each poll interval (for what another process or the clock
+changed), every live effect is judged again from step 6: with the facts of now, but with its own
+arrival, its own evidence and what it paid already. A Deny cuts it, and so does an obligation that
+its permit did not discharge. So does a ledger that cannot be read.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -27,6 +27,10 @@ from nucleus_verifier.ports import Ledger, Snapshot, Wanted
 POLL_SECONDS: Final = 0.5
 MOST_LIVE: Final = 1024
 Cut = Callable[[Refusal], None]
+
+
+class WasCut(WorldError):
+    """A running effect was ended. Its code says why it might not go on."""
 
 
 def again(
@@ -87,9 +91,12 @@ class Live:
             loop.call_soon_threadsafe(self._moved.set)
 
     @contextmanager
-    def held(self, check: Callable[[], Refusal | None], cut: Cut) -> Iterator[None]:
+    def held(
+        self, check: Callable[[], Refusal | None], cut: Cut, *, at_once: bool = True
+    ) -> Iterator[None]:
         """An effect that runs while the block does. `check` decides again, in a thread; `cut`
-        ends the effect at once and is called at most once, from the event loop.
+        ends the effect at once and is called at most once, from the event loop. Not `at_once`,
+        what moved since its decision is heard at the next poll: most calls are over before.
 
         Raises CallerError `live.full`.
         """
@@ -97,8 +104,9 @@ class Live:
             raise CallerError("live.full", f"More than {MOST_LIVE} effects would run at once.")
         key = object()
         self._running[key] = (check, cut)
-        # What moved between its decision and now is heard as well.
-        self._moved.set()
+        if at_once:
+            # What moved between its decision and now is heard as well.
+            self._moved.set()
         try:
             yield
         finally:
@@ -126,7 +134,7 @@ class Live:
         except asyncio.CancelledError:
             if not cut:
                 raise  # somebody else cancels us
-            raise WorldError(cut[0].code, cut[0].sentence, hint=cut[0].hint) from None
+            raise WasCut(cut[0].code, cut[0].sentence, hint=cut[0].hint) from None
         finally:
             if not task.done():
                 task.cancel()
@@ -134,6 +142,16 @@ class Live:
 
     def __len__(self) -> int:
         return len(self._running)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Watch while the block runs."""
+        watch = asyncio.create_task(self.run())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
     async def run(self) -> None:
         """Watch until cancelled; the composition keeps this task. Whatever still runs when it

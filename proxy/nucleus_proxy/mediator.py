@@ -309,15 +309,15 @@ class Mediator:
         kept = await self._offload(lambda: flow.saw(looked, value, now=now, label=label))
         return {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
 
-    async def outcome(self, permit: Permit, *, ok: bool, result: bytes) -> None:
-        """Record what came of an effect; call it before the first byte of it is released."""
+    async def outcome(self, permit: Permit, *, ok: bool, result: bytes, cut: str = "") -> None:
+        """Record what came of an effect; call it before the first byte of it is released. `cut`
+        is the code of what ended it before its time."""
         salt = self._draw(16)
         digest = crypto.sha256(RESULT_DOMAIN + salt + result).hex()
 
         def work() -> None:
-            self.judge.ledger.append(
-                {"decision": permit.seq, "ok": ok, "result": digest, "type": "outcome"}
-            )
+            record = {"decision": permit.seq, "ok": ok, "result": digest, "type": "outcome"}
+            self.judge.ledger.append({**record, "cut": cut} if cut else record)
             self._reveals({"decision": permit.seq, "result": digest, "salt": salt.hex()})
 
         await self._offload(work)

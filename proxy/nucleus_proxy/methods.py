@@ -22,6 +22,11 @@ CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 TOOLS_CALL: Final = "tools/call"
 TOOLS_LIST: Final = "tools/list"
 
+# What opens a conversation: a server is started for whoever asks it, so it is judged as a list is.
+OPENING: Final = frozenset(("initialize", "server/discover"))
+# Requests that carry a credential.
+SIGNED: Final = OPENING | {TOOLS_LIST, TOOLS_CALL}
+
 # Requests of a client that always pass. The two of tools are mediated.
 CLIENT_REQUESTS: Final = frozenset(
     ("initialize", "ping", "server/discover", TOOLS_LIST, TOOLS_CALL)

@@ -60,13 +60,14 @@ class ToolBinding:
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """The process behind the relay. Its environment is exactly `env`. In a `cell` it sees the
-    workspace, as far as the token admits it, and `readable`."""
+    """The process behind the relay. Its environment is exactly `env`. It runs in a cell, where it
+    sees what the token admits, of the workspace if there is one, and `readable`."""
 
     command: tuple[str, ...] = ()
     cwd: str = "/"
     env: Mapping[str, str] = field(default_factory=dict)
-    cell: bool = False
+    danger_outside_cell: bool = False
+    writes_git: bool = False
     readable: tuple[str, ...] = ()
 
 
@@ -243,12 +244,17 @@ def _workspace(value: Any, base: Path) -> Workspace:
 
 
 def _server(value: Any, base: Path) -> ServerSpec:
-    table = _keys("server", value, "command", "cwd", "env", "cell", "readable")
+    table = _keys(
+        "server", value, "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git"
+    )
     return ServerSpec(
         command=_texts("server.command", table.get("command", [])),
         cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
         env=agent_rules.environment("server.env", table.get("env", {})),
-        cell=_flag("server.cell", table.get("cell", False)),
+        danger_outside_cell=_flag(
+            "server.danger_outside_cell", table.get("danger_outside_cell", False)
+        ),
+        writes_git=_flag("server.writes_git", table.get("writes_git", False)),
         readable=_texts("server.readable", table.get("readable", [])),
     )
 

@@ -1,7 +1,8 @@
-"""Law: between one client and one server nothing passes but by a table or by a permit.
+"""Law: between one client and its servers nothing passes but by a table or by a permit.
 
-The relay reads both streams, keeps the books, and forwards bytes. It decides nothing: a tools/call
-goes to the mediator, and what comes back of it is released after its outcome is on record.
+The relay reads all streams, keeps the books, and forwards bytes. It decides nothing: a tools/call
+goes to the mediator, and what comes back of it is released after its outcome is on record. The
+client talks to its first server; a further one is there for calls, and says nothing unasked.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from nucleus_proxy import methods, toolcall, wire
+from nucleus_proxy.answers import Refusal
+from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.calls import Calls, asks_for_closed
-from nucleus_proxy.link import MOST_OPEN, ClientIds, Line, ServerLink
+from nucleus_proxy.celled import Starter
+from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
-from nucleus_proxy.server import GRACE_SECONDS, ServerProcess
+from nucleus_proxy.server import GRACE_SECONDS
 from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
+from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 
 _GONE: Final = "The server ended before it answered."
@@ -24,57 +30,64 @@ Log = Callable[[str], None]
 
 
 class Relay:
-    """One client, one server, one mediator."""
+    """One client, its servers, one mediator."""
 
     def __init__(
         self,
         *,
         reader: Reader,
         writer: Writer,
-        server: ServerProcess,
+        starter: Starter,
+        live: Live,
         mediator: Mediator,
         held: str | None,
-        cwd: str,
         draw: Callable[[int], bytes],
         log: Log,
         grace: float = GRACE_SECONDS,
     ) -> None:
         """`held` is the token when the relay holds it; without it every call carries its own.
-        `cwd` is where the server runs. `log` gets one sentence for each thing that was dropped."""
+        `live` decides its calls again while they run; whoever composes it has it watch. `log`
+        gets one sentence for each thing that was dropped."""
         self._reader = reader
         self._client = Line(writer)
-        self._server = server
+        self._waits = held is None and starter.needs_authority
         self._mediator = mediator
         self._opened = mediator.policy.opened
-        self._link = ServerLink(server.writer, f"nucleus-{draw(8).hex()}-")
+        self._servers = Servers(starter, self._from_server, f"nucleus-{draw(8).hex()}-", grace)
         self._ids = ClientIds()
         self._asked: set[Key] = set()  # requests of the server that the client has not answered
         self._log = log
         self._grace = grace
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls = Calls(
-            client=self._client, link=self._link, mediator=mediator, held=held, cwd=cwd
+            client=self._client, servers=self._servers, live=live, mediator=mediator, held=held
         )
 
-    async def run(self) -> None:
-        """Until one side ends. The server does not outlive this."""
+    async def run(self, authority: Authority | None = None) -> None:
+        """Until one side ends. The servers do not outlive this. `authority` is that of the held
+        token. Raises what a starter does when the first server does not start here."""
         try:
+            if not self._waits:
+                async with self._servers.using(authority):
+                    pass
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 client = group.create_task(self._from_client())
-                server = group.create_task(self._from_server())
+                server = group.create_task(self._servers.over.wait())
                 await asyncio.wait({client, server}, return_when=asyncio.FIRST_COMPLETED)
                 self._calls.nobody_waits(server_gone=server.done())
                 # What runs already is given a moment, so that its outcome is recorded.
                 if self._tasks:
                     await asyncio.wait(set(self._tasks), timeout=self._grace)
                 client.cancel()
-                await self._server.stop(self._grace)
-                await asyncio.wait({server, *self._tasks}, timeout=self._grace)
-                for task in (server, *self._tasks):
+                server.cancel()
+                await self._servers.close()
+                if self._tasks:
+                    await asyncio.wait(set(self._tasks), timeout=self._grace)
+                for task in self._tasks:
                     task.cancel()  # a client that reads nothing holds nobody up
         finally:
-            await self._server.stop(self._grace)
+            await self._servers.close()
             self._client.writer.close()
 
     def _spawn(self, work: Any) -> None:
@@ -106,7 +119,7 @@ class Relay:
 
     async def _client_request(self, frame: Frame) -> None:
         refused: tuple[int, str] | None = None
-        if self._link.is_ours(frame.key) or not self._ids.fresh(frame.key):
+        if self._servers.is_ours(frame.key) or not self._ids.fresh(frame.key):
             refused = (wire.INVALID_REQUEST, "This id was used before.")
         elif not methods.client_request(frame.method, self._opened):
             refused = (wire.METHOD_NOT_FOUND, _closed(frame.method))
@@ -122,21 +135,48 @@ class Relay:
             await self._plain_request(frame)
 
     async def _plain_request(self, frame: Frame) -> None:
+        first = self._servers.first or await self._begun(frame)
+        if first is None:
+            return
         if frame.method in methods.CLIENT_OPENABLE and not await self._raised(frame):
             return
         clean = toolcall.cleaned(frame, self._opened)
         if frame.method == "initialize":
             claimed = methods.client_capabilities(frame.params.get("capabilities"), self._opened)
             clean = clean.altered("params", {**clean.params, "capabilities": claimed})
-        answer = self._link.expect(frame.key)
+            self._servers.greeted(clean.params)
+        answer = first.link.expect(frame.key)
         # In the order of the client: only the answer is waited for elsewhere.
-        await self._link.pass_on(clean)
-        self._spawn(self._plain_answer(frame, answer))
+        await first.link.pass_on(clean)
+        self._spawn(self._plain_answer(frame, first, answer))
 
-    async def _plain_answer(self, frame: Frame, answer: Answer) -> None:
+    async def _begun(self, frame: Frame) -> Behind | None:
+        """The first server, started for whoever says hello: that is judged and recorded like a
+        list. None when it was refused, and the client told so."""
+        params = frame.params
+        presented = self._calls.presented(params)
+        if not presented.text:
+            await self._refuse(frame, "No server runs: the first request needs a credential.")
+            return None
+        shown = await self._mediator.list_tools(presented, toolcall.without_meta(params))
+        if isinstance(shown, Refusal):
+            await self._refuse(frame, shown.line())
+            return None
+        try:
+            async with self._servers.using(self._mediator.admits(presented.text)) as first:
+                return first
+        except NucleusError as error:
+            self._log(f"the server did not start: {error}")
+            await self._refuse(frame, Refusal.failed(error).line())
+            return None
+
+    async def _refuse(self, frame: Frame, sentence: str) -> None:
+        await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, sentence))
+
+    async def _plain_answer(self, frame: Frame, first: Behind, answer: Answer) -> None:
         got = await answer
         if got is None:
-            if not self._link.was_given_up(frame.key):
+            if not first.link.was_given_up(frame.key):
                 await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, _GONE))
             return
         result = got.value.get("result")
@@ -165,32 +205,39 @@ class Relay:
             self._log(f"dropped the client's notification {frame.method!r}")
         elif frame.method == "notifications/cancelled":
             await self._cancelled(frame)
+        elif self._servers.first is None:
+            self._log(f"dropped the client's notification {frame.method!r}: no server runs yet")
         elif frame.method != "notifications/progress" or self._asked:
-            await self._link.pass_on(toolcall.cleaned(frame, self._opened))
+            clean = toolcall.cleaned(frame, self._opened)
+            if frame.method == "notifications/initialized":
+                self._servers.confirmed(clean)
+            await self._servers.first.link.pass_on(clean)
 
     async def _cancelled(self, frame: Frame) -> None:
         target = frame.params.get("requestId")
         if type(target) is not str and type(target) is not int:
             return
         key = (type(target), target)
-        if key in self._link:
-            await self._link.pass_on(toolcall.cleaned(frame, self._opened))
-            self._link.give_up(key)
+        found = self._servers.holding(key)
+        if found is not None:
+            await found.link.pass_on(toolcall.cleaned(frame, self._opened))
+            found.link.give_up(key)
         else:
             self._calls.cancel(key)
 
     async def _client_response(self, frame: Frame) -> None:
-        if frame.key in self._asked:
+        first = self._servers.first
+        if frame.key in self._asked and first is not None:
             self._asked.discard(frame.key)
-            await self._link.pass_on(frame)
+            await first.link.pass_on(frame)
         else:
             self._log("dropped an answer of the client that nobody asked for")
 
     # From the server --------------------------------------------------------------------------
 
-    async def _from_server(self) -> None:
+    async def _from_server(self, server: Behind) -> None:
         try:
-            while line := await wire.read_line(self._server.reader):
+            while line := await wire.read_line(server.process.reader):
                 try:
                     frame = wire.parse(line, from_server=True)
                 except BadFrame as error:
@@ -199,43 +246,48 @@ class Relay:
                     continue
                 match frame.kind:
                     case "request":
-                        await self._server_request(frame)
+                        await self._server_request(server, frame)
                     case "notification":
-                        await self._server_notification(frame)
+                        await self._server_notification(server, frame)
                     case "response":
-                        if not self._link.answered(frame.key, frame):
+                        if not server.link.answered(frame.key, frame):
                             self._log("dropped an answer of the server that nobody asked for")
         except BadFrame as error:
             self._log(f"ended the server: {error.message}")
         finally:
-            self._link.close()
+            server.link.close()
 
-    async def _server_request(self, frame: Frame) -> None:
+    async def _server_request(self, server: Behind, frame: Frame) -> None:
         if not methods.server_request(frame.method, self._opened):
-            await self._link.refuse(frame, _closed(frame.method))
+            await server.link.refuse(frame, _closed(frame.method))
+        elif not server.first:
+            await server.link.refuse(frame, "Only the first server of a client asks it anything.")
         elif frame.key in self._asked or len(self._asked) >= MOST_OPEN:
-            await self._link.refuse(frame, "This id is in use, or too many are.")
+            await server.link.refuse(frame, "This id is in use, or too many are.")
         elif frame.method not in methods.SERVER_OPENABLE or await self._raised(frame):
             self._asked.add(frame.key)
             await self._client.send(frame.raw)
         else:
-            await self._link.refuse(frame, "It could not be recorded.")
+            await server.link.refuse(frame, "It could not be recorded.")
 
-    async def _server_notification(self, frame: Frame) -> None:
+    async def _server_notification(self, server: Behind, frame: Frame) -> None:
         if not methods.server_notification(frame.method, self._opened):
             self._log(f"dropped the server's notification {frame.method!r}")
             return
         match frame.method:
             case "notifications/progress":
-                if not self._calls.knows_progress(frame.params.get("progressToken")):
+                if not self._calls.knows_progress(frame.params.get("progressToken"), server):
                     return
+            case "notifications/tools/list_changed":
+                self._calls.catalogue.changed()
+            case _ if not server.first:
+                self._log(f"dropped a further server's notification {frame.method!r}")
+                return
             case "notifications/cancelled":
                 target = frame.params.get("requestId")
                 if type(target) not in (str, int) or (type(target), target) not in self._asked:
                     return
                 self._asked.discard((type(target), target))
-            case "notifications/tools/list_changed":
-                self._calls.catalogue.changed()
             case method if method in methods.SERVER_NOTIFICATIONS_WITH:
                 if not await self._raised(frame):
                     return

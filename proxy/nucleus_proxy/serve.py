@@ -1,4 +1,4 @@
-"""Law: each connection gets a server of its own and the one wall that stands; exposure is durable.
+"""Law: each connection gets servers of its own and the one wall that stands; exposure is durable.
 
 `nucleus mcp serve`: a unix socket that only its owner opens (or whoever the owner bind-mounts it
 to). The first line to a client names this verifier, so that its requests can be bound to it. Every
@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nucleus_proxy import wire
+from nucleus_proxy.celled import starter
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
 from nucleus_proxy.relay import Log, Relay
-from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.toolserver import ToolServer
 from nucleus_proxy.wire import FRAME_BYTES
+from nucleus_proxy.work import Runner
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 
 if TYPE_CHECKING:
@@ -46,14 +48,19 @@ class Service:
         native: Tools | None = None,
         held: str | None = None,
         private: bytes = b"",
+        runner: Runner | None = None,
+        live: Live | None = None,
     ) -> None:
         """With `native` a connection is served the proxy's own tools and no server is started.
         `held` is the token of whoever reaches this socket: then the socket is the proof, and
-        whoever can open it acts with the token. `private` is its holder's key, if it is here."""
+        whoever can open it acts with the token. `private` is its holder's key, if it is here.
+        `runner` builds the cells of servers, whose calls `live` decides again while they run."""
         self._mediator = mediator
         self._native = native
         self._held = held
         self._private = private
+        self._runner = runner
+        self._live = live
         self._draw = draw
         self._log = log
         self._command = command
@@ -80,23 +87,27 @@ class Service:
             if self._native is not None:
                 await self._own_tools(reader, writer, self._native)
                 return
-            spec = mediator.policy.server
-            if spec.cell:
-                raise CallerError(
-                    "server.cell", "Here a call may bring a narrower token than the server's cell."
-                )
-            server = await ServerProcess.start(spec, self._command, stderr=self._stderr)
+            if self._live is None:
+                raise CallerError("server.unwatched", "Nobody watches what a server's calls do.")
+            servers = starter(
+                mediator.policy,
+                self._runner,
+                draw=self._draw,
+                log=self._log,
+                command=self._command,
+                stderr=self._stderr,
+            )
             relay = Relay(
                 reader=reader,
                 writer=writer,
-                server=server,
+                starter=servers,
+                live=self._live,
                 mediator=mediator,
                 held=self._held,
-                cwd=spec.cwd,
                 draw=self._draw,
                 log=self._log,
             )
-            await relay.run()
+            await relay.run(None if self._held is None else mediator.admits(self._held))
         except (NucleusError, ConnectionError) as error:
             self._log(f"a connection ended: {error}")
         finally:
@@ -173,20 +184,24 @@ async def run_serve(
     path: Path,
     mediator: Mediator,
     *,
+    live: Live,
     draw: Callable[[int], bytes],
     log: Log,
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
     native: Tools | None = None,
     held: str | None = None,
+    runner: Runner | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until cancelled. `ready` is called once connections are taken."""
+    """Serve until cancelled. `live` watches the mediator's ledger; `ready` is called once
+    connections are taken."""
     mediator.open()
     service = Service(
-        mediator, draw=draw, log=log, command=command, stderr=stderr, native=native, held=held
-    )
-    async with listening(path, service):
+        mediator, draw=draw, log=log, command=command, stderr=stderr, native=native, held=held,
+        runner=runner, live=live,
+    )  # fmt: skip
+    async with live.watching(), listening(path, service):
         ready()
         await asyncio.get_running_loop().create_future()
 

@@ -1,7 +1,7 @@
 """Law: a server gets exactly the environment it was given, and does not outlive its relay.
 
-It runs as a process group of its own with pipes to us and nothing else of ours. (Where a wall is
-asked for, the command is that of a runner which builds it; this file knows nothing of walls.)
+It runs as a process group of its own with pipes to us and nothing else of ours. (Where it runs in a
+cell, `celled` has it started by whoever builds cells; this file knows nothing of walls.)
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from nucleus_proxy.policy import ServerSpec
+from nucleus_proxy.starting import started
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.errors import CallerError, WorldError
 
 # An MCP server ends when its input does; then it is asked, then it is made to.
 GRACE_SECONDS: Final = 2.0
 _LOG_LINE: Final = 64 * 1024
+_SYSTEM: Final = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
 
 
 class ServerProcess:
@@ -47,15 +49,17 @@ class ServerProcess:
         if not argv:
             raise CallerError("server.command", "No server command was given.")
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL if stderr is None else PIPE,
-                env=dict(spec.env),
-                cwd=spec.cwd,
-                start_new_session=True,
-                limit=FRAME_BYTES + 1,
+            process = await started(
+                asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=PIPE,
+                    stdout=PIPE,
+                    stderr=DEVNULL if stderr is None else PIPE,
+                    env=dict(spec.env),
+                    cwd=spec.cwd,
+                    start_new_session=True,
+                    limit=FRAME_BYTES + 1,
+                )
             )
         except (OSError, ValueError) as error:
             raise WorldError(
@@ -90,11 +94,36 @@ class ServerProcess:
             self._log.cancel()
             await asyncio.gather(self._log, return_exceptions=True)
 
+    def kill(self) -> None:
+        """End its whole group at once; `stop` waits for that."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             pass
+
+
+def installation(program: str) -> tuple[str, tuple[str, ...]]:
+    """A program by the path it has without links to its folder, and what a cell must show besides
+    the system's own folders so that it starts: its file, or the Python environment it lies in with
+    the interpreter of that. Whatever else it needs, the operator names."""
+    real = os.path.realpath(program)
+    home = os.path.dirname(os.path.dirname(real))
+    if not os.path.isfile(f"{home}/pyvenv.cfg"):
+        # An interpreter that is a link knows its environment by the link's own place.
+        linked = os.path.join(os.path.realpath(os.path.dirname(program)), os.path.basename(program))
+        home = os.path.dirname(os.path.dirname(linked))
+        if not os.path.isfile(f"{home}/pyvenv.cfg"):
+            return real, _beside_the_system(real)
+        real = linked
+    base = os.path.dirname(os.path.dirname(os.path.realpath(f"{home}/bin/python")))
+    return real, _beside_the_system(home, base)
+
+
+def _beside_the_system(*paths: str) -> tuple[str, ...]:
+    return tuple(p for p in paths if not p.startswith(_SYSTEM) and p != "/usr")
 
 
 def _nothing(_: bytes) -> None:

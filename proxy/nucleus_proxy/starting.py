@@ -1,7 +1,7 @@
-"""Law: a process that begins is never left half way, and whoever is cancelled leaves nothing of it.
+"""Law: a process that starts is never left half way.
 
-Cancelled between two pipes of a process that starts, asyncio waits for the third for ever, or lets
-the process go on. So the start is carried to its end, and then the process is ended.
+Cancelled between two pipes, asyncio would wait for the third for ever, or leave what runs by then.
+So a start is always waited for; whoever was cancelled meanwhile has the process ended, as a group.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def begun(beginning: Coroutine[Any, Any, Process]) -> Process:
-    """The process that `beginning` starts. Raises what it raises."""
-    task = asyncio.ensure_future(beginning)
+async def started(starting: Coroutine[Any, Any, Process]) -> Process:
+    """The process. Raises what starting does."""
+    task = asyncio.ensure_future(starting)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -28,7 +28,7 @@ async def begun(beginning: Coroutine[Any, Any, Process]) -> Process:
 
 
 async def end(process: Process) -> None:
-    """Kill it, with its whole group where it leads one, and wait for that."""
+    """Kill it, with its whole group where it leads one, and wait for it."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     with contextlib.suppress(ProcessLookupError, PermissionError):

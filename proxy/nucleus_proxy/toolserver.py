@@ -17,6 +17,7 @@ from nucleus_proxy import methods, toolcall, wire
 from nucleus_proxy.answers import UNCLASSIFIED, UNRECORDED, Granted, Presented, Refusal, Withdrawn
 from nucleus_proxy.binding import BoundCall, unclassified
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
+from nucleus_proxy.live import WasCut
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.native import Tools, Value
 from nucleus_proxy.toolcall import ToolCall
@@ -150,8 +151,7 @@ class ToolServer:
             self._presented(frame.params), toolcall.without_meta(frame.params)
         )
         if isinstance(shown, Refusal):
-            message = f"{shown.sentence} [{shown.code}] {shown.hint}".strip()
-            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
+            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, shown.line()))
             return
         listed = [tool.listed() for name, tool in self._tools.items() if name in shown]
         content: dict[str, Any] = {"tools": listed}
@@ -217,6 +217,7 @@ class ToolServer:
             EXPOSURE: list(exposure_names(granted.exposure)),
             DECISION: granted.permit.seq,
         }
+        cut = ""
         try:
             value = await tool.run(granted, self._mediator.wall)
             about[EXPOSURE] = list(exposure_names(granted.exposure | value.saw))
@@ -224,11 +225,12 @@ class ToolServer:
             ok, content = value.ok, _content(value, about)
         except NucleusError as error:
             ok, content = False, _failed(error, about)
+            cut = error.code if isinstance(error, WasCut) else ""
         if made.new_era:
             content["resultType"] = "complete"
         raw = wire.spell(content)
         try:
-            await self._mediator.outcome(granted.permit, ok=ok, result=raw)
+            await self._mediator.outcome(granted.permit, ok=ok, result=raw, cut=cut)
         except NucleusError:
             content = UNRECORDED.result(new_era=made.new_era)
         await self._answer(frame, content)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -60,6 +61,7 @@ class Runner(Protocol):
         `runner.*` when there is no such wall here; nothing ran then."""
         ...
 
-    async def start(self, work: Work) -> asyncio.subprocess.Process:
-        """Start something long-lived with pipes on stdin, stdout and stderr."""
+    def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        """Something long-lived, with pipes on stdin, stdout and stderr, while the block runs; at
+        its end nothing of it is left. Raises as `run`."""
         ...

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nucleus_proxy import native
-from nucleus_proxy.effects import exec, fs, git, net  # noqa: A004  it is what it is called
+from nucleus_proxy.effects import exec, fs, git, net, spawn  # noqa: A004  it is what it is called
 from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.effects.pushing import GitTransport
@@ -25,6 +26,7 @@ from nucleus_proxy.egress.search import HttpSearch
 from nucleus_proxy.egress.secrets import Credential, Secret
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.live import Live
 from nucleus_proxy.native import NativeTool, Tools
 from nucleus_proxy.policy import PolicyFile, Workspace
 from nucleus_proxy.remotes import Remote
@@ -34,6 +36,8 @@ from nucleus_tokens.errors import CallerError
 from nucleus_vmhost.bubblewrap import Bubblewrap
 
 Draw = Callable[[int], bytes]
+_GOES_ON: Final = ("exec_", "git_", "net_", spawn.NAME)
+_ASKED_ONCE: Final = "git_create_pr"
 ROOTS: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -76,6 +80,13 @@ def tools(
     if provider is not None:
         made[net.SEARCH] = outside[net.SEARCH]
     return made
+
+
+def watched(tools: Tools, live: Live) -> Tools:
+    """The same tools; those that go on for a while are decided again while they run. (Not
+    git_create_pr: what it asks a forge for cannot be called back.)"""
+    goes_on = {n: t for n, t in tools.items() if n.startswith(_GOES_ON) and n != _ASKED_ONCE}
+    return {**tools, **live.tools(goes_on)}
 
 
 def secret_names(policy: PolicyFile) -> frozenset[str]:
@@ -137,5 +148,5 @@ class Cells:
         done = await self._built_by.run(work)
         return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
 
-    async def start(self, work: Work) -> asyncio.subprocess.Process:
-        return await self._built_by.start(work)
+    def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        return self._built_by.opened(work)

@@ -6,13 +6,12 @@ Put together here for a session's process and for a run behind the local wall al
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nucleus import composing
 from nucleus.launching import Launcher
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_proxy.tracefile import RevealFile
-
-# Effects that go on: while they run they are decided again.
-_GO_ON: Final = ("exec_run", "exec_bash", spawn.NAME)
 
 
 class Proxy:
@@ -81,7 +77,7 @@ class Proxy:
                 draw=home.random,
                 observed=self._observed,
             )
-        made |= self.live.tools({name: made[name] for name in _GO_ON if name in made})
+        made |= composing.watched(made, self.live)
         self.policy = composing.with_tools(policy, made)
 
     def mediator(self, policy: PolicyFile, *, run: str | None = None) -> Mediator:
@@ -100,15 +96,9 @@ class Proxy:
         found, poisoned = self._labels.seen(cell)
         return TOP if poisoned else found.label
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncGenerator[None]:
+    def watching(self) -> AbstractAsyncContextManager[None]:
         """What goes on is watched while the block runs, and cut at its end."""
-        watch = asyncio.ensure_future(self.live.run())
-        try:
-            yield
-        finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+        return self.live.watching()
 
     @asynccontextmanager
     async def road(self, mediator: Mediator, token: str, private: bytes) -> AsyncGenerator[Path]:

@@ -95,7 +95,7 @@ class Sessions:
                 self._log(f"refused a session: {error}")
                 await asyncio.to_thread(say_no, connection, error)
                 return
-            process = await starting.begun(
+            process = await starting.started(
                 asyncio.create_subprocess_exec(
                     sys.executable, "-m", "nucleus.hosting",
                     stdin=asyncio.subprocess.PIPE,

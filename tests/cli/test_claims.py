@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nucleus.cli import main
-from nucleus.cli.claims import STEPS
+from nucleus.cli.claims import STEPS, _job, _matrix
 from proofs.claims.registry import TOOLS
 from proofs.run import STEPS as RUNS
 
@@ -74,7 +74,10 @@ def test_broken_and_not_run_are_told_apart(
     assert (says in told["steps"][0]["why"]) == (code != 0)
 
 
-def test_every_tool_has_a_step() -> None:
+def test_every_proof_has_a_step_that_runs_it() -> None:
     assert set(STEPS) == set(TOOLS) - {"pytest"}
     names = {step.name for step in RUNS}
-    assert set(STEPS.values()) <= names
+    jobs = {_job(proof) for row in _matrix()["claims"] for proof in row["proofs"]}
+    assert set(STEPS.values()) | {"forging-theorems"} <= names
+    assert all(job in names or job.endswith(".py") for job in jobs)
+    assert "forging-theorems" in jobs, "theorems of another folder are not run by `theorems`"

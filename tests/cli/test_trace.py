@@ -18,6 +18,7 @@ from tests.house.source import ROOT
 POLICY = """
 version = 1
 [server]
+danger_outside_cell = true
 env = { PYTHONPATH = %s }
 [tools.read]
 operation = "read_files"

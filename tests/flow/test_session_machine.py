@@ -100,6 +100,7 @@ class LabelledSession(RuleBasedStateMachine):
         self.seen: tuple[Any, ...] = ({}, {}, [])
         token = self.stage.token(LOCAL)
         self.tree = self.stage.tree(token)
+        self.state.give_prompt(self.tree, "Mail what I let out to a@example.org.")
         return token, "agent"
 
     def _flow(self) -> Flow:
@@ -200,6 +201,24 @@ class LabelledSession(RuleBasedStateMachine):
     def free(self, value: Value) -> Value:
         self.release(value, "confidentiality")
         return value
+
+    @rule(token=tokens)
+    def free_once_and_mail_twice(self, token: Holder) -> None:
+        """One release is one mail, also right behind it."""
+        value = self.read(token, ".env", True)
+        if value[1]:
+            self.release(value, "confidentiality")
+            self.mail(token, value, value, "reference", True)
+            self.mail(token, value, value, "reference", True)
+
+    @rule(token=tokens, how=st.sampled_from(("reference", "words")))
+    def launder(self, token: Holder, how: str) -> None:
+        """A secret through a file: written in the agent's own words, read again, mailed."""
+        value = self.read(token, ".env", True)
+        if value[1]:
+            self.write(token, value, "new.txt", how == "reference", True)
+            again = self.read(token, "new.txt", True)
+            self.mail(token, again, again, "reference", True)
 
     @rule(value=values | secrets, axis=st.sampled_from(("confidentiality", "integrity")))
     def release(self, value: Value, axis: str) -> None:

@@ -25,6 +25,7 @@ EFFECTS = "proxy/nucleus_proxy/effects/"
 
 # file, or folder ending in a slash: why what it does is not done for an agent.
 OWN = {
+    "proxy/nucleus_proxy/celled.py": "looks what a server's cell could show, before it runs",
     "proxy/nucleus_proxy/connect.py": "the holder's side: signs, and meets the proxy at its socket",
     "proxy/nucleus_proxy/egress/dial.py": "dials for effects/net, the model route and tunnels, "
     "each under the permit of its call",
@@ -38,17 +39,20 @@ OWN = {
     "proxy/nucleus_proxy/serve.py": "the proxy's own socket",
     "proxy/nucleus_proxy/server.py": "starts the operator's MCP server, before any call",
     "proxy/nucleus_proxy/sessions.py": "the proxy's own sockets, one for each session",
-    "proxy/nucleus_proxy/starting.py": "ends a process that somebody named here started",
+    "proxy/nucleus_proxy/starting.py": "ends what others have started, and starts nothing",
     "proxy/nucleus_proxy/streams.py": "the proxy's own standard streams",
     "proxy/nucleus_proxy/tracefile.py": "the copy of the trace, and the reveals",
     "sdk/nucleus/__init__.py": "names of ours, loaded when they are asked for",
     "sdk/nucleus/aio/": "the agent's side: it has the socket of its proxy and nothing else",
     "sdk/nucleus/answering.py": "a person's terminal, where approvals are asked for",
     "sdk/nucleus/approver.py": "a person's process",
+    "sdk/nucleus/audit/judging.py": "looks whether a person's file of suppressions is there",
+    "sdk/nucleus/audit/walking.py": "reads a person's own files for that person's command",
     "sdk/nucleus/behind.py": "makes the cell of an agent that a person or agent_spawn starts",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",
     "sdk/nucleus/demo/": "a demonstration that a person starts",
+    "sdk/nucleus/doctoring.py": "looks at one host for a person; changes nothing",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
@@ -59,6 +63,7 @@ OWN = {
     "sdk/nucleus/running.py": "the list of sessions that run, for a person to look at",
     "sdk/nucleus/serving.py": "a person's process: takes connections, starts a proxy for each",
     "sdk/nucleus/session.py": "the agent's side: finds the proxy that a person started",
+    "sdk/nucleus/supervising.py": "a person's process: starts this host's services",
     "sdk/nucleus/toolsets.py": "the agent's side: reads what the caller itself passes in",
     "sdk/nucleus/walled.py": "the process of a person who runs an agent behind the wall",
 }

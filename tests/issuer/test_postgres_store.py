@@ -17,6 +17,7 @@ from nucleus_verifier import trace
 from nucleus_verifier.decision import Deny
 from tests.issuer import workers
 from tests.issuer.contract import CALLS, Stores, opened
+from tests.issuer.contract_allotments import AllotmentContract
 from tests.issuer.contract_desk import DeskContract
 from tests.issuer.contract_inventory import InventoryContract
 from tests.issuer.contract_ledger import LedgerContract
@@ -47,7 +48,7 @@ def address(server: Server, schema: str) -> str:
     return server.address_of("state", schema)
 
 
-class TestPostgresStore(LedgerContract, InventoryContract, DeskContract):
+class TestPostgresStore(LedgerContract, InventoryContract, DeskContract, AllotmentContract):
     """Every claim of the contract, on a database of its own."""
 
     @pytest.fixture

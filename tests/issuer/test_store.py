@@ -10,13 +10,14 @@ import pytest
 
 from nucleus_issuer.store import Store
 from tests.issuer.contract import Stores
+from tests.issuer.contract_allotments import AllotmentContract
 from tests.issuer.contract_desk import DeskContract
 from tests.issuer.contract_inventory import InventoryContract
 from tests.issuer.contract_ledger import LedgerContract
 from tests.issuer.making import Clock
 
 
-class TestSqliteStore(LedgerContract, InventoryContract, DeskContract):
+class TestSqliteStore(LedgerContract, InventoryContract, DeskContract, AllotmentContract):
     """Every claim of the contract, on one file in a directory of its own."""
 
     @pytest.fixture

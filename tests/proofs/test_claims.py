@@ -53,6 +53,10 @@ def test_a_lost_or_weakened_claim_is_named() -> None:
     weaker = replace(first, bound="sometimes")
     assert f"claim {first.id} says something else now" in lost([weaker, *rest], recorded())
     assert "sometimes" in page([weaker])
+    proof = first.proofs[0]
+    name = f"claim {first.id} by {proof.tool}: {proof.name} of {proof.artifact}"
+    less = replace(first, proofs=first.proofs[1:])
+    assert lost([less, *rest], recorded()) == [f"{name} is gone"]
 
 
 GOOD = """
@@ -91,7 +95,17 @@ PLANTED = [
     ('gate = "test"', 'gate = "none"', "only what is assumed"),
     ('not_proved = "N"', 'not_proved = ""', "empty not_proved"),
     (GOOD, GOOD + GOOD, "stands twice"),
+    ('not_proved = "N"', 'not_proved = "see a.c"', "there is no claim a.c to see"),
+    ("tests/proofs/test_claims.py", "proofs/sources.py", "has no test_every"),
 ]
+
+
+def test_all_tests_of_a_file_are_a_proof_and_no_tests_are_none(tmp_path: Path) -> None:
+    every = GOOD.replace("test_every_claim_names_what_exists", "*")
+    assert judged(tmp_path, every) == []
+    assert "`*`" not in page(load(tmp_path))
+    none = every.replace("tests/proofs/test_claims.py", "proofs/sources.py")
+    assert judged(tmp_path, none) == ["a.b: proofs/sources.py has no *"]
 
 
 @pytest.mark.parametrize(("old", "new", "told"), PLANTED)

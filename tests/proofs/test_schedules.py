@@ -4,7 +4,7 @@ import pytest
 
 from proofs.schedules.__main__ import BROKEN, SOUND, run
 from proofs.schedules.scenarios import Scenario
-from proofs.schedules.scheduler import Baton, Stuck, explore
+from proofs.schedules.scheduler import Baton, Stuck, draw, explore
 
 A_FEW = 40
 
@@ -23,6 +23,13 @@ def test_every_order_of_three_steps_each_is_tried_once() -> None:
     made = list(explore(once, 10_000))
     assert len(made) == len(orders)
     assert len(set(orders)) == 20  # six steps, three of them a's
+    orders.clear()
+    assert list(draw(once, 1_000)) == list(range(1, 1_001))
+    assert len(set(orders)) == 20, "what is drawn comes from all over"
+    again = orders.copy()
+    orders.clear()
+    list(draw(once, 1_000))
+    assert orders == again
 
 
 def test_workers_that_wait_for_each_other_are_told() -> None:

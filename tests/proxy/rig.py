@@ -7,12 +7,14 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nucleus_proxy.celled import Outside
+from nucleus_proxy.live import Live
 from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.relay import Relay
-from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.wire import FRAME_BYTES
 from tests.proxy import scripted_server
 from tests.proxy.stage import Stage, within
@@ -107,21 +109,25 @@ async def rigged(
     near = await asyncio.open_unix_connection(path, limit=FRAME_BYTES + 1)
     far = await within(accepted.get())
     rig = Rig(stage, *near, seen)
+    live = Live(poll_seconds=0.01)
     relay = Relay(
         reader=far[0],
         writer=far[1],
-        server=await ServerProcess.start(spec),
+        starter=Outside(replace(stage.policy, server=spec)),
+        live=live,
         mediator=stage.mediator,
         held=held,
-        cwd=str(tmp_path),
         draw=stage.draw,
         log=rig.log.append,
         grace=0.5,
     )
     running = asyncio.create_task(relay.run())
+    watch = asyncio.create_task(live.run())
     try:
         yield rig
     finally:
         rig.writer.close()
         await within(running)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         listener.close()

@@ -15,16 +15,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nucleus.composing import Cells
 from nucleus_issuer.store import Store
 from nucleus_proxy import policy
 from nucleus_proxy.connect import run_connect
 from nucleus_proxy.held import run_held
+from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.serve import run_serve
 from nucleus_proxy.streams import stdio
 from nucleus_proxy.tracefile import RevealFile
 from nucleus_tokens import holding
 from nucleus_verifier.caching import CachingVerifier
+from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.support import world
 
 
@@ -36,10 +39,10 @@ def log(sentence: str) -> None:
     print(f"nucleus: {sentence}", file=sys.stderr, flush=True)
 
 
-def mediator(config: dict[str, Any], store: Store) -> Mediator:
+def mediator(config: dict[str, Any], store: Store, live: Live) -> Mediator:
     return Mediator(
         verifier=CachingVerifier(world.KEYS),
-        ledger=store,
+        ledger=live.watched(store),
         desk=store,
         policy=policy.load(Path(config["policy"])),
         instance=config["instance"],
@@ -60,17 +63,19 @@ async def main(mode: str, config: dict[str, Any]) -> None:
         )  # fmt: skip
         return
     with Store.open(Path(config["state"])) as store:
-        made = mediator(config, store)
+        live = Live()
+        made = mediator(config, store, live)
         if mode == "serve":
             await run_serve(
-                Path(config["socket"]), made, draw=os.urandom, log=log,
+                Path(config["socket"]), made, live=live, draw=os.urandom, log=log,
+                runner=Cells(Bubblewrap()),
                 ready=lambda: print("ready", flush=True),
             )  # fmt: skip
         else:
             reader, writer = await stdio()
             await run_held(
-                config["token"], reader=reader, writer=writer, mediator=made,
-                draw=os.urandom, log=log,
+                config["token"], reader=reader, writer=writer, mediator=made, live=live,
+                draw=os.urandom, log=log, runner=Cells(Bubblewrap()),
             )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -214,11 +215,16 @@ url = "https://forge.example/team/x.git"
     assert caught.value.code == "policy.unknown_key"
 
 
-def test_a_server_in_a_cell() -> None:
-    file = policy.parse(b'version = 1\n[server]\ncell = true\nreadable = ["/opt/x"]')
-    assert (file.server.cell, file.server.readable) == (True, ("/opt/x",))
-    assert policy.parse(b"version = 1").server.cell is False
-    for bad in (b"cell = 1", b'readable = "/x"'):
+def test_a_server_is_in_a_cell_unless_that_is_called_a_danger() -> None:
+    file = policy.parse(b'version = 1\n[server]\nreadable = ["/opt/x"]')
+    assert (file.server.danger_outside_cell, file.server.readable) == (False, ("/opt/x",))
+    assert policy.parse(b"version = 1\n[server]\ndanger_outside_cell = true").server == replace(
+        policy.parse(b"version = 1").server, danger_outside_cell=True
+    )
+    with pytest.raises(CallerError) as caught:
+        policy.parse(b"version = 1\n[server]\ncell = false")
+    assert caught.value.code == "policy.unknown_key"
+    for bad in (b"danger_outside_cell = 1", b'readable = "/x"'):
         with pytest.raises(CallerError) as caught:
             policy.parse(b"version = 1\n[server]\n" + bad)
         assert caught.value.code == "policy.value"

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,8 +58,11 @@ version = 1
 [wall]
 id = "box"
 shows = []
+[workspace]
+root = {json.dumps(str(self.repo))}
 [server]
-command = [{json.dumps(str(server))}, "--repository", {json.dumps(str(self.repo))}]
+writes_git = true
+command = [{json.dumps(str(server))}]
 cwd = {json.dumps(str(self.repo))}
 env = {{ {", ".join(f"{k} = {json.dumps(v)}" for k, v in self.env.items())} }}
 [tools.git_status]
@@ -98,7 +102,13 @@ payload = ["/message"]
     @staticmethod
     def levels(**more: str) -> list[Any]:
         return world.levels(
-            **{"read_files": "always", "write_files": "low_risk", "git_commit": "always", **more}
+            **{
+                "read_files": "always",
+                "write_files": "low_risk",
+                "edit_files": "low_risk",
+                "git_commit": "always",
+                **more,
+            }
         )
 
     def config(self, name: str, **more: Any) -> StdioServerParameters:
@@ -244,7 +254,6 @@ async def test_carried_two_sub_agents_a_shared_budget_and_a_revoked_parent(house
         house.serving(),
         agent(house.connect(left, "left")) as as_left,
         agent(house.connect(narrowed, "right"), "legacy") as as_right,
-        agent(house.connect(left, "right")) as as_thief,
     ):
         assert (await as_left("tools/list"))[1] == "git_add git_commit git_log git_status"
         assert (await as_right("tools/list"))[1] == "git_status"
@@ -252,8 +261,11 @@ async def test_carried_two_sub_agents_a_shared_budget_and_a_revoked_parent(house
         assert (await as_right("git_status", repo_path=repo))[0]
         ok, said = await as_right("git_log", repo_path=repo)
         assert "scope.outside" in said
-        ok, said = await as_thief("git_status", repo_path=repo)
-        assert "credential.refused" in said
+        # With another's token nobody comes in: no server starts for a stranger.
+        with pytest.raises(ExceptionGroup) as caught:
+            async with agent(house.connect(left, "right")):
+                pass
+        assert "credential.refused" in "".join(traceback.format_exception(caught.value))
         assert (await as_left("git_log", repo_path=repo, max_count=1))[0]
         ok, said = await as_right("git_status", repo_path=repo)
         assert "budget.exhausted" in said

@@ -17,14 +17,16 @@ import pytest
 
 from nucleus_proxy import connect, serve, wire
 from nucleus_proxy.connect import Hello, Signer
+from nucleus_proxy.live import Live
 from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.streams import stdio
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from tests.proxy import scripted_server
-from tests.proxy.stage import Stage, counted, until, within
+from tests.proxy.stage import POLICY, Stage, counted, until, within
 from tests.support import world
 
+OUTSIDE = "[server]\ndanger_outside_cell = true\n"
 TOOL = '[tools.read]\noperation = "read_files"\npayload = ["/x"]\n'
 
 
@@ -33,13 +35,15 @@ async def serving(tmp_path: Path, stage: Stage) -> AsyncIterator[tuple[Path, lis
     path, log = tmp_path / "run" / "s", list[str]()
     tools = json.dumps([{"name": "read"}])
     command = (sys.executable, scripted_server.__file__, str(tmp_path / "seen"), tools)
-    service = serve.Service(stage.mediator, draw=stage.draw, log=log.append, command=command)
+    service = serve.Service(
+        stage.mediator, draw=stage.draw, log=log.append, command=command, live=Live()
+    )
     async with serve.listening(path, service):
         yield path, log
 
 
 async def test_the_first_line_names_the_verifier(tmp_path: Path) -> None:
-    async with serving(tmp_path, Stage()) as (path, _):
+    async with serving(tmp_path, Stage(POLICY + OUTSIDE)) as (path, _):
         reader, writer = await asyncio.open_unix_connection(path)
         assert await connect.hello(reader) == Hello(world.INSTANCE, "proxy:test")
         writer.close()
@@ -51,15 +55,15 @@ async def test_the_first_line_names_the_verifier(tmp_path: Path) -> None:
 async def test_a_directory_that_others_enter_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir(mode=0o755)
     with pytest.raises(CallerError) as caught:
-        async with serving(tmp_path, Stage()):
+        async with serving(tmp_path, Stage(POLICY + OUTSIDE)):
             pass
     assert caught.value.code == "serve.directory"
 
 
 async def test_a_live_socket_is_not_taken_and_a_dead_one_is(tmp_path: Path) -> None:
-    async with serving(tmp_path, Stage()) as (path, _):
+    async with serving(tmp_path, Stage(POLICY + OUTSIDE)) as (path, _):
         with pytest.raises(CallerError) as caught:
-            async with serving(tmp_path, Stage()):
+            async with serving(tmp_path, Stage(POLICY + OUTSIDE)):
                 pass
         assert caught.value.code == "serve.in_use"
         assert path.exists()
@@ -67,18 +71,18 @@ async def test_a_live_socket_is_not_taken_and_a_dead_one_is(tmp_path: Path) -> N
 
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    async with serving(tmp_path, Stage()) as (path, _):
+    async with serving(tmp_path, Stage(POLICY + OUTSIDE)) as (path, _):
         reader, writer = await asyncio.open_unix_connection(path)
         assert (await connect.hello(reader)).instance == world.INSTANCE
         writer.close()
     path.write_text("a file")
     with pytest.raises(CallerError, match="something else"):
-        async with serving(tmp_path, Stage()):
+        async with serving(tmp_path, Stage(POLICY + OUTSIDE)):
             pass
 
 
 async def test_the_two_ends_meet_and_only_signatures_cross(tmp_path: Path) -> None:
-    stage = Stage('version = 1\n[wall]\nid = "test"\nshows = []\n' + TOOL)
+    stage = Stage('version = 1\n[wall]\nid = "test"\nshows = []\n' + OUTSIDE + TOOL)
     token = stage.token(world.levels(read_files="always"))
     async with serving(tmp_path, stage) as (path, _):
         to_agent, from_agent = os.pipe(), os.pipe()
@@ -156,7 +160,7 @@ async def test_nobody_at_the_socket_is_said_clearly(tmp_path: Path) -> None:
 
 async def test_a_token_for_another_audience_is_said_clearly(tmp_path: Path) -> None:
     other = replace(world.AUDIENCE, name="proxy:other")
-    async with serving(tmp_path, Stage()) as (path, _):
+    async with serving(tmp_path, Stage(POLICY + OUTSIDE)) as (path, _):
         with pytest.raises(CallerError) as caught:
             await connect.run_connect(
                 path, world.mint(audience=other), world.secret("agent"),

@@ -71,6 +71,8 @@ class Stage:
         self.identity = identity
         self.words = words
         self.name = name
+        self.listen = ""  # elsewhere than at the unix socket `name`
+        self.prefix: tuple[str, ...] = ()  # where it runs
         self.process: subprocess.Popen[str] | None = None
         self.log: list[str] = []
         self.heard = threading.Condition()
@@ -86,7 +88,7 @@ class Stage:
 
     @property
     def address(self) -> str:
-        return f"unix:{self.identity.folder / self.name}"
+        return self.listen or f"unix:{self.identity.folder / self.name}"
 
     def socket(self, name: str) -> str:
         return f"unix://{self.identity.folder / (name + '.sock')}"
@@ -95,7 +97,8 @@ class Stage:
         """Start it, and wait until it says that it serves."""
         self.process = subprocess.Popen(
             [
-                *PROGRAM, "--home", str(self.home), "issuer", "serve", "--listen", self.address,
+                *self.prefix, *PROGRAM,
+                "--home", str(self.home), "issuer", "serve", "--listen", self.address,
                 "--passphrase-file", str(self.pass_file), *self.words,
             ],
             stderr=subprocess.PIPE,

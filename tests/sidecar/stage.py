@@ -163,14 +163,18 @@ class Sidecar:
     process: subprocess.Popen[str] | None = None
     log: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()  # where it runs
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [*PROGRAM, "--home", str(self.home.state.parent), "verifier", "serve", *self.words],
+            [
+                *self.prefix, *PROGRAM,
+                "--home", str(self.home.state.parent), "verifier", "serve", *self.words,
+            ],
             stderr=subprocess.PIPE,
             text=True,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": ROOMS, **self.env},
-        )
+        )  # fmt: skip
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line)
@@ -249,6 +253,7 @@ def sidecar(
     listeners: str | None = None,
     *words: str,
     made_home: tuple[Home, Signer, Audience] | None = None,
+    prefix: tuple[str, ...] = (),
     **env: str,
 ) -> Iterator[Sidecar]:
     """The process; `listeners` is TOML, by default one for each gateway."""
@@ -267,6 +272,7 @@ def sidecar(
         listeners = listeners.replace("{folder}", str(folder))
         config.write_text(_CONFIG.format(folder=folder, listeners=listeners))
         made = Sidecar(folder, home, signer, audience, ("--config", str(config), *words), env=env)
+        made.prefix = prefix
         made.start()
         try:
             yield made

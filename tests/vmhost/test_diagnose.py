@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nucleus_vmhost import diagnose, pids
+from nucleus_vmhost import diagnose, groups
+from nucleus_vmhost.work import Limits
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,34 @@ def test_root_without_a_pids_cgroup_starts_nothing(tmp_path: Path) -> None:
     import os
 
     if os.geteuid() != 0:
-        assert pids.Group.make(10, "x", tmp_path).remove()
+        assert groups.Groups.make(Limits(), "x", tmp_path).remove()
         return
     with pytest.raises(Exception, match="ordinary user") as caught:
-        pids.Group.make(10, "x", tmp_path)
+        groups.Groups.make(Limits(), "x", tmp_path)
     assert getattr(caught.value, "code", "") == "wall.pids"
+
+
+@pytest.mark.parametrize(
+    ("tree", "own", "found"),
+    [
+        ({}, "0::/\n", None),
+        ({"memory": ""}, "4:memory:/\n", "memory"),
+        ({"unified": "", "memory": ""}, "4:memory:/x\n0::/\n", "memory"),
+        ({"": "cpu memory"}, "0::/a/b\n", ""),
+        ({"": "", "a": "memory pids", "a/b": ""}, "0::/a/b\n", "a"),
+        ({"": "", "a": "", "a/b": "memory"}, "0::/a/b\n", None),
+    ],
+    ids=["none", "old", "both kinds", "top", "beside our own", "not below our own"],
+)
+def test_memory_is_counted_where_it_can_be(
+    tmp_path: Path, tree: dict[str, str], own: str, found: str | None
+) -> None:
+    for name, given in tree.items():
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.procs").touch()
+        if name != "memory":
+            (folder / "cgroup.subtree_control").write_text(given)
+    (tmp_path / "own").write_text(own)
+    ours = groups._ours(tmp_path / "own")
+    assert groups._parent(tmp_path, "memory", ours) == (None if found is None else tmp_path / found)

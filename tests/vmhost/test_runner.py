@@ -78,12 +78,11 @@ async def test_a_placeholder_stays_while_another_cell_relies_on_it(tmp_path: Pat
     first = shell(
         "read line; echo x > hook", cwd=folder, writable=(folder,), masked=(f"{folder}/hook",)
     )
-    process = await runner.start(first)
-    await ran(shell("true", cwd=folder, writable=(folder,), masked=(f"{folder}/hook",)))
-    assert (tmp_path / "hook").exists()
-    _, complaint = await process.communicate(b"go\n")
-    assert b"hook" in complaint
-    await runner.ended()
+    async with runner.opened(first) as process:
+        await ran(shell("true", cwd=folder, writable=(folder,), masked=(f"{folder}/hook",)))
+        assert (tmp_path / "hook").exists()
+        _, complaint = await process.communicate(b"go\n")
+        assert b"hook" in complaint
     assert not (tmp_path / "hook").exists()
 
 
@@ -198,17 +197,23 @@ async def test_a_cancelled_call_leaves_nothing() -> None:
 
 
 async def test_a_started_server_talks_and_ends_with_its_input() -> None:
-    runner = Bubblewrap()
-    process = await runner.start(Job(("cat",), output_bytes=1 << 20))
-    assert process.stdin is not None
-    assert process.stdout is not None
-    for line in (b"one\n", b"x" * 200_000 + b"\n"):
-        process.stdin.write(line)
-        await process.stdin.drain()
-        assert await process.stdout.readline() == line
-    process.stdin.close()
-    assert await process.wait() == 0
-    await runner.ended()
+    async with Bubblewrap().opened(Job(("cat",), output_bytes=1 << 20)) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in (b"one\n", b"x" * 200_000 + b"\n"):
+            process.stdin.write(line)
+            await process.stdin.drain()
+            assert await process.stdout.readline() == line
+        process.stdin.close()
+        assert await process.wait() == 0
+
+
+async def test_when_the_block_of_a_server_ends_nothing_of_it_runs() -> None:
+    """Not soon after: then somebody looks for what it left."""
+    async with Bubblewrap().opened(shell("setsid sleep 61238 & exec sleep 61238")):
+        while len(running("61238")) < 2:
+            await asyncio.sleep(0.01)
+    assert not running("61238")
 
 
 async def test_a_started_server_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
@@ -218,9 +223,9 @@ async def test_a_started_server_ends_when_its_starter_is_killed(tmp_path: Path) 
         "from nucleus_vmhost.bubblewrap import Bubblewrap\n"
         "from tests.vmhost.cells import shell\n"
         "async def main():\n"
-        "    await Bubblewrap().start(shell('setsid sleep 61237 & exec sleep 61237'))\n"
-        "    print('up', flush=True)\n"
-        "    await asyncio.sleep(60)\n"
+        "    async with Bubblewrap().opened(shell('setsid sleep 61237 & exec sleep 61237')):\n"
+        "        print('up', flush=True)\n"
+        "        await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )
     process = await asyncio.create_subprocess_exec(

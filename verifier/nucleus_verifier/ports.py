@@ -45,6 +45,16 @@ class Snapshot:
     revocation_seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one call needs of a budget that several verifiers share."""
+
+    counter: str
+    limit: int  # of the budget, for all
+    spent: int  # so far, by the verifier that asks
+    amount: int  # more
+
+
 class Ledger(Protocol):
     """Durable state of one verifier host."""
 

@@ -25,7 +25,6 @@ class Bubblewrap:
 
     def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008  frozen
         self._limits = limits
-        self._ends: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Work) -> Done:
         """Run it to its end or to its limits; then nothing of it is left.
@@ -35,28 +34,13 @@ class Bubblewrap:
         async with cell.opened(work, self._limits, _extras(work)) as process:
             return await to_the_end(process, work)
 
-    async def start(self, work: Work) -> Process:
-        """Start it, with pipes. It ends with this process, or when it is killed: as a whole.
+    def opened(self, work: Work) -> contextlib.AbstractAsyncContextManager[Process]:
+        """It runs, with pipes, while the block does; at its end nothing of it is left. It ends
+        with this process, or when it is killed: as a whole.
 
         Raises CallerError `wall.work`, WorldError `wall.*` when no cell came to be.
         """
-        stack = contextlib.AsyncExitStack()
-        process = await stack.enter_async_context(cell.opened(work, self._limits, _extras(work)))
-
-        async def watch() -> None:
-            try:
-                await process.wait()
-            finally:
-                await stack.aclose()
-
-        task = asyncio.create_task(watch())
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
-        return process
-
-    async def ended(self) -> None:
-        """Wait until everything that was started has ended and is cleaned up after."""
-        await asyncio.gather(*self._ends)
+        return cell.opened(work, self._limits, _extras(work))
 
 
 def _extras(work: Work) -> Extras:

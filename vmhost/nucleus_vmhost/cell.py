@@ -21,9 +21,10 @@ from typing import Any, Final
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost import arguments, diagnose, mounts, opening, seccomp
 from nucleus_vmhost import work as work_of
+from nucleus_vmhost.filling import Filling
 from nucleus_vmhost.first import First
+from nucleus_vmhost.groups import Groups
 from nucleus_vmhost.opening import Descriptors
-from nucleus_vmhost.pids import Group
 from nucleus_vmhost.placeholders import Placeholders
 from nucleus_vmhost.work import Limits, Work
 
@@ -55,30 +56,38 @@ async def opened(work: Work, limits: Limits, extras: Extras = NO_EXTRAS) -> Asyn
     """
     work_of.check(work)
     program = diagnose.bwrap()
-    placeholders, group, first = Placeholders(), Group(None), First()
+    placeholders, groups, first = Placeholders(), Groups(), First()
     try:
         work = _kept_absent(work, placeholders)
-        group = Group.make(limits.processes, os.urandom(6).hex())
-        process = await _begun(_begin(work, limits, extras, program, group, first), first)
+        groups = Groups.make(limits, os.urandom(6).hex())
+        filling = Filling(work.writable, limits.disk_bytes)
+        process = await _begun(_begin(work, limits, extras, program, groups, first), first)
+        watch = asyncio.create_task(filling.watch(lambda: _kill(process)))
         try:
             yield process
         finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
             await end(process)
             await first.ended()
     finally:
         first.close()
         placeholders.remove()
         for _ in range(_ENDED_TRIES):
-            if group.remove():
+            if groups.remove():
                 break
             await asyncio.sleep(0.01)
 
 
 async def end(process: Process) -> None:
     """Kill bubblewrap. With it dies its first process, and with that all others."""
+    _kill(process)
+    await process.wait()
+
+
+def _kill(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
-    await process.wait()
 
 
 async def _begun(beginning: Coroutine[Any, Any, Process], first: First) -> Process:
@@ -97,7 +106,7 @@ async def _begun(beginning: Coroutine[Any, Any, Process], first: First) -> Proce
 
 
 async def _begin(
-    work: Work, limits: Limits, extras: Extras, program: str, group: Group, first: First
+    work: Work, limits: Limits, extras: Extras, program: str, groups: Groups, first: First
 ) -> Process:
     keep = Descriptors()
     status_read, status_write = os.pipe2(os.O_CLOEXEC)
@@ -107,7 +116,7 @@ async def _begin(
         told = keep.keep(first.told())
         argv = _command(work, limits, extras, program, keep, status_write, told)
         process = await asyncio.create_subprocess_exec(
-            *group.enter(argv),
+            *groups.enter(argv),
             stdin=inout,
             stdout=inout,
             stderr=PIPE,
@@ -220,8 +229,7 @@ async def _first_word(fd: int) -> bytes:
 
 
 async def _failed(process: Process, said: bytes, program: str) -> WorldError:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    _kill(process)
     complaint = b""
     if process.stderr is not None:
         with contextlib.suppress(TimeoutError):

@@ -2,10 +2,9 @@
 
 It is run in the cell by path, by Python alone, before the work: it closes what was inherited,
 looks for what should not be there, sets limits, puts Landlock and, beside a pump, a second filter
-on top, says so on its status pipe, and becomes the work. Any doubt ends the cell.
+on top, says so on its status pipe, and becomes the work. Any doubt ends the cell. Whatever it
+imports every cell waits for: typing alone would take longer than all the rest.
 """
-
-from __future__ import annotations
 
 import ctypes
 import marshal
@@ -13,7 +12,12 @@ import os
 import resource
 import stat
 import sys
-from typing import Any, NoReturn
+import warnings  # noqa: F401  os.execvpe wants it, when Landlock no longer shows it
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket as Socket
+    from typing import Any, NoReturn
 
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _FILTER = 4, 22, 2
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # landlock_*, the same on every architecture
@@ -36,7 +40,7 @@ class NotACell(Exception):
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _syscall(number: int, *args: Any) -> int:
+def _syscall(number: int, *args: "Any") -> int:
     answer: int = _libc.syscall(ctypes.c_long(number), *args)
     if answer < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -46,16 +50,16 @@ def _syscall(number: int, *args: Any) -> int:
 # What should not be there ---------------------------------------------------------------------
 
 
-def verify(config: dict[str, Any]) -> None:
+def verify(config: "dict[str, Any]") -> None:
     """Raises NotACell for the first thing that is not as it should be."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         said = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         if int(said.get(name, "1"), 16):
             raise NotACell(f"it has capabilities ({name} {said.get(name)})")
     if said.get("NoNewPrivs") != "1" or said.get("Seccomp") != "2":
         raise NotACell("no_new_privs or the system call filter is missing")
-    with open("/proc/net/dev", encoding="ascii", errors="replace") as file:
+    with open("/proc/net/dev", encoding="utf-8", errors="replace") as file:
         cards = {line.split(":")[0].strip() for line in file if ":" in line}
     if cards != {"lo"}:
         raise NotACell(f"its network namespace is not empty: {sorted(cards)}")
@@ -142,10 +146,37 @@ def second_filter(program: bytes) -> None:
 def pump(routes: dict[int, str], status: int) -> None:
     """Return in a child process; the parent stays, joins loopback ports to sockets, and ends as
     the child ends. The sockets are all it can reach, and the child cannot reach into it."""
+    import _socket
+
+    listening = []
+    for port, path in routes.items():
+        # The raw ones: what `socket` and `threading` take to load, the work shall not wait for.
+        raw = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+        raw.bind(("127.0.0.1", port))
+        raw.listen(128)
+        listening.append((raw, path))
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    child = os.fork()
+    if child == 0:
+        for raw, _ in listening:
+            raw.close()
+        return
+    os.close(status)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    serve({raw.detach(): path for raw, path in listening})
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def serve(listening: dict[int, str]) -> None:
+    """Join whoever comes to these listeners to their sockets, in threads."""
     import socket
     import threading
 
-    def copy(source: socket.socket, sink: socket.socket) -> None:
+    def copy(source: "Socket", sink: "Socket") -> None:
         try:
             while data := source.recv(65536):
                 sink.sendall(data)
@@ -157,7 +188,7 @@ def pump(routes: dict[int, str], status: int) -> None:
                 except OSError:
                     pass  # already closed by its other side
 
-    def join(near: socket.socket, path: str) -> None:
+    def join(near: "Socket", path: str) -> None:
         with near, socket.socket(socket.AF_UNIX) as far:
             try:
                 far.connect(path)
@@ -168,7 +199,7 @@ def pump(routes: dict[int, str], status: int) -> None:
             copy(near, far)
             back.join()
 
-    def accept(listener: socket.socket, path: str) -> None:
+    def accept(listener: "Socket", path: str) -> None:
         while True:
             near, _ = listener.accept()
             try:
@@ -176,25 +207,12 @@ def pump(routes: dict[int, str], status: int) -> None:
             except RuntimeError:
                 near.close()  # the cell has used up its processes
 
-    listeners = [(socket.create_server(("127.0.0.1", port)), path) for port, path in routes.items()]
-    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    child = os.fork()
-    if child == 0:
-        for listener, _ in listeners:
-            listener.close()
-        return
-    os.close(status)
-    null = os.open("/dev/null", os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    for listener, path in listeners:
+    for number, path in listening.items():
+        listener = socket.socket(fileno=number)
         threading.Thread(target=accept, args=(listener, path), daemon=True).start()
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    os._exit(code if code >= 0 else 128 - code)
 
 
-def main(config_fd: int) -> NoReturn:
+def main(config_fd: int) -> "NoReturn":
     with open(config_fd, "rb", closefd=True) as file:
         config: dict[str, Any] = marshal.loads(file.read())  # noqa: S302  sealed by our own starter
     status: int = config["status"]

@@ -44,12 +44,12 @@ class Work(Protocol):
     def stdin(self) -> bytes: ...
     @property
     def seconds(self) -> float:
-        """How long `run` lets it run. `start` leaves that to its caller."""
+        """How long `run` lets it run. `opened` leaves that to its caller."""
         ...
 
     @property
     def output_bytes(self) -> int:
-        """How much of stdout and stderr together `run` keeps; more ends the cell. For `start`,
+        """How much of stdout and stderr together `run` keeps; more ends the cell. For `opened`,
         the longest line that its streams hand out."""
         ...
 
@@ -78,16 +78,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one cell may use up. Memory is per process; all processes of a cell together are
-    bounded by `processes` times it."""
+    """What one cell may use up."""
 
     cpu_seconds: int = 3600  # of each process
     data_bytes: int = 4 << 30  # what a process writes in memory that is its own
     address_bytes: int = 256 << 30  # what it may reserve: runtimes reserve much and use little
+    memory_bytes: int = 8 << 30  # of all processes and all that is in memory: see `groups`
     processes: int = 512
     files: int = 4096  # open, of each process
     file_bytes: int = 4 << 30  # one file
     tmp_bytes: int = 512 << 20  # /tmp, HOME and /dev/shm, each
+    disk_bytes: int = 16 << 30  # below what it may write: see `filling`
 
 
 def check(work: Work) -> None:

@@ -23,6 +23,7 @@ from nucleus_tokens import crypto, exchanges, holding
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.header import Holder
 from nucleus_tokens.limits import DEPTH, LIST_ITEMS
+from nucleus_verifier.ports import Part
 from nucleus_verifier.rpc import issuer_pb2 as pb
 from nucleus_verifier.rpc import mtls
 
@@ -135,6 +136,23 @@ class Issuance:
             )
         token = holding.read_token(request.token)
         return self._minting.exchanger.exchange(token, request.statement, peer=str(caller.id))
+
+    # Budgets ------------------------------------------------------------------------------------
+
+    async def allot(self, caller: Caller, request: pb.AllotRequest) -> pb.AllotResponse:
+        return await asyncio.to_thread(self._allot, caller, request)
+
+    def _allot(self, caller: Caller, request: pb.AllotRequest) -> pb.AllotResponse:
+        texts = (request.state, *(part.counter for part in request.parts))
+        if len(request.parts) > LIST_ITEMS or not all(0 < len(t) <= _KEY_CHARS for t in texts):
+            raise CallerError("budget.request", "It names its state and at most 64 counters.")
+        issued = self._store.issued(request.tid)
+        # Nobody uses up the budget of a token that is not for it.
+        if issued is None or issued.aud not in caller.audiences:
+            raise CallerError("budget.unknown_token", "This issuer has issued no such token.")
+        parts = [Part(p.counter, p.limit, p.spent, p.amount) for p in request.parts]
+        verifier = f"{caller.id}#{request.state}"
+        return pb.AllotResponse(given=self._store.allot(request.tid, verifier, parts))
 
     # Audiences ----------------------------------------------------------------------------------
 

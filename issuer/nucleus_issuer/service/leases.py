@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from nucleus_issuer.ports import Revocation
@@ -56,9 +57,12 @@ class Leases:
         *,
         alone: bool,
         seconds: float = LEASE_SECONDS,
+        every: float = POLL_SECONDS,
         now: Callable[[], float] = boottime,
     ) -> None:
+        """`every` so many seconds `poll` looks, whether or not it hears of anything."""
         self._store = store
+        self._every = every
         self._alone = alone
         self.seconds = seconds
         self._now = now
@@ -70,6 +74,7 @@ class Leases:
         self._watchers: set[Watcher] = set()
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._heard = asyncio.Event()
 
     # What is known ------------------------------------------------------------------------------
 
@@ -99,13 +104,19 @@ class Leases:
                     return
 
     async def poll(self, failed: Callable[[WorldError], None]) -> None:
-        """Look again and again, until cancelled."""
+        """Look again and again, and at once when `hear` was called, until cancelled."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), self._every)
+            self._heard.clear()
             try:
                 await self.refresh()
             except WorldError as error:
                 failed(error)
+
+    def hear(self) -> None:
+        """Somebody says that there is something to see."""
+        self._heard.set()
 
     @property
     def fresh(self) -> bool:

@@ -88,6 +88,10 @@ async def serve(parts: Parts, address: str, ready: Callable[[int], None]) -> Non
     def failed(error: WorldError) -> None:
         parts.log(f"the state cannot be read: {error}")
 
+    loop = asyncio.get_running_loop()
+    deaf = await asyncio.to_thread(
+        parts.store.listen, lambda: loop.call_soon_threadsafe(leases.hear)
+    )
     polling = asyncio.ensure_future(leases.poll(failed))
     telling = asyncio.ensure_future(_tell(health_of, leases))
     ready(port)
@@ -96,6 +100,7 @@ async def serve(parts: Parts, address: str, ready: Callable[[int], None]) -> Non
     finally:
         polling.cancel()
         telling.cancel()
+        await asyncio.to_thread(deaf)
         await server.stop(_GRACE_SECONDS)
 
 
@@ -131,6 +136,7 @@ def _door(parts: Parts, leases: Leases) -> Door:
         "Exchange": Unary(pb.ExchangeRequest, _granted, issuance.exchange),
         "RegisterAudience": Unary(pb.RegisterAudienceRequest, _audience, issuance.register),
         "GetTrustBundle": Unary(pb.GetTrustBundleRequest, _audience, issuance.trust_bundle),
+        "Allot": Unary(pb.AllotRequest, _audience, issuance.allot),
         "List": Unary(pb.ListRequest, door.known, looking.list),
         "Tree": Unary(pb.TreeRequest, door.known, looking.tree),
         # Whoever reveals a preimage revokes: being in the trust domain is enough to be heard.

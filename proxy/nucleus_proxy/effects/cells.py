@@ -39,6 +39,7 @@ class View:
     writable: tuple[str, ...]
     masked: tuple[str, ...]
     special: dict[str, Identity]
+    git_open: bool = False  # git's own data may be written, but not what git runs
 
 
 def may_read(authority: Authority) -> bool:
@@ -89,7 +90,9 @@ def blocked(path: str, authority: Authority) -> bool:
     )
 
 
-def view(root: Root, subtree: tuple[str, ...], authority: Authority) -> View:
+def view(
+    root: Root, subtree: tuple[str, ...], authority: Authority, *, git_open: bool = False
+) -> View:
     """What a cell for this authority is shown. Raises CallerError `cell.nothing`, `cell.too_large`
     where it cannot be computed: then nothing runs."""
     if not subtree:
@@ -101,7 +104,7 @@ def view(root: Root, subtree: tuple[str, ...], authority: Authority) -> View:
     readable: list[str] = []
     masked: list[str] = []
     special: dict[str, Identity] = {}
-    for path, mode, identity in _special(root, subtree, authority):
+    for path, mode, identity in _special(root, subtree, authority, git_open):
         special[path] = identity
         if blocked(path, authority):
             if not S_ISLNK(mode):
@@ -114,14 +117,16 @@ def view(root: Root, subtree: tuple[str, ...], authority: Authority) -> View:
     if len(masked) + len(readable) > MASKS:
         raise CallerError("cell.too_large", f"More than {MASKS} places would have to be hidden.")
     if may_write(authority):
-        return View(tuple(sorted({*readable} - {*subtree})), subtree, tuple(masked), special)
+        shown = tuple(sorted({*readable} - {*subtree}))
+        return View(shown, subtree, tuple(masked), special, git_open)
     return View(subtree, (), tuple(masked), special)
 
 
 def set_aside(root: Root, before: View, authority: Authority, tag: str) -> tuple[str, ...]:
     """Rename what a command left where nothing of it may stand; the paths as they were."""
     moved = []
-    for path, _, identity in list(_special(root, before.writable, authority)):
+    found = list(_special(root, before.writable, authority, before.git_open))
+    for path, _, identity in found:
         if before.special.get(path) != identity:
             with root.parent(path) as (directory, name):
                 os.rename(name, f"{name}{_ASIDE}{tag}", src_dir_fd=directory, dst_dir_fd=directory)
@@ -130,7 +135,7 @@ def set_aside(root: Root, before: View, authority: Authority, tag: str) -> tuple
 
 
 def _special(
-    root: Root, subtree: tuple[str, ...], authority: Authority
+    root: Root, subtree: tuple[str, ...], authority: Authority, git_open: bool
 ) -> Iterator[tuple[str, int, Identity]]:
     """Every blocked path, and every path that runs later, with its mode and identity."""
     seen = 0
@@ -147,7 +152,10 @@ def _special(
                         )
                     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     path = f"{at.rstrip('/')}/{name}"
-                    if not _text(name) or blocked(path, authority) or runs_later(path):
+                    # A .git that is no directory leads to one that nobody looked at.
+                    opened = git_open and (name != ".git" or S_ISDIR(found.st_mode))
+                    later = runs_later(path, git_open=opened)
+                    if not _text(name) or blocked(path, authority) or later:
                         leads = _leads(directory, name) if S_ISLNK(found.st_mode) else ""
                         kind = S_IFMT(found.st_mode)
                         yield path, found.st_mode, (found.st_dev, found.st_ino, kind, leads)

@@ -16,6 +16,7 @@ from typing import Final
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import cells, opening
 from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.later import GIT_PLACES
 from nucleus_proxy.work import Done, Runner, Work
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError, NucleusError
@@ -25,12 +26,6 @@ from nucleus_verifier import resources
 SECONDS: Final = 120.0
 OUTPUT_BYTES: Final = 64 * 1024 * 1024
 PROGRAM: Final = "/usr/bin/git"
-# Hidden where they exist: each can name a program, or lead elsewhere.
-_HIDDEN: Final = (
-    "config", "config.worktree", "hooks", "modules", "worktrees", "info/attributes",
-    "info/grafts", "objects/info/alternates", "objects/info/http-alternates", "commondir",
-    "gitdir", "remotes", "branches", "rebase-merge", "rebase-apply", "sequencer",
-)  # fmt: skip
 _OVERRULED: Final[Mapping[str, str]] = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -122,7 +117,7 @@ class Repository:
         hidden = []
         try:
             with self._root.directory(f"{self.path}/.git") as directory:
-                for name in _HIDDEN:
+                for name in GIT_PLACES:
                     if _exists(directory, name):
                         hidden.append(f"{self.path}/.git/{name}")
         except NucleusError as error:

@@ -129,7 +129,7 @@ async def _git(
     """git on the proxy's side: only with arguments, configuration and repository of ours. What it
     says is a remote's word: bounded, and without the secret that let us in."""
     try:
-        process = await starting.begun(
+        process = await starting.started(
             asyncio.create_subprocess_exec(
                 PROGRAM, *words,
                 stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, cwd="/",
@@ -151,7 +151,8 @@ async def _git(
         return Done(-9, b"", b"", truncated=False, timed_out=True)
     finally:
         # Whoever is cancelled meanwhile leaves no git that goes on, nor the transport it started.
-        await starting.end(process)
+        if process.returncode is None:
+            await starting.end(process)
     said = said if login is None else login.scrub(said)
     return Done(code, b"", said[-_SAID:], truncated=False, timed_out=False)
 

@@ -150,7 +150,10 @@ class Door:
             if ended.refusal is not None:
                 outside.log(f"the tunnel to {host} was cut: {ended.refusal.code}")
             await outside.mediator.outcome(
-                permit, ok=ended.refusal is None, result=tunnel.summary(done, ended)
+                permit,
+                ok=ended.refusal is None,
+                result=tunnel.summary(done, ended),
+                cut="" if ended.refusal is None else ended.refusal.code,
             )
 
 

@@ -14,7 +14,7 @@ from nucleus_proxy.egress.meter import Meter
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.egress.secrets import Secret
 from nucleus_proxy.egress.tunnel import TunnelLimits
-from nucleus_proxy.live import Live
+from nucleus_proxy.live import Live, WasCut
 from nucleus_proxy.mediator import Mediator
 from nucleus_tokens.errors import NucleusError
 
@@ -59,5 +59,8 @@ class Outside:
     async def failed(self, client: Client, granted: Granted, error: NucleusError) -> None:
         """An effect that ran and failed: on record, then told."""
         failed = Refusal.failed(error)
-        await self.mediator.outcome(granted.permit, ok=False, result=failed.text().encode())
+        cut = error.code if isinstance(error, WasCut) else ""
+        await self.mediator.outcome(
+            granted.permit, ok=False, result=failed.text().encode(), cut=cut
+        )
         await client.refuse(502, failed)

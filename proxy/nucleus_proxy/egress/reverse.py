@@ -24,7 +24,7 @@ from nucleus_proxy.egress.secrets import Secret
 from nucleus_proxy.egress.sink import injected, shown, target
 from nucleus_proxy.egress.url import Target
 from nucleus_proxy.egress.usage import Usage, Watch, said, visible
-from nucleus_proxy.live import check
+from nucleus_proxy.live import WasCut, check
 from nucleus_tokens.errors import CredentialError, NucleusError, WorldError
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024
@@ -150,7 +150,7 @@ class _Answer:
             # It was asked: what it used before it failed is paid for.
             await self._settle(None, 0)
             if self._cut is not None:
-                raise WorldError(self._cut.code, self._cut.sentence) from error
+                raise WasCut(self._cut.code, self._cut.sentence) from error
             raise
 
     async def _whole(self, head: Head, pieces: AsyncIterator[bytes], secret: Secret) -> None:

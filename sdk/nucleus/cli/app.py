@@ -13,9 +13,11 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    audit,
     claims,
     declassify,
     demo,
+    doctor,
     identity,
     init,
     issuer,
@@ -32,6 +34,7 @@ from nucleus.cli import (
     token_revoking,
     trace,
     trace_replay,
+    up,
     verifier,
 )
 from nucleus.cli.options import examples, group
@@ -230,7 +233,10 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
                 command, epilog = table[each]
                 made.command(each, epilog=epilog)(command)
         app.add_typer(made, name=name)
+    app.command("up", epilog=up.UP)(up.up)
+    app.command("doctor", epilog=doctor.DOCTOR)(doctor.doctor)
     app.command("run", epilog=run.RUN)(run.run)
+    app.command("audit", epilog=audit.AUDIT)(audit.audit)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     app.command("claims", epilog=claims.CLAIMS)(claims.claims)
     return app

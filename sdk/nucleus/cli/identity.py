@@ -85,6 +85,7 @@ def serve(
     from nucleus.cli import inputs
     from nucleus.cli.console import note
     from nucleus.cli.mcp import until_stopped
+    from nucleus.cli.notify import ready
     from nucleus_issuer.identity import registry as registries
     from nucleus_issuer.identity.authority import TrustAuthority
     from nucleus_issuer.identity.serve import SOCKET, IdentityService
@@ -94,6 +95,10 @@ def serve(
     known = registries.load(registry or _registry(place))
     authority = TrustAuthority.open(_keys(place), place.clock)
     seconds = inputs.duration(lives, "--lives")
+
+    def serves() -> None:
+        note(f"nucleus: serving at {where / SOCKET}")
+        ready()
 
     async def work() -> None:
         nonlocal authority
@@ -112,7 +117,7 @@ def serve(
 
         watching = asyncio.ensure_future(watch())
         try:
-            await service.run(where, lambda: note(f"nucleus: serving at {where / SOCKET}"))
+            await service.run(where, serves)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):

@@ -61,6 +61,7 @@ def serve(
     from nucleus.cli import inputs
     from nucleus.cli.console import note
     from nucleus.cli.mcp import until_stopped
+    from nucleus.cli.notify import ready
     from nucleus_issuer.service import policy as policies
     from nucleus_issuer.service.alone import only_one
     from nucleus_issuer.service.metrics import Metrics
@@ -103,8 +104,9 @@ def serve(
             port = stack.enter_context(counts.served(metrics))
             note(f"nucleus: metrics at port {port}")
 
-        def ready(port: int) -> None:
+        def serves(port: int) -> None:
             note(f"nucleus: {workload.id} serves at {listen}, port {port}")
+            ready()
 
-        until_stopped(run(parts, listen, ready))
+        until_stopped(run(parts, listen, serves))
     return 0

@@ -62,6 +62,10 @@ NO_WALL = (
     "nucleus: no wall stands here: only what goes through this proxy is mediated. A process of "
     "this user can go around it."
 )
+NO_CELL = (
+    "nucleus: the policy file has the server run outside of a cell: it reads, writes and sends "
+    "what this user can."
+)
 
 
 def run(
@@ -87,6 +91,7 @@ def run(
     from nucleus.cli import inputs
     from nucleus.composing import Cells
     from nucleus_proxy.held import run_held
+    from nucleus_proxy.live import Live
     from nucleus_proxy.streams import stdio
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.bubblewrap import Bubblewrap
@@ -100,12 +105,14 @@ def run(
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
+    live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         if prompt is not None:
             labels.give_prompt(place.tree_of(text), inputs.text_file(prompt))
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds, one_client=True
-        )
+            store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
+            ask_seconds=seconds, one_client=True,
+        )  # fmt: skip
 
         async def work() -> None:
             reader, writer = await stdio()
@@ -114,11 +121,12 @@ def run(
                 reader=reader,
                 writer=writer,
                 mediator=mediator,
+                live=live,
                 draw=place.random,
                 log=_log,
                 command=command,
                 stderr=_server_says,
-                runner=Cells(Bubblewrap()) if rules.server.cell else None,
+                runner=Cells(Bubblewrap()),
             )
 
         try:
@@ -138,27 +146,34 @@ def serve(
 ) -> int:
     """Serve on a socket; each call carries its credential.
 
-    Each connection gets a server of its own. Agents come in through `nucleus mcp connect`.
+    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import note
+    from nucleus.composing import Cells
+    from nucleus_proxy.live import Live
     from nucleus_proxy.serve import run_serve
+    from nucleus_vmhost.bubblewrap import Bubblewrap
 
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = _command(server)
+    live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         mediator = place.mediator(
-            store, rules, reveals, labels=labels, run=run_name, ask_seconds=seconds
-        )
+            store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
+            ask_seconds=seconds,
+        )  # fmt: skip
         work = run_serve(
             socket,
             mediator,
+            live=live,
             draw=place.random,
             log=_log,
             command=command,
             stderr=_server_says,
+            runner=Cells(Bubblewrap()),
             ready=lambda: note(f"nucleus: listening at {socket}"),
         )
         try:
@@ -219,6 +234,8 @@ def _policy(path: Path) -> PolicyFile:
     rules = policy.load(path)
     if rules.wall is None:
         note(NO_WALL)
+    if rules.server.danger_outside_cell:
+        note(NO_CELL)
     return rules
 
 

@@ -237,7 +237,9 @@ def _held(
 def _ahead(rules: PolicyFile, workspace: Path, words: Sequence[str]) -> Sequence[Grant]:
     from nucleus.cli.ahead import read, tools
 
-    known = tools(rules, workspace) if words else {}
+    if not words:
+        return []
+    known = tools(rules, workspace)
     return [read(each, known) for each in words]
 
 

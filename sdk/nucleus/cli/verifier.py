@@ -15,11 +15,15 @@ from nucleus.cli.options import examples
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nucleus_verifier.ports import Ledger, Part
+    from nucleus_verifier.sidecar.budgets import Allot
+
 SERVE = examples(
     "nucleus verifier serve --config sidecar.toml",
     "nucleus verifier serve --issuer unix:/run/issuer.sock --issuer-id spiffe://example.org/issuer",
 )
 _NAME: Final = "sidecar.toml"
+_ISSUER_SECONDS: Final = 5.0
 
 
 def serve(
@@ -46,11 +50,13 @@ def serve(
 
     from nucleus.cli.console import note
     from nucleus.cli.mcp import until_stopped
+    from nucleus.cli.notify import ready
     from nucleus_tokens.errors import CallerError, WorldError
     from nucleus_verifier.caching import CachingVerifier
     from nucleus_verifier.rpc.client import IssuerClient
     from nucleus_verifier.rpc.mtls import Dialled, Workload, parse_id
     from nucleus_verifier.sidecar import serve as sidecar
+    from nucleus_verifier.sidecar.budgets import Parts
     from nucleus_verifier.sidecar.gate import Gate, World
     from nucleus_verifier.sidecar.revocations import Guarded
     from nucleus_verifier.sidecar.settings import load
@@ -70,6 +76,10 @@ def serve(
     def log(event: str, about: Mapping[str, object]) -> None:
         note(json.dumps({"event": event, **about}))
 
+    def serves() -> None:
+        note(f"nucleus: the verifier {settings.instance} serves")
+        ready()
+
     with ExitStack() as stack:
         store = stack.enter_context(place.store())
         reveals = stack.enter_context(place.reveals())
@@ -77,17 +87,30 @@ def serve(
         pool, offload = sidecar.offload()
         stack.callback(pool.shutdown)
 
+        def asking(client: IssuerClient, instance: str) -> Allot:
+            loop = asyncio.get_running_loop()
+            state = f"{instance}#{store.state_id(int.from_bytes(place.random(8)))}"
+
+            def allot(tid: str, parts: Sequence[Part]) -> Sequence[int]:
+                asked = client.allot(tid, state, parts)
+                return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
+            return allot
+
         async def work() -> None:
             async with AsyncExitStack() as inner:
-                ledger, watched = store, None
+                ledger: Ledger = store
+                watched = None
                 if issuer is not None and issuer_id is not None and workload is not None:
                     dialled = Dialled(workload, issuer, parse_id(issuer_id))
                     inner.push_async_callback(dialled.close)
-                    watched = Watched(IssuerClient(dialled.channel))
+                    client = IssuerClient(dialled.channel, seconds=_ISSUER_SECONDS)
+                    watched = Watched(client)
+                    ledger = Guarded(store, watched, Parts(asking(client, settings.instance)))
                     watching = asyncio.ensure_future(watched.run())
                     inner.callback(watching.cancel)
                 world = World(
-                    ledger=ledger if watched is None else Guarded(ledger, watched),
+                    ledger=ledger,
                     desk=store,
                     clock=place.clock,
                     draw=place.random,
@@ -114,7 +137,7 @@ def serve(
                     log=log,
                     unready=unready,
                     workload=workload,
-                    ready=lambda: note(f"nucleus: the verifier {settings.instance} serves"),
+                    ready=serves,
                 )
 
         until_stopped(work())

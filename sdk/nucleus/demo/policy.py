@@ -38,8 +38,10 @@ version = 1
 id = {wall}
 shows = []
 
-# No --repository: the server alone would open any repository of this user.
+# No --repository: the server alone would open any repository of this user. The hook below delivers
+# to a place outside of the token's path, which no cell would let it; and the demo runs anywhere.
 [server]
+danger_outside_cell = true
 command = {command}
 cwd = {cwd}
 env = {{ PATH = {path}, HOME = {home} }}

@@ -5,13 +5,14 @@ Use it from one event loop. Nothing is retried here: whoever calls knows what ma
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from nucleus_verifier.ports import Part
 from nucleus_verifier.rpc import issuer_pb2 as pb
 from nucleus_verifier.rpc.refusals import raised
 
@@ -86,6 +87,19 @@ class IssuerClient:
                 yield event
         except grpc.RpcError as error:
             raise raised(error) from error
+
+    async def allot(self, tid: str, state: str, parts: Sequence[Part]) -> Sequence[int]:
+        request = pb.AllotRequest(
+            tid=tid,
+            state=state,
+            parts=[
+                pb.AllotRequest.Part(
+                    counter=part.counter, limit=part.limit, spent=part.spent, amount=part.amount
+                )
+                for part in parts
+            ],
+        )
+        return (await self._ask("Allot", request, pb.AllotResponse)).given
 
     async def request_approval(self, request: pb.ApprovalRequest) -> pb.ApprovalStatus:
         return await self._ask("RequestApproval", request, pb.ApprovalStatus)

@@ -384,3 +384,30 @@ class DenyRequest(_message.Message):
     id: str
     reason: str
     def __init__(self, id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class AllotRequest(_message.Message):
+    __slots__ = ("tid", "state", "parts")
+    class Part(_message.Message):
+        __slots__ = ("counter", "limit", "spent", "amount")
+        COUNTER_FIELD_NUMBER: _ClassVar[int]
+        LIMIT_FIELD_NUMBER: _ClassVar[int]
+        SPENT_FIELD_NUMBER: _ClassVar[int]
+        AMOUNT_FIELD_NUMBER: _ClassVar[int]
+        counter: str
+        limit: int
+        spent: int
+        amount: int
+        def __init__(self, counter: _Optional[str] = ..., limit: _Optional[int] = ..., spent: _Optional[int] = ..., amount: _Optional[int] = ...) -> None: ...
+    TID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    tid: str
+    state: str
+    parts: _containers.RepeatedCompositeFieldContainer[AllotRequest.Part]
+    def __init__(self, tid: _Optional[str] = ..., state: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[AllotRequest.Part, _Mapping]]] = ...) -> None: ...
+
+class AllotResponse(_message.Message):
+    __slots__ = ("given",)
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
+    given: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, given: _Optional[_Iterable[int]] = ...) -> None: ...

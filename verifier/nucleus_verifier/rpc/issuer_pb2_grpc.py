@@ -74,6 +74,11 @@ class IssuerStub:
                 request_serializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.WatchRequest.SerializeToString,
                 response_deserializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.WatchEvent.FromString,
                 _registered_method=True)
+        self.Allot = channel.unary_unary(
+                '/nucleus.issuer.v1.Issuer/Allot',
+                request_serializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.AllotRequest.SerializeToString,
+                response_deserializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.AllotResponse.FromString,
+                _registered_method=True)
         self.RequestApproval = channel.unary_unary(
                 '/nucleus.issuer.v1.Issuer/RequestApproval',
                 request_serializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.ApprovalRequest.SerializeToString,
@@ -167,6 +172,13 @@ class IssuerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Allot(self, request, context):
+        """Parts of budgets that several verifiers share, for the caller's state alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RequestApproval(self, request, context):
         """A call that waits for a person.
         """
@@ -247,6 +259,11 @@ def add_IssuerServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.WatchRequest.FromString,
                     response_serializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.WatchEvent.SerializeToString,
+            ),
+            'Allot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Allot,
+                    request_deserializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.AllotRequest.FromString,
+                    response_serializer=nucleus__verifier_dot_rpc_dot_issuer__pb2.AllotResponse.SerializeToString,
             ),
             'RequestApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestApproval,
@@ -495,6 +512,33 @@ class Issuer:
             '/nucleus.issuer.v1.Issuer/Watch',
             nucleus__verifier_dot_rpc_dot_issuer__pb2.WatchRequest.SerializeToString,
             nucleus__verifier_dot_rpc_dot_issuer__pb2.WatchEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Allot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nucleus.issuer.v1.Issuer/Allot',
+            nucleus__verifier_dot_rpc_dot_issuer__pb2.AllotRequest.SerializeToString,
+            nucleus__verifier_dot_rpc_dot_issuer__pb2.AllotResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,11 +6,12 @@ listener speaks one convention.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from nucleus_verifier.sidecar import conventions
 from nucleus_verifier.sidecar.answers import STRANGER, Admitted, Answer, Refused, Waiting
@@ -22,7 +23,7 @@ from nucleus_verifier.sidecar.settings import Listener
 PREFIX: Final = "/check"
 DECISION: Final = "X-Nucleus-Decision"
 BODY_BYTES: Final = 4 * 1024 * 1024
-_HEADER_BYTES: Final = 16 * 1024  # of one header: a credential is at most half of it
+BODY_SECONDS: Final = 5.0
 _PARTIAL: Final = "x-envoy-auth-partial-body"
 _CREDENTIALS: Final = struct.Struct("3i")
 
@@ -42,17 +43,6 @@ def application(listener: Listener, check: Check, log: Log) -> web.Application:
     app = web.Application(client_max_size=BODY_BYTES)
     app.router.add_route("*", "/{any:.*}", handle)
     return app
-
-
-def runner(app: web.Application) -> web.AppRunner:
-    """It never logs what it serves, since credentials stand in headers, and never unpacks it."""
-    return web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        max_line_size=_HEADER_BYTES,
-        max_field_size=_HEADER_BYTES,
-    )
 
 
 def respond(answer: Answer) -> web.Response:
@@ -79,15 +69,20 @@ def _peer_admitted(listener: Listener, request: web.Request) -> None:
 
 
 async def _read(listener: Listener, request: web.Request) -> Asked:
+    if request.version not in (HttpVersion10, HttpVersion11):
+        raise Unreadable("http.version")
     if listener.convention != "envoy-http":
         return conventions.from_subrequest(listener, request.headers)
     target = request.raw_path
     if not target.startswith(PREFIX + "/"):
         raise Unreadable("target.prefix")
     try:
-        body = await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise Unreadable("body.large") from error
+    except (TimeoutError, web.RequestPayloadError) as error:
+        raise Unreadable("body.arrival") from error
     if conventions.single(request.headers, _PARTIAL) == "true":
         raise Unreadable("body.partial")
     if conventions.single(request.headers, "content-encoding"):

@@ -6,30 +6,34 @@ Everything of one sidecar in one event loop. Decisions that wait for the disk wa
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import grpc.aio
 from aiohttp import web
 
-from nucleus_tokens.errors import CallerError, NucleusError, WorldError
+from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_verifier.rpc.mtls import Workload
 from nucleus_verifier.sidecar import checking, envoy, http
 from nucleus_verifier.sidecar.answers import Answer, unavailable
 from nucleus_verifier.sidecar.asked import Asked
+from nucleus_verifier.sidecar.doorway import (
+    GRACE_SECONDS,
+    closed_umask,
+    free,
+    in_use,
+    open_http,
+)
 from nucleus_verifier.sidecar.gate import Check, Log, Offload
 from nucleus_verifier.sidecar.settings import Listener, Settings
 
 THREADS: Final = 16
 # Judged or waiting to be; whoever comes then is refused at once, and memory stays bounded.
 MOST_WAITING: Final = 512
-_GRACE_SECONDS: Final = 2.0
+_HEALTH_CONNECTIONS: Final = 64
 Ready = Callable[[], Sequence[str]]
 
 
@@ -75,13 +79,13 @@ async def serve(
     async with AsyncExitStack() as stack:
         if settings.health:
             app = _health(unready)
-            await _open_http(stack, settings.health, 0o660, app)
+            await open_http(stack, settings.health, 0o660, app, _HEALTH_CONNECTIONS, log)
         for each in settings.listeners:
             if each.convention in ("envoy-grpc", "check"):
                 await _open_grpc(stack, each, check, log, workload)
             else:
                 app = http.application(each, check, log)
-                await _open_http(stack, each.address, each.mode, app)
+                await open_http(stack, each.address, each.mode, app, each.connections, log)
         ready()
         await asyncio.Event().wait()
 
@@ -104,27 +108,6 @@ def _health(unready: Ready) -> web.Application:
     return app
 
 
-async def _open_http(stack: AsyncExitStack, address: str, mode: int, app: web.Application) -> None:
-    made = http.runner(app)
-    await made.setup()
-    stack.push_async_callback(made.cleanup)
-    site: web.BaseSite
-    path = _free(address) if address.startswith("unix:") else None
-    if path is not None:
-        site = web.UnixSite(made, str(path))
-        stack.callback(partial(path.unlink, missing_ok=True))
-    else:
-        host, _, port = address.rpartition(":")
-        site = web.TCPSite(made, host.strip("[]"), int(port), shutdown_timeout=_GRACE_SECONDS)
-    try:
-        with _closed_umask():
-            await site.start()
-        if path is not None:
-            path.chmod(mode)
-    except OSError as error:
-        raise _in_use(address) from error
-
-
 async def _open_grpc(
     stack: AsyncExitStack, listener: Listener, check: Check, log: Log, workload: Workload | None
 ) -> None:
@@ -135,10 +118,15 @@ async def _open_grpc(
             ("grpc.max_receive_message_length", 2 * http.BODY_BYTES),
             ("grpc.max_metadata_size", 16 * 1024),
             ("grpc.max_concurrent_streams", MOST_WAITING),
+            # Who connects and says nothing, and who is gone without a word, is not kept.
+            ("grpc.server_handshake_timeout_ms", 10_000),
+            ("grpc.max_connection_idle_ms", 10 * 60 * 1000),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
         )
     )
     server.add_generic_rpc_handlers((face.handler(listener, check, log),))
-    path = _free(listener.address) if listener.address.startswith("unix:") else None
+    path = free(listener.address) if listener.address.startswith("unix:") else None
     try:
         if listener.gateway:
             if workload is None:
@@ -149,48 +137,13 @@ async def _open_grpc(
                 )
             server.add_secure_port(listener.address, workload.server_credentials())
         else:
-            with _closed_umask():
+            with closed_umask():
                 server.add_insecure_port(listener.address)
-        with _closed_umask():
+        with closed_umask():
             await server.start()
     except RuntimeError as error:
-        raise _in_use(listener.address) from error
-    stack.push_async_callback(server.stop, _GRACE_SECONDS)
+        raise in_use(listener.address) from error
+    stack.push_async_callback(server.stop, GRACE_SECONDS)
     if path is not None:
         path.chmod(listener.mode)
         stack.callback(partial(path.unlink, missing_ok=True))
-
-
-class _closed_umask:
-    """A socket is nobody else's from its first moment."""
-
-    def __enter__(self) -> None:
-        self._before = os.umask(0o177)
-
-    def __exit__(self, *_: object) -> None:
-        os.umask(self._before)
-
-
-def _free(address: str) -> Path:
-    """The path of a unix socket; one that a dead process left is removed."""
-    import socket
-
-    path = Path(address.removeprefix("unix:"))
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise _in_use(address)
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(1)
-            probe.connect(str(path))
-        raise _in_use(address)
-    except FileNotFoundError:
-        return path
-    except ConnectionRefusedError:
-        path.unlink()
-        return path
-    except OSError as error:
-        raise WorldError("sidecar.address", f"{address} cannot be opened.") from error
-
-
-def _in_use(address: str) -> CallerError:
-    return CallerError("sidecar.address", f"{address} cannot be opened: is it in use?")

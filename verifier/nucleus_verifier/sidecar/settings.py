@@ -44,6 +44,7 @@ class Listener:
     peer: bool = False  # the gateway says who holds the connection, and is believed
     mode: int = 0o600  # of a unix socket
     uid: int | None = None  # whose processes may connect to a unix socket
+    connections: int = 1024  # at most so many at once, where HTTP is spoken
     gateway: str = ""  # SPIFFE ID of the one client, over mutual TLS
 
 
@@ -166,6 +167,7 @@ def _listener(name: str, value: Any) -> Listener:
     where = f"listeners.{name}"
     table = _table(
         where, value, "convention", "address", "header", "peer", "mode", "uid", "gateway",
+        "connections",
         needed=("convention", "address"),
     )  # fmt: skip
     convention = table["convention"]
@@ -191,10 +193,19 @@ def _listener(name: str, value: Any) -> Listener:
     mode = _text(f"{where}.mode", table.get("mode", "0600"))
     if mode not in ("0600", "0660"):
         _bad(f"{where}.mode", "it is '0600' or '0660'")
+    if "connections" in table and grpc:
+        _bad(f"{where}.connections", "only where HTTP is spoken")
     return Listener(
-        name, convention, _text(f"{where}.address", address), header, peer, int(mode, 8),
-        _count(f"{where}.uid", table["uid"], 0, 2**32) if "uid" in table else None, gateway,
-    )  # fmt: skip
+        name=name,
+        convention=convention,
+        address=_text(f"{where}.address", address),
+        header=header,
+        peer=peer,
+        mode=int(mode, 8),
+        uid=_count(f"{where}.uid", table["uid"], 0, 2**32) if "uid" in table else None,
+        connections=_count(f"{where}.connections", table.get("connections", 1024), 1, 65_536),
+        gateway=gateway,
+    )
 
 
 def _route(where: str, value: Any) -> Route:

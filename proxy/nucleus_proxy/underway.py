@@ -1,0 +1,141 @@
+"""Law: a call at a server is decided again for as long as the server may be at work on it.
+
+That is until the server answers it or ends, also where the client no longer waits: giving a call up
+does not stop it. One that may not go on is cut; the trace says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from enum import Enum
+from typing import Any, Final
+
+from nucleus_proxy import wire
+from nucleus_proxy.answers import UNRECORDED, Granted, Refusal
+from nucleus_proxy.behind import Behind, Servers
+from nucleus_proxy.effects.forward import forward
+from nucleus_proxy.live import Live, check
+from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.toolcall import ToolCall
+from nucleus_proxy.wire import Frame, Key
+from nucleus_tokens.errors import NucleusError
+
+# What a server may leave unanswered of what was given up. One that leaves more ends when idle.
+MOST_FORSAKEN: Final = 16
+_TELL_SECONDS: Final = 0.2
+
+
+class Silence(Enum):
+    """No answer, and why."""
+
+    GONE = "the server ended"
+    FORSAKEN = "the client no longer waits"
+
+
+class UnderWay:
+    """The calls of one client that run."""
+
+    def __init__(self, *, servers: Servers, live: Live, mediator: Mediator) -> None:
+        self._servers = servers
+        self._live = live
+        self._mediator = mediator
+        self._progress: dict[Key, tuple[str | int, Behind]] = {}
+
+    def knows_progress(self, token: Any, server: Behind) -> bool:
+        """Whether a call that runs at this server asked to hear of progress under this token."""
+        return any(
+            type(known) is type(token) and known == token and at is server
+            for known, at in self._progress.values()
+        )
+
+    async def run(
+        self, frame: Frame, made: ToolCall, granted: Granted
+    ) -> Frame | Refusal | Silence:
+        """What its server answers, or why it was cut: that is on record then. Raises what
+        `Servers.using` and `forward` raise, and CallerError `live.full`."""
+        async with self._servers.using(granted.authority) as server:
+            got = await self._at(server, frame, made, granted)
+        if got is Silence.FORSAKEN:
+            await self._forsaken(server, frame, granted)
+        if server.cut:
+            await self._servers.bury(server)
+        return got
+
+    async def _at(
+        self, server: Behind, frame: Frame, made: ToolCall, granted: Granted
+    ) -> Frame | Refusal | Silence:
+        cut: list[Refusal] = []
+
+        def end(refusal: Refusal) -> None:
+            cut.append(refusal)
+            sending.cancel()  # it may wait for a server that does not read
+            server.link.answered(frame.key, None)
+            server.spoil(1)
+
+        if made.progress_token is not None:
+            self._progress[frame.key] = (made.progress_token, server)
+        wall, still = self._mediator.wall, check(granted.permit, granted.standing)
+        try:
+            with self._live.held(still, end, at_once=False):
+                answer = server.link.expect(frame.key)
+                sending = asyncio.ensure_future(
+                    forward(granted.permit, granted.call, wall, made.frame, server.link.writer)
+                )
+                try:
+                    await sending
+                except ConnectionError:
+                    server.link.answered(frame.key, None)
+                except asyncio.CancelledError:
+                    if not cut:
+                        raise
+                got = await answer
+        finally:
+            self._progress.pop(frame.key, None)
+        if cut:
+            return await self._cut(server, frame, granted, cut[0])
+        if got is None:
+            given_up = server.link.was_given_up(frame.key)
+            return Silence.FORSAKEN if given_up else Silence.GONE
+        return got
+
+    async def _forsaken(self, server: Behind, frame: Frame, granted: Granted) -> None:
+        """Watch it until its server answers or ends."""
+        cut: list[Refusal] = []
+        over = server.link.late(frame.key)
+
+        def end(refusal: Refusal) -> None:
+            cut.append(refusal)
+            server.link.answered(frame.key, None)
+            server.spoil(0)
+
+        server.forsaken += 1
+        try:
+            if server.forsaken > MOST_FORSAKEN:
+                server.spoil(0)
+            with self._live.held(check(granted.permit, granted.standing), end, at_once=False):
+                await over
+        except NucleusError:
+            server.spoil(0)  # nobody would watch it
+        finally:
+            server.forsaken -= 1
+        if cut:
+            await self._cut(server, frame, granted, cut[0])
+
+    async def _cut(
+        self, server: Behind, frame: Frame, granted: Granted, refusal: Refusal
+    ) -> Refusal:
+        """Say so on record, and to a server that goes on for others."""
+        try:
+            await self._mediator.outcome(
+                granted.permit, ok=False, result=refusal.bytes(), cut=refusal.code
+            )
+        except NucleusError:
+            refusal = UNRECORDED
+        if not server.cut:
+            about = {"requestId": frame.id, "reason": "It is no longer allowed."}
+            told = wire.notification("notifications/cancelled", about)
+            with contextlib.suppress(TimeoutError):  # it may not read
+                async with asyncio.timeout(_TELL_SECONDS):
+                    await server.link.pass_on(wire.parse(told))
+        return refusal

@@ -1,0 +1,73 @@
+"""The systemd units: systemd itself reads them, and calls each of them well confined."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+
+from nucleus.cli.app import build
+from tests.house.source import ROOT
+
+UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
+PROGRAM = "/usr/bin/nucleus"
+# Of 10, in systemd's own count; less is better.
+MOST_EXPOSED = 1.5
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed"
+)
+
+
+def analyze(*words: object) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(params=UNITS, ids=lambda path: path.stem)
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """As it is, but for the program, which is not installed where tests run."""
+    path: Path = request.param
+    made = tmp_path / path.name
+    made.write_text(path.read_text().replace(PROGRAM, "/bin/true"))
+    return made
+
+
+def test_systemd_reads_it(unit: Path) -> None:
+    assert analyze("verify", "--recursive-errors=no", unit) == ""
+
+
+def test_it_is_confined(unit: Path) -> None:
+    said = analyze("security", "--offline=true", f"--threshold={int(MOST_EXPOSED * 10)}", unit)
+    assert "Overall exposure level" in said
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_it_starts_a_command_that_there_is(path: Path) -> None:
+    text = path.read_text()
+    (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    program, home, at, *words = line.split()
+    assert (program, home) == (PROGRAM, "--home")
+    assert at == f"/var/lib/{path.stem}"
+    command = typer.main.get_command(build())
+    for word in words[:2]:
+        command = command.commands[word]  # type: ignore[attr-defined]
+    known = {name for each in command.params for name in each.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_there_is_one_for_each_service() -> None:
+    assert [path.stem for path in UNITS] == [
+        "nucleus-identity", "nucleus-issuer", "nucleus-verifier",
+    ]  # fmt: skip
