@@ -1,8 +1,8 @@
 """Law: at the terminal of whoever started a run, a person is shown what is asked and must name it.
 
 The question is put on the controlling terminal, which the agent does not have, and only the first
-letters of the request's own id approve it: what was typed before, or for the agent, approves
-nothing. Anything else says no. The approver's passphrase is asked for once.
+letters of the request's own id approve it, or calls like it: what was typed before, or for the
+agent, approves nothing. Anything else says no. The approver's passphrase is asked for once.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import select
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from nucleus_tokens.errors import NucleusError
+from nucleus_tokens.errors import CallerError, NucleusError
 
 if TYPE_CHECKING:
+    from nucleus.approver import Approve
     from nucleus.home import Home
+    from nucleus_issuer.desk import ApprovalDesk
     from nucleus_issuer.keys import Key
     from nucleus_issuer.store import Store
     from nucleus_verifier.ports import PendingRequest
     from nucleus_vmhost.terminal import Terminal
 
 CODE: Final = 4  # letters of the id
-LASTS: Final = 600  # seconds that an approval may wait to be used
 _POLL: Final = 0.2
 _TTY: Final = "/dev/tty"
 
@@ -38,14 +39,19 @@ class Answers:
         terminal: Terminal,
         *,
         shown: Callable[[PendingRequest, int], Sequence[str]],
+        read: Callable[[str, PendingRequest], Approve],
+        said: Callable[[Approve], str],
         passphrase: Callable[[str], bytes],
         tell: Callable[[str], None],
     ) -> None:
-        """`shown` draws a request, safe for a terminal; `tell` says one sentence where there is no
-        terminal to ask on."""
+        """`shown` draws a request, safe for a terminal; `read` is for what a person typed after
+        their yes, and raises CallerError; `said` is an approval in words; `tell` says one sentence
+        where there is no terminal to ask on."""
         self._home = home
         self._terminal = terminal
         self._shown = shown
+        self._read = read
+        self._said = said
         self._passphrase = passphrase
         self._tell = tell
         self._key: Key | None = None
@@ -88,23 +94,37 @@ class Answers:
 
     def _put(self, tty: int, store: Store, request: PendingRequest) -> str:
         code = request.id[:CODE]
-        lines = ("", *self._shown(request, self._home.clock()), "")
-        os.write(tty, "\n".join(lines).encode(errors="backslashreplace"))
-        os.write(tty, f"Type {code} to approve this one call, anything else to deny it: ".encode())
-        answer = self._line(tty, request)
-        if answer is None:
-            return "\nIt is not waited for any longer."
+        text = "\n".join(("", *self._shown(request, self._home.clock()), ""))
         desk = self._home.desk(store)
+        while True:
+            os.write(tty, f"{text}\n{_choice(code)}".encode(errors="backslashreplace"))
+            answer = self._line(tty, request)
+            if answer is None:
+                return "\nIt is not waited for any longer."
+            yes, _, more = answer.partition(" ")
+            if yes != code:
+                return self._settle(desk, request, None)
+            try:
+                given = self._read(more, request)
+            except CallerError as error:
+                text = error.message
+            else:
+                return self._settle(desk, request, given)
+
+    def _settle(self, desk: ApprovalDesk, request: PendingRequest, given: Approve | None) -> str:
         try:
-            if answer != code:
+            if given is None:
                 desk.deny(request.id, "denied at the terminal")
                 return "Denied."
             if self._key is None:
                 self._key = self._home.approver(None, self._passphrase)
-            desk.approve(request.id, self._key, ttl=LASTS)
+            desk.approve(
+                request.id, self._key,
+                pattern=list(given.pattern) or None, count=given.count, ttl=given.seconds,
+            )  # fmt: skip
         except NucleusError as error:
             return f"Not approved: {error}. It can still be answered: nucleus approvals list"
-        return f"Approved by {self._key.id}."
+        return f"Approved by {self._key.id}: {self._said(given)}."
 
     def _line(self, tty: int, request: PendingRequest) -> str | None:
         """One line; None when the agent has ended, or the request has run out."""
@@ -112,3 +132,10 @@ class Answers:
             if select.select([tty], [], [], _POLL)[0]:
                 return os.read(tty, 1024).decode(errors="replace").strip()
         return None
+
+
+def _choice(code: str) -> str:
+    return (
+        f"Type {code} to approve this one call, `{code} count=N for=TIME` for calls like it, "
+        "anything else to deny it: "
+    )

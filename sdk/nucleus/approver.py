@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,7 @@ class Question:
     operation: str
     arguments: str  # JSON text, perhaps cut
     owed: tuple[tuple[str, str], ...]
+    touches: Mapping[str, list[str] | None]  # resources by kind; None: not known
     exposure: tuple[str, ...]
     cell: str
     expires: int
@@ -142,7 +143,17 @@ def question(request: PendingRequest) -> Question:
         operation=OPERATIONS[request.operation],
         arguments=shapes.text(shown.get("args")) or "",
         owed=request.obligations,
+        touches=touched(shown),
         exposure=tuple(map(str, shapes.items(shown.get("exposure")) or ())),
         cell=request.cell,
         expires=request.expires,
     )
+
+
+def touched(shown: Mapping[str, Any]) -> dict[str, list[str] | None]:
+    """The resources of a call as it was recorded, by kind."""
+    found = shapes.table(shown.get("resources")) or {}
+    return {
+        kind: None if values is None else list(map(str, shapes.items(values) or ()))
+        for kind, values in found.items()
+    }

@@ -6,20 +6,35 @@ anybody's. What comes from an agent cannot move the cursor or look like our own 
 
 from __future__ import annotations
 
-from nucleus.approver import Answer, Approve, Deny, Question
+from nucleus.approver import Answer, Deny, Question
+from nucleus_tokens.errors import CallerError
 
+_CHOICE = "approve? [y]es once, or `y count=N for=TIME` for calls like it, [n]o: "
 _ARGUMENTS = 2000  # characters of the arguments that are shown; more would scroll the reason away
 
 
 def at_terminal(asked: Question) -> Answer:
     """Ask; None where there is no terminal, so that somebody else can answer."""
+    from nucleus.cli import ahead
+
+    text = "\n".join(["", *lines(asked), _CHOICE])
     try:
         with open("/dev/tty", "r+b", buffering=0) as terminal:
-            terminal.write(("\n".join(["", *lines(asked), "approve? [y]es once, [n]o: "])).encode())
-            said = terminal.readline().decode("utf-8", "replace").strip().lower()
+            while True:
+                terminal.write(text.encode())
+                line = terminal.readline().decode("utf-8", "replace")
+                yes, _, more = line.strip().partition(" ")
+                if yes.lower() not in ("y", "yes"):
+                    return Deny("a person said no at the terminal")
+                try:
+                    given = ahead.like(more, asked.tool, asked.touches)
+                except CallerError as error:
+                    text = f"{error.message} {_CHOICE}"
+                    continue
+                terminal.write(f"approved: {ahead.said(given)}\n".encode())
+                return given
     except OSError:
         return None
-    return Approve() if said in ("y", "yes") else Deny("a person said no at the terminal")
 
 
 def lines(asked: Question) -> list[str]:
