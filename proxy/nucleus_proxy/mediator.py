@@ -227,7 +227,7 @@ class Mediator:
                 case Ask():
                     self.judge.ledger.append(record)
                     if not waits:
-                        return Refusal.asked(decision)
+                        return Refusal.asked(decision, arrival.credential)
                     asked = asking.request(
                         self._draw(8).hex(),
                         arrival.credential,
