@@ -6,7 +6,8 @@
     python proofs/run.py all     the same as soak
     python proofs/run.py NAME    one step of them, as `ci` runs it
 
-Needs z3-solver in the environment; all but `fast` also need coqc, coqchk and OCaml on the PATH.
+Needs z3-solver in the environment; all but `fast` also need coqc, coqchk and OCaml on the PATH, and
+PostgreSQL's server.
 Everything is built in a directory of its own, so nothing is left in the checkout. `--list` prints
 the steps.
 """
@@ -25,6 +26,7 @@ from typing import Final
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS: Final = (".", "tokens", "verifier", "issuer", "proxy", "vmhost", "sdk")
 COQ: Final = {"coqc": "coq", "coqchk": "coq", "ocamlopt": "ocaml-nox"}
+PACKAGES: Final = {**COQ, "postgres": "postgresql"}
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,20 @@ STEPS: Final = (
     Step("forging-theorems", "proofs.unforgeability", "a theorem of the model does not hold", None,
          ("theorems",), ("theorems",), tuple(COQ)[:2]),
     Step("schedules", "proofs.schedules", "an order of running breaks a law", None,
-         ("small",), ("full",)),
+         ("small",), ("full",), ("postgres",)),
     Step("planted", "proofs.planted", "a bug or a lost theorem is not noticed", None,
-         ("ci",), (), tuple(COQ)),
+         ("ci",), (), tuple(PACKAGES)),
     Step("mutation", "proofs.mutation", "a changed function has a mutant no claim kills", None,
          (), ()),
 )  # fmt: skip
 JOBS: Final = ("fast", "ci", "soak")
 ALONE: Final = ("theorems", "schedules")
+
+
+def there(tool: str) -> bool:
+    # Debian keeps the server's programs off the PATH.
+    found = Path("/usr/lib/postgresql").glob(f"*/bin/{tool}")
+    return shutil.which(tool) is not None or any(found)
 
 
 def missing(steps: tuple[Step, ...]) -> list[str]:
@@ -78,7 +86,7 @@ def missing(steps: tuple[Step, ...]) -> list[str]:
     if importlib.util.find_spec("z3") is None:
         lacks.append("z3: pip install z3-solver")
     tools = dict.fromkeys(tool for step in steps for tool in step.tools)
-    lacks += [f"{t}: apt-get install {COQ[t]}" for t in tools if not shutil.which(t)]
+    lacks += [f"{t}: apt-get install {PACKAGES[t]}" for t in tools if not there(t)]
     return lacks
 
 

@@ -100,7 +100,15 @@ _ALLOTMENTS: Final = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES, _ALLOTMENTS)
+# Which record of the trace raised a cell: what a person is told of an exposure.
+_LEGS: Final = (
+    """CREATE TABLE legs (
+        cell TEXT NOT NULL, bit INTEGER NOT NULL, seq INTEGER NOT NULL, tool TEXT NOT NULL,
+        PRIMARY KEY (cell, bit)
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _COUNTED, _AUDIENCES, _ALLOTMENTS, _LEGS)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -94,7 +94,14 @@ _ALLOTMENTS: Final = (
     )""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _WAKING, _ALLOTMENTS)
+_LEGS: Final = (
+    """CREATE TABLE legs (
+        cell TEXT NOT NULL, bit BIGINT NOT NULL, seq BIGINT NOT NULL, tool TEXT NOT NULL,
+        PRIMARY KEY (cell, bit)
+    )""",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _AUDIENCES, _WAKING, _ALLOTMENTS, _LEGS)
 
 
 def migrate(connection: Connection, *, create: bool) -> None:

@@ -20,6 +20,7 @@ from typing import Final, Self
 from nucleus_issuer.batches import State
 from nucleus_issuer.database import Database
 from nucleus_issuer.store_allotments import SqlAllotments
+from nucleus_issuer.store_approvals import SqlApprovals
 from nucleus_issuer.store_audiences import SqlAudiences
 from nucleus_issuer.store_clock import HighWater
 from nucleus_issuer.store_desk import SqlDesk
@@ -37,8 +38,8 @@ def wall_clock() -> int:
     return int(time.time())
 
 
-class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences, SqlAllotments):
-    """Ledger, desk, inventory, registered audiences and parts of budgets of one host."""
+class Store(SqlLedger, SqlDesk, SqlApprovals, SqlInventory, SqlAudiences, SqlAllotments):
+    """Ledger, desk, approvals, inventory, audiences and parts of budgets of one host."""
 
     def __init__(
         self, database: State, anchor: Path, clock: Callable[[], int], lease: Callable[[], bool]
@@ -47,6 +48,7 @@ class Store(SqlLedger, SqlDesk, SqlInventory, SqlAudiences, SqlAllotments):
         self._database = database
         SqlLedger.__init__(self, database, high_water, lease)
         SqlDesk.__init__(self, database, high_water)
+        SqlApprovals.__init__(self, database, high_water)
         SqlInventory.__init__(self, database, high_water, anchor)
         SqlAudiences.__init__(self, database, high_water)
         SqlAllotments.__init__(self, database, high_water)

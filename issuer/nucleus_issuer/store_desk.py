@@ -6,6 +6,7 @@ of what waits, and the one transaction in which an answer and its approval becom
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,10 +14,12 @@ from nucleus_issuer.batches import Connection, State, one, rows
 from nucleus_issuer.store_clock import HighWater
 from nucleus_tokens import approvals, canonical
 from nucleus_tokens.errors import CallerError
-from nucleus_verifier.ports import PendingRequest
+from nucleus_verifier.ports import Leg, PendingRequest
 
 # One cell is one session: a person who sees more than this at once approves without reading.
 PENDING_PER_CELL: Final = 16
+# Asked, and then denied or taken back: whoever goes on so is wearing a person down.
+IN_VAIN_PER_MINUTE: Final = 60
 # What a person can read of one call; the rest is in the trace.
 _SHOWN_CHARS: Final = 64 * 1024
 # Answered and expired requests stay for this long, to be looked at.
@@ -25,6 +28,10 @@ _KEPT_SECONDS: Final = 7 * 24 * 3600
 _COLUMNS: Final = (
     "id, created, expires, tid, rid, cell, operation, tool, call_digest, obligations, shown,"
     " status, reason"
+)
+_SAME: Final = (
+    f"SELECT {_COLUMNS} FROM requests WHERE rid = ? AND cell = ? AND call_digest = ?"  # noqa: S608  only our own columns and placeholders
+    " AND status = 'pending' AND expires > ? ORDER BY created, id"
 )
 
 
@@ -35,9 +42,9 @@ class SqlDesk:
         self._database = database
         self._time = time
 
-    def ask(self, request: PendingRequest) -> None:
-        """Put a request on the desk. Raises CallerError `desk.full`, `desk.duplicate`,
-        `desk.too_large`, `desk.closed`."""
+    def ask(self, request: PendingRequest, *, apart: Set[str] | None = None) -> PendingRequest:
+        """Put a request on the desk, or find the one of the same call that waits there. Raises
+        CallerError `desk.full`, `desk.duplicate`, `desk.too_large`, `desk.closed`."""
         if request.status != "pending":
             raise CallerError("desk.closed", "A new request is pending.")
         obligations = [list(o) for o in request.obligations]
@@ -51,8 +58,13 @@ class SqlDesk:
                 f"A request shows at most {_SHOWN_CHARS} characters: show a digest instead.",
             )
 
-        def job(c: Connection) -> None:
+        def job(c: Connection) -> PendingRequest:
             now = self._time.note(c)
+            if apart is not None:
+                for each in rows(c, _SAME, (request.rid, request.cell, request.call_digest, now)):
+                    found = self._request(each, now)
+                    if found.id not in apart and found.obligations == request.obligations:
+                        return found
             c.execute(
                 "DELETE FROM approvals WHERE not_after < ? AND request IN"
                 " (SELECT id FROM requests WHERE expires < ?)",
@@ -77,6 +89,18 @@ class SqlDesk:
                     f"{PENDING_PER_CELL} calls of this session wait for a person already: "
                     "answer or withdraw some.",
                 )
+            row = one(
+                c,
+                "SELECT COUNT(*) FROM requests WHERE cell = ? AND status IN"
+                " ('denied', 'withdrawn') AND created > ?",
+                (request.cell, now - 60),
+            )
+            if row is not None and row[0] >= IN_VAIN_PER_MINUTE:
+                raise CallerError(
+                    "desk.full",
+                    f"{IN_VAIN_PER_MINUTE} calls of this session were denied or withdrawn within a "
+                    "minute: nobody is asked again before it is over.",
+                )
             c.execute(
                 f"INSERT INTO requests ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,'pending','')",  # noqa: S608  only our own columns and placeholders
                 (
@@ -85,8 +109,14 @@ class SqlDesk:
                     request.shown,
                 ),
             )  # fmt: skip
+            return request
 
-        self._database.write(job)
+        return self._database.write(job)
+
+    def legs(self, cells: tuple[str, str]) -> tuple[Leg, ...]:
+        """What raised these cells."""
+        sql = "SELECT cell, bit, seq, tool FROM legs WHERE cell IN (?, ?) ORDER BY seq, cell, bit"
+        return self._database.read(lambda c: tuple(Leg(*row) for row in rows(c, sql, cells)))
 
     def status(self, request_id: str) -> PendingRequest:
         """The request as it stands. Raises CallerError `desk.unknown`."""

@@ -7,8 +7,8 @@ Every check stands before the first write, so a refusal leaves no trace in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from nucleus_issuer.batches import Connection, State, marks, one, rows
 from nucleus_issuer.store_clock import HighWater
@@ -139,8 +139,9 @@ class SqlLedger:
         for cell in current.values():
             _raise(c, cell, intent.call.records)
         if intent.rid not in self._seen:
-            _note_links(c, intent)
+            _note_links(c, intent, record)
         seq = append_record(c, record)
+        _note_legs(c, current.values(), intent, seq)
         if seq % _PRUNE_EVERY == 0:
             _prune_nonces(c, now)
         return seq
@@ -189,6 +190,14 @@ class SqlLedger:
             _raise(c, Cell(cell_id, 0, 0) if cell.version == 0 else cell, bits)
 
         self._database.write(job)
+
+    def cells(self, most: int) -> list[tuple[str, int]]:
+        """Cells and their exposure bits, those first that a call raised last."""
+        sql = (
+            "SELECT c.id, c.bits FROM cells c LEFT JOIN legs l ON l.cell = c.id"
+            " GROUP BY c.id, c.bits ORDER BY COALESCE(MAX(l.seq), 0) DESC, c.id LIMIT ?"
+        )
+        return self._database.read(lambda c: [(id_, bits) for id_, bits in rows(c, sql, (most,))])
 
     # The trace --------------------------------------------------------------------------------
 
@@ -240,17 +249,39 @@ def _raise(c: Connection, cell: Cell, bits: int) -> None:
         )
 
 
-def _note_links(c: Connection, intent: Intent) -> None:
+def _note_links(c: Connection, intent: Intent, record: Mapping[str, object]) -> None:
     """Make the presented prefixes known, so that they can be drawn and revoked by their rid."""
+    holders = _holders(record)
     row = one(c, "SELECT COUNT(*) FROM links WHERE tid = ?", (intent.tid,))
     if row is not None and row[0] + len(intent.rids) <= LINKS_PER_TREE:
         c.executemany(
-            "INSERT INTO links VALUES (?, ?, ?, '') ON CONFLICT DO NOTHING",
+            "INSERT INTO links VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [
-                (rid, intent.tid, parent)
-                for rid, parent in zip(intent.rids, (None, *intent.rids), strict=False)
+                (rid, intent.tid, parent, holders.get(number, ""))
+                for number, (rid, parent) in enumerate(
+                    zip(intent.rids, (None, *intent.rids), strict=False)
+                )
             ],
         )
+
+
+def _holders(record: Mapping[str, object]) -> dict[int, str]:
+    """Whom the presented prefixes were handed to, by their number, as the record says."""
+    token: Any = record.get("token")
+    caveats: Any = token.get("caveats", ()) if isinstance(token, dict) else ()
+    return {n: str(each[1]["to"]) for n, each in enumerate(caveats, 1) if each[0] == "delegate"}
+
+
+def _note_legs(c: Connection, before: Iterable[Cell], intent: Intent, seq: int) -> None:
+    """Say which call raised a cell. What is not told here was there when the cell was made."""
+    raised = [
+        (cell.id, bit, seq, intent.call.tool)
+        for cell in before
+        for bit in (1, 2, 4)
+        if bit & intent.call.records & ~cell.bits
+    ]
+    if raised:
+        c.executemany("INSERT INTO legs VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", raised)
 
 
 def _head(c: Connection) -> tuple[int, str]:

@@ -9,9 +9,7 @@ stays, as wide as it was.
 import ast
 import hashlib
 import json
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,16 +17,14 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
-from nucleus_issuer.database import Database
-from proofs.schedules import remembered, scenarios
+from proofs.schedules import nodes, remembered, scenarios
 from proofs.schedules.scenarios import Scenario
 from proofs.schedules.scheduler import Baton, draw, explore
 from proofs.statements import differences
 
-SOUND = (*scenarios.SOUND, *remembered.SOUND)
-BROKEN = (*scenarios.BROKEN, *remembered.BROKEN)
+SOUND = (*scenarios.SOUND, *remembered.SOUND, *nodes.SOUND)
+BROKEN = (*scenarios.BROKEN, *remembered.BROKEN, *nodes.BROKEN)
 RECORD = Path(__file__).resolve().parent / "scenarios.json"
-_MEMORY = Path("/dev/shm")  # noqa: S108  order is judged, not the disk; elsewhere it is only slower
 
 
 @dataclass(frozen=True)
@@ -43,19 +39,11 @@ def run(scenario: Scenario, most: int) -> Explored:
     """Every schedule, at most `most`, until one breaks the law."""
     found: list[str] = []
     made = 0
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as home:
-        template = Path(home) / "template" / "state.sqlite"
-        Database.create(template)
-        place = Path(home) / "run"
+    with scenario.database.stage() as stage:
 
         def once(baton: Baton) -> None:
-            place.mkdir(mode=0o700)
-            try:
-                shutil.copy(template, place)
-                if wrong := scenario.run(place, baton):
-                    found.append("\n".join([wrong, *(f"    {line}" for line in baton.log)]))
-            finally:
-                shutil.rmtree(place)
+            if wrong := scenario.run(stage, baton):
+                found.append("\n".join([wrong, *(f"    {line}" for line in baton.log)]))
 
         for made in (draw if scenario.drawn else explore)(once, most):
             if found:

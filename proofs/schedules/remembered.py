@@ -18,7 +18,6 @@ from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Allow, Deny
 from nucleus_verifier.facts import Policy
 from proofs.schedules.scenarios import (
-    NOW,
     WALL,
     AskedOnce,
     Scenario,
@@ -27,6 +26,7 @@ from proofs.schedules.scenarios import (
     nothing_after_revocation,
     record,
 )
+from proofs.schedules.stepped import NOW
 from tests.support import world
 
 TEXT: Final = write_credential(world.narrow(world.mint(), ["link", world.hex16("link")]))

@@ -12,17 +12,30 @@ its begin is a boundary. That reduction leans on SQLite's isolation, which the r
 true do not take for granted.
 """
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from nucleus_issuer.database import Database
 from nucleus_issuer.store import Store
 from proofs.schedules.scheduler import Baton
 
 T = TypeVar("T")
+# Opens the store of one process, on the state that the others of this run have open as well.
+Door = Callable[["Shared", type[Store]], AbstractContextManager[Store]]
+# Makes an empty state for one run.
+Stage = Callable[[], AbstractContextManager[Door]]
+# Order is judged, not the disk; where there is no memory to write to, it is only slower.
+MEMORY: Final = next((p for p in (Path("/dev/shm"),) if p.is_dir()), None)  # noqa: S108
+NOW: Final = 1_800_000_000
+
+
+def clock() -> int:
+    return NOW
 
 
 class Shared:
@@ -32,6 +45,7 @@ class Shared:
         self.baton = baton
         self.every = every
         self.writer: object = None
+        self.waiting: list[object] = []  # for the writers' lock, where they stand in a line
 
     def inner(self, label: str) -> None:
         if self.every:
@@ -94,12 +108,45 @@ class Turn:
 
 
 class SteppedDatabase(Database):
-    """The shipped database over connections that stop. Made by `stepped`."""
+    """The shipped database over connections that stop."""
 
     shared: Shared
 
     def _connect(self) -> sqlite3.Connection:
         return cast(sqlite3.Connection, Connection(super()._connect(), self.shared))
+
+    @classmethod
+    @contextmanager
+    def stage(cls) -> Iterator[Stage]:
+        """A file of its own for each run."""
+        with tempfile.TemporaryDirectory(dir=MEMORY) as home:
+            template = Path(home) / "template" / "state.sqlite"
+            Database.create(template)
+            place = Path(home) / "run"
+
+            @contextmanager
+            def fresh() -> Iterator[Door]:
+                place.mkdir(mode=0o700)
+                try:
+                    path = Path(shutil.copy(template, place))
+                    yield lambda shared, kind: cls.opened(path, shared, kind)
+                finally:
+                    shutil.rmtree(place)
+
+            yield fresh
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path, shared: Shared, kind: type[Store]) -> Iterator[Store]:
+        opened = cls(path, busy_seconds=0)
+        opened.shared = shared
+        opened._turn = cast(Any, Turn(shared))
+        opened._writer = opened._connect()
+        opened._writer.execute("PRAGMA synchronous = OFF")  # order is judged here, not the disk
+        try:
+            yield kind(opened, path.with_name(path.name + ".anchor"), clock, lambda: True)
+        finally:
+            opened.close()
 
 
 class Unlocked(SteppedDatabase):
@@ -108,24 +155,3 @@ class Unlocked(SteppedDatabase):
     def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         assert self._writer is not None
         return job(self._writer)
-
-
-@contextmanager
-def stepped(
-    path: Path,
-    shared: Shared,
-    clock: Callable[[], int],
-    kind: type[Store] = Store,
-    database: type[SteppedDatabase] = SteppedDatabase,
-) -> Iterator[Store]:
-    """The store of one process, on a file that others have open as well."""
-    opened = database(path, busy_seconds=0)
-    opened.shared = shared
-    opened._turn = cast(Any, Turn(shared))
-    opened._writer = opened._connect()
-    opened._writer.execute("PRAGMA synchronous = OFF")  # order is judged here, not the disk
-    store = kind(opened, path.with_name(path.name + ".anchor"), clock, lambda: True)
-    try:
-        yield store
-    finally:
-        opened.close()

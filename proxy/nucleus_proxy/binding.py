@@ -67,6 +67,8 @@ class BoundCall:
     # What the call touches may depend on what its credential permits: a cell shows no more.
     within: Callable[[BoundCall, Authority], BoundCall] | None = None
     references: Mapping[str, str] = field(default_factory=dict)  # what the caller claims them to be
+    # What it would change, for a person who is asked; it is shown to nobody else.
+    preview: Callable[[BoundCall], str] | None = None
 
     def priced(self, costs: Mapping[str, int]) -> BoundCall:
         """The same call at other costs."""

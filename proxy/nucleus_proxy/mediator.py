@@ -8,6 +8,7 @@ again and goes through once. Where the ledger fails nothing runs.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -88,6 +89,8 @@ class Mediator:
             reveals=reveals,
         )
         self._raised_for: set[str] = set()
+        self._waiting: set[str] = set()  # requests that a call of ours waits for
+        self._desk_lock = threading.Lock()
         self._nonces: dict[tuple[str, str], int] = {}
 
     @property
@@ -187,6 +190,7 @@ class Mediator:
                 # A permit that came too late is never used; its decision counts as having run.
                 if isinstance(done, PendingRequest):
                     await self._offload(partial(self._desk.withdraw, done.id))
+                    self._waiting.discard(done.id)
                 return Withdrawn()
             match done:
                 case Granted():
@@ -194,9 +198,12 @@ class Mediator:
                 case Refusal():
                     return done
                 case PendingRequest():
-                    answer = await waiting.wait(
-                        self._desk, done, progress, caller, self._poll_seconds
-                    )
+                    try:
+                        answer = await waiting.wait(
+                            self._desk, done, progress, caller, self._poll_seconds
+                        )
+                    finally:
+                        self._waiting.discard(done.id)
                     if answer is not None:
                         return answer
                     waited = True
@@ -228,16 +235,7 @@ class Mediator:
                     self.judge.ledger.append(record)
                     if not waits:
                         return Refusal.asked(decision, arrival.credential)
-                    asked = asking.request(
-                        self._draw(8).hex(),
-                        arrival.credential,
-                        call,
-                        facts,
-                        decision,
-                        self._ask_seconds,
-                    )
-                    self._desk.ask(asked)
-                    return asked
+                    return self._asked(arrival, considered, decision)
                 case Deny():
                     self.judge.ledger.append(record)
                     if not bound.classified and decision.code == "level.never":
@@ -246,6 +244,25 @@ class Mediator:
                     named = located(decision, arrival.credential, call.operation, cells)
                     return Refusal.denied(named, arrival.credential)
         return self._refused_late(Deny(14, "commit.lost_race"), arrival)
+
+    def _asked(self, arrival: Arrival, considered: Considered, ask: Ask) -> PendingRequest:
+        """Put it on the desk, or take the place of a proxy that ended while it waited there."""
+        bound, _, _, call, facts, _ = considered
+        preview = bound.preview
+        asked = asking.request(
+            self._draw(8).hex(),
+            arrival.credential,
+            call,
+            facts,
+            ask,
+            self._ask_seconds,
+            legs=self._desk.legs((facts.wall.id, facts.tree.id)),
+            diff="" if preview is None else preview(bound),
+        )
+        with self._desk_lock:
+            waits = self._desk.ask(asked, apart=self._waiting)
+            self._waiting.add(waits.id)
+        return waits
 
     def consider(
         self, credential: VerifiedCredential, build: Callable[[], BoundCall]

@@ -78,6 +78,7 @@ class NativeTool:
     params: Mapping[str, Param]
     run: Effect
     refine: Callable[[BoundCall], BoundCall] = as_bound
+    preview: Callable[[BoundCall], str] | None = None  # what it would change, for who is asked
 
     def listed(self) -> dict[str, Any]:
         """The tool as MCP lists it."""
@@ -107,7 +108,7 @@ class NativeTool:
                     "call.arguments", f"{self.binding.tool} needs the argument {name!r}."
                 )
         bound = binding.bind(self.binding.tool, args, self.binding, binding.Hints(), cwd)
-        return self.refine(bound)
+        return replace(self.refine(bound), preview=self.preview)
 
 
 Tools = Mapping[str, NativeTool]

@@ -1,7 +1,8 @@
 """Law: a person answers in a process of their own, with a key that only they can open.
 
-What waits at the desk is shown to an `Answerer`: a prompt at the terminal, or a function of the
-approver's. It runs where the approver's key was opened with its passphrase. Code in the agent's
+The one road from what waits to its answer, whoever asks (a program of the SDK, an MCP client, an
+agent behind a wall, a gateway) and whoever is shown it (a terminal, the console, a function of the
+approver's). It runs where the approver's key was opened with its passphrase. Code in the agent's
 interpreter has neither, and no request of its carries an answer: it can only wait.
 
     with approver(passphrase=ask_me) as desk:
@@ -10,73 +11,88 @@ interpreter has neither, and no request of its carries an answer: it can only wa
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nucleus import shapes
+from nucleus.asked import Question, mark, question
 from nucleus.home import Home
+from nucleus.standing import Rule, Standing, made
 from nucleus_issuer.keys import Key, Passphrase
 from nucleus_issuer.store import Store
-from nucleus_tokens.errors import CallerError
-from nucleus_tokens.names import OPERATIONS
+from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_verifier.ports import PendingRequest
 
+__all__ = ["Answer", "Answerer", "Answering", "Approve", "Deny", "Question", "approver", "question"]
+
 POLL_SECONDS: Final = 0.2
+LASTS: Final = 600  # seconds that an approval may wait to be used
 
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """Yes: to this one call; or, with a `pattern` in caveat language, to `count` calls like it."""
+    """Yes: to this one call; or, with a `pattern` in caveat language, to `count` calls like it.
+
+    `alike` says it to each of the question's `alike` too, one by one. `always` writes a rule as
+    well: what satisfies the pattern (or is this very call) is not asked about again.
+    """
 
     pattern: tuple[list[Any], ...] = ()
     count: int = 1
-    seconds: int = 600
+    seconds: int = LASTS
+    alike: bool = False
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """No, and why; the call is told."""
+    """No, and why; the call is told. `alike` and `always` as in `Approve`."""
 
     reason: str = ""
+    alike: bool = False
+    always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One call that waits, as it was recorded."""
-
-    id: str
-    who: tuple[str, ...]
-    tool: str
-    operation: str
-    arguments: str  # JSON text, perhaps cut
-    owed: tuple[tuple[str, str], ...]
-    touches: Mapping[str, list[str] | None]  # resources by kind; None: not known
-    exposure: tuple[str, ...]
-    cell: str
-    expires: int
+def _unheard(_: Question, __: str) -> None:
+    return None
 
 
 # None: not answered here; the call goes on waiting for somebody else.
 Answer = Approve | Deny | None
 Answerer = Callable[[Question], Answer]
+Told = Callable[[Question, str], None]
 
 
 class Answering:
     """One approver at one desk."""
 
-    def __init__(self, place: Home, store: Store, key: Key, *, cell: str | None = None) -> None:
-        """With a `cell`, only calls of that session are shown."""
+    def __init__(
+        self,
+        place: Home,
+        store: Store,
+        key: Key | Callable[[], Key],
+        *,
+        cell: str | None = None,
+        tid: str | None = None,
+        told: Told | None = None,
+    ) -> None:
+        """With a `cell` or a `tid`, only calls of that session or of that tree are shown. A `key`
+        that is a function is called when the first approval is signed. `told` hears in one
+        sentence what became of an answer."""
+        self._place = place
         self._store = store
         self._desk = place.desk(store)
-        self._key = key
+        self._open = key if callable(key) else lambda: key
+        self._key: Key | None = key if isinstance(key, Key) else None
         self._cell = cell
+        self._tid = tid
+        self._told: Told = told or _unheard
         self._shown: set[str] = set()
         self._over = threading.Event()
+        self.standing = standing(place)
 
     def run(self, answerer: Answerer) -> None:
         """Show everything that waits, each once, until `stop`. Raises WorldError."""
@@ -88,36 +104,157 @@ class Answering:
         """End `run`; may be called from another thread."""
         self._over.set()
 
+    @asynccontextmanager
+    async def beside(self, answerer: Answerer) -> AsyncGenerator[None]:
+        """Answer in a thread until the block ends; a question that stands then is taken away."""
+        import asyncio
+
+        task = asyncio.ensure_future(asyncio.to_thread(self.run, answerer))
+        try:
+            yield
+        finally:
+            self.stop()
+            await asyncio.shield(task)
+
+    # What waits ---------------------------------------------------------------------------------
+
+    def questions(self) -> list[Question]:
+        """All that waits here, the oldest first, each with those alike that came with it."""
+        found = [self._question(each) for each in self._store.requests() if self._ours(each)]
+        return [_with_alike(each, found) for each in found]
+
     def once(self, answerer: Answerer) -> int:
         """Show what waits now and was not shown before; how many were answered."""
         answered = 0
-        for request in self._store.requests():
-            if request.id in self._shown or self._cell not in (None, request.cell):
-                continue
-            self._shown.add(request.id)
-            answered += self._settle(request, answerer(question(request)))
+        every = [each for each in self.questions() if each.id not in self._shown]
+        for each in every:
+            if each.id in self._shown:
+                continue  # answered with another one
+            asked = _with_alike(each, [e for e in every if e.id not in self._shown])
+            self._shown.add(asked.id)
+            if self.by_rule(asked):
+                answered += 1
+            elif self._key is None or self._key.id not in asked.voices:
+                answered += self.settle(asked, answerer(asked))
         return answered
 
-    def _settle(self, request: PendingRequest, answer: Answer) -> bool:
-        try:
-            match answer:
-                case Approve():
-                    self._desk.approve(
-                        request.id,
-                        self._key,
-                        pattern=list(answer.pattern) or None,
-                        count=answer.count,
-                        ttl=answer.seconds,
-                    )
-                case Deny():
-                    self._desk.deny(request.id, answer.reason)
-                case None:
-                    return False
-        except CallerError as error:
-            if error.code != "desk.closed":  # it was answered elsewhere, or nobody waits any more
-                raise
+    def by_rule(self, asked: Question) -> bool:
+        """Answer it as a standing rule says, if there is one."""
+        rule = self.standing.answer(asked, self._place.clock())
+        if rule is None or not self._may_follow(rule.answer, rule.approver):
             return False
+        if rule.answer == "deny":
+            return self.settle(asked, Deny(rule.reason or "denied once and for all")) > 0
+        return self.settle(asked, Approve()) > 0
+
+    def _may_follow(self, answer: str, approver: str) -> bool:
+        """Anybody may say no; yes is said by whoever said it then."""
+        return answer == "deny" or (self._key is not None and self._key.id == approver)
+
+    # Answers ------------------------------------------------------------------------------------
+
+    def settle(self, asked: Question, answer: Answer) -> int:
+        """Answer a question as it was shown, and with it those alike if that is said; to how many
+        of them it came. Raises CallerError for an answer that cannot be."""
+        if answer is None:
+            return 0
+        every = (asked, *asked.alike) if answer.alike else (asked,)
+        done = 0
+        for each in every:
+            self._shown.add(each.id)
+            done += self._one(each, answer)
+        if done and answer.always:
+            kept(self._place, self.key(), asked, answer)
+        return done
+
+    def _one(self, asked: Question, answer: Approve | Deny) -> bool:
+        try:
+            if mark(self._store.status(asked.id)) != asked.mark:
+                raise CallerError("desk.other", "This is not what was shown: look again.")
+            if isinstance(answer, Deny):
+                self._desk.deny(asked.id, answer.reason)
+                self._told(asked, "Denied.")
+                return True
+            key = self.key()
+            if key.id in asked.voices:
+                raise CallerError("approval.voice", "Another approver must answer as well.")
+            self._desk.approve(
+                asked.id,
+                key,
+                pattern=list(answer.pattern) or None,
+                count=answer.count,
+                ttl=answer.seconds,
+            )
+        except NucleusError as error:
+            # It was answered elsewhere, nobody waits any more, or no key could be opened.
+            self._told(asked, f"Not approved: {error}. It can still be answered: nucleus approvals")
+            if error.code in ("desk.closed", "keys.passphrase"):
+                return False
+            raise
+        missing = asked.needed - len(asked.voices) - 1
+        more = f" {missing} more must approve it." if missing > 0 else ""
+        self._told(asked, f"Approved by {key.id}.{more}")
         return True
+
+    def key(self) -> Key:
+        """The approver's key, opened when it is first needed."""
+        if self._key is None:
+            self._key = self._open()
+        return self._key
+
+    # --------------------------------------------------------------------------------------------
+
+    def _ours(self, request: PendingRequest) -> bool:
+        return self._cell in (None, request.cell) and self._tid in (None, request.tid)
+
+    def _question(self, request: PendingRequest) -> Question:
+        def waits() -> bool:
+            return not self._over.is_set() and self._store.status(request.id).status == "pending"
+
+        voices = sorted(
+            {
+                each.approval.approver
+                for each in self._store.in_force(request.rid)
+                if each.approval.cell == request.cell
+                and each.approval.digest == request.call_digest
+            }
+        )
+        return question(request, voices=voices, waits=waits)
+
+
+def _with_alike(asked: Question, every: Sequence[Question]) -> Question:
+    from dataclasses import replace
+
+    alike = tuple(e for e in every if e.id != asked.id and e.kind == asked.kind)
+    return replace(asked, alike=alike) if alike != asked.alike else asked
+
+
+def kept(place: Home, key: Key, asked: Question, answer: Approve | Deny) -> Rule:
+    """Sign and keep the rule that this answer is to be given again. Without a pattern it is about
+    this very call. Raises CallerError `answers.pattern` where no pattern can say what it is."""
+    pattern = answer.pattern if isinstance(answer, Approve) else ()
+    if not pattern:
+        if not asked.offers:
+            raise CallerError("answers.pattern", "No rule can say what this call is.")
+        pattern = asked.offers[0].pattern
+    now = place.clock()
+    rule = made(
+        asked,
+        key,
+        "deny" if isinstance(answer, Deny) else "approve",
+        pattern,
+        id_=place.random(8).hex(),
+        now=now,
+        reason=answer.reason if isinstance(answer, Deny) else "",
+    )
+    standing(place).add(rule, now)
+    return rule
+
+
+def standing(place: Home) -> Standing:
+    """The rules of this home."""
+    bundle = place.keyring().bundle()
+    return Standing(place.config, {a.id: a.key for a in bundle.approvers})
 
 
 @contextmanager
@@ -131,29 +268,3 @@ def approver(
     place = Home.find(home, os.environ)
     with place.store() as store:
         yield Answering(place, store, place.approver(name, passphrase))
-
-
-def question(request: PendingRequest) -> Question:
-    """A request in words."""
-    shown = shapes.table(json.loads(request.shown)) or {}
-    return Question(
-        id=request.id,
-        who=tuple(map(str, shapes.items(shown.get("chain")) or ())),
-        tool=request.tool,
-        operation=OPERATIONS[request.operation],
-        arguments=shapes.text(shown.get("args")) or "",
-        owed=request.obligations,
-        touches=touched(shown),
-        exposure=tuple(map(str, shapes.items(shown.get("exposure")) or ())),
-        cell=request.cell,
-        expires=request.expires,
-    )
-
-
-def touched(shown: Mapping[str, Any]) -> dict[str, list[str] | None]:
-    """The resources of a call as it was recorded, by kind."""
-    found = shapes.table(shown.get("resources")) or {}
-    return {
-        kind: None if values is None else list(map(str, shapes.items(values) or ()))
-        for kind, values in found.items()
-    }

@@ -13,14 +13,13 @@ from nucleus import questions
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import names
-from nucleus_tokens.caveats import Approve
-from nucleus_tokens.lattice import obliged
 from nucleus_verifier import gather
+from nucleus_verifier.asking import demanded_by
 from nucleus_verifier.authenticate import VerifiedCredential, authenticate
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Allow, Ask, Decision, Deny
 from nucleus_verifier.facts import Cell, Facts, Keys, Policy
-from nucleus_verifier.hints import Explanation, added_by, explain, located, restrictions
+from nucleus_verifier.hints import Explanation, explain, located
 from nucleus_verifier.ports import Ledger, Snapshot
 
 # A name that no run has: a session that nobody started has its own cell.
@@ -100,7 +99,7 @@ def answer(
     owed: tuple[Owed, ...] = ()
     if isinstance(decision, Ask):
         owed = tuple(
-            Owed(o.id, o.why, _demanded_by(o.id, credential, bound.operation, facts.policy))
+            Owed(o.id, o.why, demanded_by(o.id, credential, bound.operation, facts.policy))
             for o in decision.obligations
         )
     return Answer(decision, said, owed, credential.prefix.rids, names.exposure_names(bits))
@@ -141,21 +140,3 @@ def _unclassified(said: Explanation) -> Explanation:
         detail="The policy file does not say what this tool is.",
         enough="Name the tool in the policy file.",
     )
-
-
-# Who decided ----------------------------------------------------------------------------------
-
-
-def _demanded_by(
-    obligation: str, credential: VerifiedCredential, operation: int, policy: Policy
-) -> str:
-    """Who wants a person to be asked; empty where it follows from the call and the session."""
-    if not obligation.startswith("op:"):
-        return ""
-    prefix = credential.prefix
-    if obliged(prefix.opened.obligations, operation):
-        return f"issuer {prefix.opened.header.iss}"
-    for source, caveat in restrictions(prefix):
-        if isinstance(caveat, Approve) and obliged(caveat.operations, operation):
-            return added_by(credential, source)
-    return "the policy file" if obliged(policy.obligations, operation) else ""

@@ -121,10 +121,10 @@ def _gone(pid: int) -> None:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Server]:
-    """A server with an empty database `state`."""
-    # A path short enough for a socket, in a directory that `postgres` may enter.
-    root = Path(tempfile.mkdtemp(prefix="pg-"))
+def running(within: Path | None = None, **settings: str) -> Iterator[Server]:
+    """A server with an empty database `state`, in a directory that `postgres` may enter."""
+    # A path short enough for a socket.
+    root = Path(tempfile.mkdtemp(prefix="pg-", dir=within))
     server = Server(root)
     try:
         server.start(**settings)

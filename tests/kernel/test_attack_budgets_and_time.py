@@ -9,6 +9,7 @@ import pytest
 
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.limits import INTEGER
+from nucleus_verifier import gather
 from nucleus_verifier.facts import Call, Cell
 from tests.support import world
 from tests.support.judging import allowed, asked, denied, judge
@@ -119,6 +120,23 @@ def test_what_an_exchange_carries_over_keeps_its_counter() -> None:
         root_key=world.secret("2"),
     )
     assert allowed(judge(twice, READ)).spends == allowed(judge(token, READ)).spends
+
+
+def test_what_an_exchanged_token_is_judged_by_is_its_whole_trees() -> None:
+    """Its counters, its cell, its revocations: as of the token that it was exchanged for."""
+    ancestors = [(world.hex16(name), world.public(name)) for name in ("root", "hop")]
+    root = ancestors[0][0]
+    minted = world.mint(world.all_levels(), ["budget", "calls", 3], ancestors=ancestors)
+    token = world.narrow(minted, ["link", "00" * 16])
+    assert allowed(judge(token, READ)).spends == ((f"{root}/calls", 1, 3),)
+    credential = world.opened(token)
+    wanted = gather.wanted(credential, "wall:1")
+    assert (wanted.wall, wanted.tree) == ("wall:1", f"tree:{root}")
+    assert (wanted.rids, wanted.rid) == (credential.prefix.rids, credential.prefix.rids[-1])
+    assert wanted.ancestors == tuple(rid for rid, _ in ancestors)
+    assert wanted.counters == (f"{root}/calls",)
+    fresh = world.opened(world.mint())
+    assert gather.tree_cell(fresh) == f"tree:{fresh.prefix.rids[0]}"
 
 
 def test_an_account_outlives_its_tokens() -> None:
@@ -260,6 +278,8 @@ def test_three_legs_meet_across_the_two_cells() -> None:
     split: dict[str, Any] = {"wall": Cell(world.WALL, 0, 1), "tree": Cell("tree:test", 0, 2)}
     fetch = world.fetch()
     assert asked(judge(token, fetch, **split)) == {"gate:exposure"}
+    other: dict[str, Any] = {"wall": Cell(world.WALL, 0, 2), "tree": Cell("tree:test", 0, 1)}
+    assert asked(judge(token, fetch, **other)) == {"gate:exposure"}
     assert asked(judge(token, fetch, **world.seen(1))) == {"gate:exposure"}  # the page is the third
     allowed(judge(token, fetch, **world.seen(2)))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from proofs.claims.__main__ import lost, page, recorded, stale
-from proofs.claims.registry import Malformed, load, objections
+from proofs.claims.registry import EVERY, Malformed, load, objections
+from proofs.sources import ROOT
 
 NORTH_STAR = (
     "flagship", "capability safety theorem", "pillar A: capability lattice",
@@ -39,6 +40,13 @@ def test_every_claim_that_was_asked_for_has_a_row() -> None:
         assert corollary in asked, corollary
     for words in NORTH_STAR:
         assert words in asked, words
+
+
+def test_every_attack_on_the_kernel_is_named_by_a_claim() -> None:
+    """Whole, so that no bug makes one of them fail and no claim fall."""
+    named = {p.artifact for c in load() for p in c.proofs if p.name == EVERY}
+    files = (ROOT / "tests" / "kernel").glob("test_attack_*.py")
+    assert {str(path.relative_to(ROOT)) for path in files} <= named
 
 
 def test_a_row_that_names_another_tool_says_what_stands_in_for_it() -> None:

@@ -5,8 +5,13 @@ import pytest
 from proofs.schedules.__main__ import BROKEN, SOUND, run
 from proofs.schedules.scenarios import Scenario
 from proofs.schedules.scheduler import Baton, Stuck, draw, explore
+from proofs.schedules.stepped import SteppedDatabase
 
 A_FEW = 40
+# Each of PostgreSQL starts a server: the gate explores them all, here two stand for them.
+NODES = [s for s in (*SOUND, *BROKEN) if s.database is not SteppedDatabase]
+HERE_SOUND = [s for s in SOUND if s not in NODES[1:]]
+HERE_BROKEN = [s for s in BROKEN if s not in NODES[:-1]]
 
 
 def test_every_order_of_three_steps_each_is_tried_once() -> None:
@@ -41,13 +46,13 @@ def test_workers_that_wait_for_each_other_are_told() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", BROKEN, ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", HERE_BROKEN, ids=lambda s: s.name)
 def test_a_broken_store_is_caught(scenario: Scenario) -> None:
     assert scenario.broken
     assert run(scenario, scenario.small).wrong
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SOUND, ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", HERE_SOUND, ids=lambda s: s.name)
 def test_the_shipped_store_keeps_its_laws_in_a_few_schedules(scenario: Scenario) -> None:
     assert run(scenario, A_FEW).wrong == ""

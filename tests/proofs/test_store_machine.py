@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from nucleus_issuer.ports import Link
 from nucleus_issuer.store import Store
 from nucleus_verifier.decision import Deny, Spend
-from proofs.schedules.scenarios import NOW, RID, RID0, TID, TREE, WALL, clock, intent, wanted
+from proofs.schedules.scenarios import RID, RID0, TID, TREE, WALL, intent, wanted
+from proofs.schedules.stepped import NOW, clock
 
 LIMIT = 9
 WHO = st.integers(0, 1)

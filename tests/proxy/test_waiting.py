@@ -139,9 +139,9 @@ async def test_a_call_cancelled_while_it_is_put_on_the_desk_does_not_stay_there(
     token = stage.token(obligations=["read_files"])
     ask = stage.ledger.ask
 
-    def late(request: PendingRequest) -> None:
-        ask(request)
+    def late(request: PendingRequest, **rest: Any) -> PendingRequest:
         caller.cancelled.set()
+        return ask(request, **rest)
 
     stage.ledger.ask = late  # type: ignore[method-assign]  # the moment between two steps
     assert await within(stage.call(token, "read", READ, caller=caller)) == Withdrawn()
@@ -181,3 +181,50 @@ async def test_a_desk_that_is_full_refuses_and_does_not_wait() -> None:
     for request in list(stage.ledger.desk):
         stage.ledger.withdraw(request)
     await within(asyncio.gather(*calls))
+
+
+async def test_a_proxy_that_was_started_again_waits_for_what_was_asked_before() -> None:
+    """Killed while it waited: the request stays, and the same call takes its place there."""
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    first = asyncio.create_task(stage.call(token, "read", READ))
+    before = await stage.asked()
+    withdraw, stage.ledger.withdraw = stage.ledger.withdraw, lambda _: None  # type: ignore[method-assign]
+    first.cancel()  # what is killed withdraws nothing
+    await asyncio.gather(first, return_exceptions=True)
+    stage.ledger.withdraw = withdraw  # type: ignore[method-assign]
+    second = asyncio.create_task(stage.call(token, "read", READ))
+    other = asyncio.create_task(stage.call(token, "read", {"path": "/srv/b.txt"}))
+    await until(lambda: len(stage.ledger.desk) == 2, "the other call")
+    stage.approve(before)
+    granted(await within(second))
+    stage.ledger.withdraw(next(i for i in stage.ledger.desk if i != before.id))
+    assert refused(await within(other)) == "approval.withdrawn"
+
+
+async def test_two_calls_alike_are_two_questions() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    calls = [asyncio.create_task(stage.call(token, "read", READ)) for _ in range(2)]
+    await until(lambda: len(stage.ledger.desk) == 2, "two requests")
+    for request in list(stage.ledger.desk.values()):
+        stage.approve(request)
+    for call in calls:
+        granted(await within(call))
+
+
+async def test_what_is_shown_says_who_demands_it_and_where_the_exposure_came_from() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["write_files"])
+    granted(await stage.call(token, "fetch", {"url": "https://example.org/"}))
+    granted(await stage.call(token, "read", READ))
+    call = asyncio.create_task(stage.call(token, "write", {"path": "/srv/a", "content": "x"}))
+    shown = json.loads((await stage.asked()).shown)
+    assert shown["legs"] == [
+        {"leg": "private_data", "seq": 2, "tool": "read"},
+        {"leg": "untrusted_content", "seq": 1, "tool": "fetch"},
+    ]
+    assert shown["demanded_by"][0] == "issuer issuer:test"
+    assert (shown["needed"], shown["step"]) == (1, 13)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)

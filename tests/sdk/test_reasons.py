@@ -86,11 +86,15 @@ def test_who_added_the_restriction_is_named_along_the_chain(served: Served, fold
 
     with served.session("read-only") as s:
         assert by(s) == "issuer local"
-    with served.session("codegen") as s:
-        below = s.delegate("helper", ["tool", "in", ["fs_read"]], depth=1)
+    careful = ["approve", ["read_files"]]
+    with (
+        served.session("codegen") as s,
+        s.delegate("helper", ["tool", "in", ["fs_read"]], depth=1) as below,
+        s.delegate("other", depth=1) as other,
+        other.delegate("last", ["tool", "in", ["fs_read"]]) as last,
+        s.delegate("careful", careful) as asked,
+    ):
         assert by(below) == "agent"
-        deeper = s.delegate("other", depth=1).delegate("last", ["tool", "in", ["fs_read"]])
-        assert by(deeper) == "other"
-        asked = s.delegate("careful", ["approve", ["read_files"]])
+        assert by(last) == "other"
         found = _raised(lambda: asked.fs.read(folder / "x"), ApprovalRequired)
-        assert (json.loads(found.caveat), found.added_by) == (["approve", ["read_files"]], "agent")
+        assert (json.loads(found.caveat), found.added_by) == (careful, "agent")

@@ -31,7 +31,7 @@ def searched(host: Desk, folder: Path, far: Index) -> None:
             net.search("the weather")
         with answered_by(host, lambda _: Approve()) as asked:
             found = approve("search", net.search, "the weather")
-        assert asked[0].touches == {"host": [f"search.test:{far.port}"]}
+        assert asked[0].operation == "web_search"
         assert far.asked == [{"term": ["the weather"], "limit": ["20"]}]
         assert far.heads[0]["x-search-key"] == KEY
         assert found["hits"][0]["title"] == "the weather 0"

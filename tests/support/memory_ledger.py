@@ -6,7 +6,7 @@ Only for tests of what stands above a ledger. What a ledger must do is tested on
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_verifier import trace
 from nucleus_verifier.decision import Deny, Intent
 from nucleus_verifier.facts import Cell
-from nucleus_verifier.ports import PendingRequest, Snapshot, Wanted
+from nucleus_verifier.ports import Leg, PendingRequest, Snapshot, Wanted
 
 
 class MemoryLedger:
@@ -37,6 +37,7 @@ class MemoryLedger:
         self.lines: list[tuple[int, bytes]] = []
         self.desk: dict[str, PendingRequest] = {}
         self.approvals: list[bytes] = []
+        self.raised: list[Leg] = []
         self._lock = threading.RLock()
 
     # Ledger -----------------------------------------------------------------------------------
@@ -89,7 +90,12 @@ class MemoryLedger:
             self.spent.update(after)
             if nonce is not None:
                 self.nonces.add(nonce)
+            seq = len(self.lines) + 1
             for cell in intent.cells:
+                new = intent.call.records & ~self._cell(cell.id).bits
+                self.raised += [
+                    Leg(cell.id, bit, seq, intent.call.tool) for bit in (1, 2, 4) if bit & new
+                ]
                 self.open_cell(cell.id, self._cell(cell.id).bits | intent.call.records)
             return self.append(record)
 
@@ -116,12 +122,21 @@ class MemoryLedger:
 
     # Desk -------------------------------------------------------------------------------------
 
-    def ask(self, request: PendingRequest) -> None:
+    def ask(self, request: PendingRequest, *, apart: Set[str] | None = None) -> PendingRequest:
         with self._lock:
             self._writable()
+            for other in self.desk.values() if apart is not None else ():
+                same = (other.rid, other.cell, other.call_digest, other.obligations)
+                wanted = (request.rid, request.cell, request.call_digest, request.obligations)
+                if same == wanted and other.status == "pending" and other.id not in (apart or ()):
+                    return other
             if sum(r.status == "pending" for r in self.desk.values()) >= 16:
                 raise CallerError("desk.full", "Too many calls of this session wait already.")
             self.desk[request.id] = request
+            return request
+
+    def legs(self, cells: tuple[str, str]) -> tuple[Leg, ...]:
+        return tuple(leg for leg in self.raised if leg.cell in cells)
 
     def status(self, request_id: str) -> PendingRequest:
         with self._lock:

@@ -11,24 +11,8 @@ ASKED = b"anything else to deny it: "
 def test_a_person_approves_one_call_by_typing_its_id(place: Place) -> None:
     call = place.calls("exec_run", argv=["echo", "it", "ran"])
     out, status = place.typed("--", "sh", "-c", call, dialogue=[(ASKED, code)])
-    assert b"Approved by alice: this one call, once." in out
+    assert b"Approved by alice." in out
     assert RAN in out
-    assert status == 0
-
-
-def test_a_person_approves_calls_like_one(place: Place) -> None:
-    """With the same letters; what cannot be read is asked about again, and no yes."""
-    call = place.calls("exec_run", argv=["echo", "it", "ran"])
-    out, status = place.typed(
-        "--", "sh", "-c", f"{call}; {call}",
-        dialogue=[
-            (ASKED, lambda out: code(out)[:-1] + b" count=2\n"),
-            (b"Say for which cmd", lambda out: code(out)[:-1] + b" count=2 cmd='echo it' for=5m\n"),
-        ],
-    )  # fmt: skip
-    assert out.count(RAN) == 2
-    assert b"Approved by alice: 2 calls of exec_run" in out
-    assert b"that start with echo it" in out
     assert status == 0
 
 

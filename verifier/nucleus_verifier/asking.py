@@ -1,17 +1,27 @@
-"""Law: what is put on the desk shows a person what was asked, by whom and in which session."""
+"""Law: what is put on the desk shows a person what was asked, by whom, why, and in which session.
+
+It is all that an approver ever sees, here or elsewhere, so it is complete: the whole chain, the
+call exactly, what a write would change, who demands each answer, and which call raised each leg of
+the exposure.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from nucleus_tokens import canonical, names
+from nucleus_tokens.caveats import Approve
+from nucleus_tokens.lattice import obliged
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.decision import Ask
-from nucleus_verifier.facts import Call, Facts
-from nucleus_verifier.ports import PendingRequest
+from nucleus_verifier.facts import Call, Facts, Policy
+from nucleus_verifier.hints import added_by, restrictions
+from nucleus_verifier.ports import Leg, PendingRequest
 
-SHOWN_CHARS: Final = 16 * 1024  # of the arguments, to a person
+SHOWN_CHARS: Final = 16 * 1024  # of the arguments, and of the diff, to a person
+STEP: Final = 13  # of the decision: no other asks
 
 
 def request(
@@ -21,24 +31,38 @@ def request(
     facts: Facts,
     ask: Ask,
     seconds: int,
+    *,
+    legs: Sequence[Leg] = (),
+    diff: str = "",
 ) -> PendingRequest:
-    """What is put on the desk for an Ask; it waits for `seconds`, never beyond the token."""
+    """What is put on the desk for an Ask; it waits for `seconds`, never beyond the token. `legs`
+    are of both cells; `diff` is what a write would change."""
     prefix = credential.prefix
     header = prefix.opened.header
     # ASCII: text in any normal form can be shown.
     spelled = json.dumps(call.args, sort_keys=True, separators=(",", ":"))
+    cut = _cut(diff)
     shown = {
         "args": spelled[:SHOWN_CHARS],
         "args_whole": len(spelled) <= SHOWN_CHARS,
         "chain": [header.sub, *(hop.to for hop in prefix.hops)],
+        "demanded_by": [demanded_by(o.id, credential, call.operation, facts.policy)
+                        for o in ask.obligations],
+        "diff": cut,
+        "diff_whole": json.loads(cut) == diff,
         "exposure": list(names.exposure_names(facts.wall.bits | facts.tree.bits)),
+        "issuer": header.iss,
+        "legs": _legs(facts, legs),
+        "needed": max(1, facts.policy.quorum.get(call.operation, 1)),
         "operation": names.OPERATIONS[call.operation],
+        "records": list(names.exposure_names(call.records)),
         "resources": {
-            kind: None if values is None else [str(value) for value in values]
+            kind: None if values is None else [_spelled(value) for value in values]
             for kind, values in call.resources.items()
         },
+        "step": STEP,
         "sub": header.sub,
-    }
+    }  # fmt: skip
     return PendingRequest(
         id=request_id,
         created=facts.now,
@@ -52,3 +76,48 @@ def request(
         obligations=tuple((o.id, o.why) for o in ask.obligations),
         shown=canonical.encode(shown).decode(),
     )
+
+
+def _cut(text: str) -> str:
+    """A text as JSON, cut so that it is still one."""
+    text = text[:SHOWN_CHARS]
+    while len(spelled := json.dumps(text)) > SHOWN_CHARS:
+        text = text[: len(text) // 2]
+    return spelled
+
+
+def _spelled(value: object) -> Any:
+    return list(value) if isinstance(value, tuple) else str(value)
+
+
+def _legs(facts: Facts, legs: Sequence[Leg]) -> list[dict[str, Any]]:
+    """Each leg of the session's exposure, with the record and tool that raised it first; without
+    them where it was there from the start."""
+    made: list[dict[str, Any]] = []
+    for name in names.exposure_names(facts.wall.bits | facts.tree.bits):
+        bit = names.exposure_bits((name,))
+        started = any(
+            cell.bits & bit and not any(leg.cell == cell.id and leg.bit == bit for leg in legs)
+            for cell in (facts.wall, facts.tree)
+        )
+        first = min((leg for leg in legs if leg.bit == bit), key=lambda leg: leg.seq, default=None)
+        if started or first is None:
+            made.append({"leg": name, "seq": 0, "tool": ""})
+        else:
+            made.append({"leg": name, "seq": first.seq, "tool": first.tool})
+    return made
+
+
+def demanded_by(
+    obligation: str, credential: VerifiedCredential, operation: int, policy: Policy
+) -> str:
+    """Who wants a person to be asked; empty where it follows from the call and the session."""
+    if not obligation.startswith("op:"):
+        return ""
+    prefix = credential.prefix
+    if obliged(prefix.opened.obligations, operation):
+        return f"issuer {prefix.opened.header.iss}"
+    for source, caveat in restrictions(prefix):
+        if isinstance(caveat, Approve) and obliged(caveat.operations, operation):
+            return added_by(credential, source)
+    return "the policy file" if obliged(policy.obligations, operation) else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from nucleus_verifier.decision import Deny, Intent
 from nucleus_verifier.facts import Cell
@@ -98,16 +98,34 @@ class PendingRequest:
     tool: str
     call_digest: str
     obligations: tuple[tuple[str, str], ...]  # (id, why)
-    shown: str  # canonical JSON: {"args", "chain": [who], "exposure", "sub", ...}
+    shown: str  # canonical JSON, see `asking`
     status: Status = "pending"
     reason: str = ""
+
+
+class Leg(NamedTuple):
+    """Where one leg of a cell's exposure came from: the record of the call that raised it."""
+
+    cell: str
+    bit: int
+    seq: int
+    tool: str
 
 
 class Desk(Protocol):
     """The queue of calls that wait for a person."""
 
-    def ask(self, request: PendingRequest) -> None:
-        """Put a request on the desk. Raises CallerError `desk.full` when a cell floods it."""
+    def ask(self, request: PendingRequest, *, apart: Set[str] | None = None) -> PendingRequest:
+        """Put a request on the desk; the one that waits there now.
+
+        With `apart`, a request of the same call under the same prefix and cell that waits already
+        is returned in its place, unless its id is among these: a proxy that was started again goes
+        on waiting for what was asked before. Raises CallerError `desk.full` when a cell floods it.
+        """
+        ...
+
+    def legs(self, cells: tuple[str, str]) -> tuple[Leg, ...]:
+        """What raised these cells. A bit of which nothing is said was there from the start."""
         ...
 
     def status(self, request_id: str) -> PendingRequest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import dataclasses
 import hashlib
 import os
 import stat
@@ -17,7 +18,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from nucleus_proxy.answers import Granted
-from nucleus_proxy.effects import opening, searching
+from nucleus_proxy.effects import opening, previewing, searching
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.later import obliging
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
@@ -101,7 +102,11 @@ def tools(
             "/directory", partial(_grep, root, kept), offload,
         ),
     )  # fmt: skip
-    return {row.binding.tool: row for row in rows}
+    shown = previewing.of_writes(root)
+    return {
+        row.binding.tool: dataclasses.replace(row, preview=shown.get(row.binding.tool))
+        for row in rows
+    }
 
 
 def _tool(

@@ -1,5 +1,5 @@
 """Law: what is approved for more than one call is written as it is meant: one tool, where, how
-often, how long. What an agent named is taken as it stands, and never as a pattern."""
+often, how long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from nucleus.cli import inputs
 from nucleus_tokens.errors import CallerError
 
 if TYPE_CHECKING:
-    from nucleus.approver import Approve
     from nucleus.granting import Grant
     from nucleus_proxy.policy import PolicyFile, ToolBinding
 
@@ -55,45 +54,6 @@ def made(
     return Grant(tools[tool], pattern(_resolved(where)), count, seconds)
 
 
-def like(text: str, tool: str, touches: Mapping[str, Sequence[str] | None]) -> Approve:
-    """What a person typed after their yes: nothing for this one call, else for which calls of this
-    tool like it. Where they do not say, it is where this call goes. Raises CallerError `ahead.*` or
-    `input.*`."""
-    from nucleus.approver import Approve
-    from nucleus.granting import pattern
-
-    words = _pairs(_split(text))
-    if not words:
-        return Approve()
-    where = dict(_resolved({kind: [words[kind]] for kind in KINDS if kind in words}))
-    for kind, values in touches.items():
-        if kind in where or values == []:
-            continue
-        # A command is only shown as a text, and a name of the agent's is no pattern of a person's.
-        if kind not in KINDS[:3] or values is None or any("*" in each for each in values):
-            raise CallerError("ahead.where", f"Say for which {kind}: {kind}=…")
-        where[kind] = values
-    return Approve(
-        pattern=(["tool", "in", [tool]], *pattern(where)),
-        count=inputs.whole(words.get("count", "1"), "count"),
-        seconds=inputs.duration(words.get("for", "10m"), "for"),
-    )
-
-
-def said(given: Approve) -> str:
-    """An approval in words."""
-    from nucleus.cli.console import safe, span
-
-    if not given.pattern:
-        return "this one call, once"
-    kinds = {"tool": "of", "host": "to", "path": "below", "ref": "on", "cmd": "that start with"}
-    where = " ".join(
-        f"{kinds[kind]} {', '.join(safe(_spelled(each)) for each in values)}"
-        for kind, _, values in given.pattern
-    )
-    return f"{given.count} calls {where}, for {span(given.seconds)}"
-
-
 def tools(policy: PolicyFile, workspace: Path) -> Mapping[str, ToolBinding]:
     """Every tool that a session of this policy file has."""
     from nucleus import composing
@@ -125,7 +85,3 @@ def _resolved(where: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
         kind: [os.path.realpath(each) for each in values] if kind == "path" else values
         for kind, values in where.items()
     }
-
-
-def _spelled(value: object) -> str:
-    return shlex.join(map(str, value)) if isinstance(value, list) else str(value)

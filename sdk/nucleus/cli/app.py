@@ -13,8 +13,10 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    approvals_kept,
     audit,
     claims,
+    console_serving,
     declassify,
     demo,
     doctor,
@@ -88,6 +90,10 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "approve": (approvals.approve, approvals.APPROVE),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
+        "granted": (approvals_kept.granted, approvals_kept.GRANTED),
+        "revoke": (approvals_kept.revoke, approvals_kept.REVOKE),
+        "rules": (approvals_kept.rules, approvals_kept.RULES),
+        "forget": (approvals_kept.forget, approvals_kept.FORGET),
     }
 
 
@@ -237,6 +243,7 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
     app.command("doctor", epilog=doctor.DOCTOR)(doctor.doctor)
     app.command("run", epilog=run.RUN)(run.run)
     app.command("audit", epilog=audit.AUDIT)(audit.audit)
+    app.command("console", epilog=console_serving.CONSOLE)(console_serving.console)
     app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
     app.command("claims", epilog=claims.CLAIMS)(claims.claims)
     return app

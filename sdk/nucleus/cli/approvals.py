@@ -22,6 +22,7 @@ from nucleus.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from nucleus.asked import Question
     from nucleus.home import Home
     from nucleus_issuer.desk import DeskStore
     from nucleus_verifier.ports import PendingRequest
@@ -30,6 +31,7 @@ LIST = examples("nucleus approvals list", "nucleus approvals list --all --json")
 APPROVE = examples(
     "nucleus approvals approve 3f9c",
     "nucleus approvals approve 3f9c --for 2m --approver alice",
+    "nucleus approvals approve 3f9c --like 2 --count 20 --for 30m",
     'nucleus approvals approve 3f9c --pattern \'["tool","in",["git_commit"]]\' --count 5 --for 1h',
 )
 GRANT = examples(
@@ -61,7 +63,7 @@ def waiting(
     with _desk(place, issuer) as store:
         found = store.requests(pending_only=not everything)
     if as_json:
-        document([_request(each) for each in found])
+        document([_row(each) for each in found])
     elif not found:
         say("Nothing waits for an answer.")
     else:
@@ -81,12 +83,18 @@ def approve(
             "--pattern", metavar="JSON", help="Approve calls that satisfy this caveat. Repeatable."
         ),
     ] = None,
+    offer: Annotated[
+        int, typer.Option("--like", metavar="K", help="Approve calls that the K-th offer lets in.")
+    ] = 0,
     count: Annotated[
-        int, typer.Option("--count", metavar="N", help="With --pattern: so many calls.")
+        int, typer.Option("--count", metavar="N", help="With a pattern: so many calls.")
     ] = 1,
     lasts: Annotated[
         str, typer.Option("--for", metavar="TIME", help="The approval lasts so long.")
     ] = "10m",
+    always: Annotated[
+        bool, typer.Option("--always", help="And never ask about it again: signs a rule.")
+    ] = False,
     approver: Annotated[
         str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
     ] = None,
@@ -100,27 +108,43 @@ def approve(
     Or, with --pattern, calls like it. It is signed with the approver's key, serves this token and
     session only, and cannot make an operation possible that the token does not have.
     """
+    from nucleus.approver import Approve, kept, question
     from nucleus.cli import inputs
     from nucleus.cli.console import OK, answer, say
+    from nucleus.cli.prompting import choices
 
     place = home(ctx)
     patterns = [inputs.json_caveat(text, "--pattern") for text in pattern or ()]
     ttl = inputs.duration(lasts, "--for")
     with _desk(place, issuer) as store:
         found = _find(store, request)
+        asked = question(found)
+        if offer:
+            patterns += _offered(asked, offer)
         if not as_json:
-            say(*shown(found, place.clock()), "")
+            say(*shown(found, place.clock()), *choices(asked), "")
         key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
         made = place.desk(store).approve(
             found.id, key, pattern=patterns or None, count=count, ttl=ttl
         )
+        if always:
+            kept(place, key, asked, Approve(tuple(patterns)))
     what = f"up to {count} calls that satisfy the pattern" if patterns else "this one call, once"
     answer(
         as_json,
         {"approval": made, "approver": key.id, "request": found.id},
-        f"Approved by {key.id}: {what}, for {lasts}.",
+        f"Approved by {key.id}: {what}, for {lasts}."
+        + (" Not asked about again: see nucleus approvals rules." if always else ""),
     )
     return OK
+
+
+def _offered(asked: Question, number: int) -> list[list[Any]]:
+    from nucleus_tokens.errors import CallerError
+
+    if not 1 <= number <= len(asked.offers):
+        raise CallerError("approval.offer", f"There are {len(asked.offers)} offers, from 1.")
+    return list(asked.offers[number - 1].pattern)
 
 
 def grant(
@@ -237,26 +261,23 @@ def _find(store: DeskStore, start: str) -> PendingRequest:
     )
 
 
-def _request(request: PendingRequest) -> dict[str, Any]:
+def _row(request: PendingRequest) -> dict[str, Any]:
     import json
 
     from nucleus_tokens.names import OPERATIONS
 
     shown = json.loads(request.shown)
-    return {
-        "args": shown.get("args"),
-        "args_whole": shown.get("args_whole"),
+    kept = ("args", "args_whole", "chain", "exposure", "issuer", "legs", "needed", "resources")
+    return {name: shown.get(name) for name in kept} | {
         "cell": request.cell,
-        "chain": shown.get("chain"),
         "created": request.created,
+        "diff": json.loads(shown["diff"]) if shown.get("diff") else "",
         "digest": request.call_digest,
         "expires": request.expires,
-        "exposure": shown.get("exposure"),
         "id": request.id,
         "obligations": [{"id": id_, "why": why} for id_, why in request.obligations],
         "operation": OPERATIONS[request.operation],
         "reason": request.reason,
-        "resources": shown.get("resources"),
         "rid": request.rid,
         "status": request.status,
         "tid": request.tid,
@@ -265,28 +286,11 @@ def _request(request: PendingRequest) -> dict[str, Any]:
 
 
 def shown(request: PendingRequest, now: int) -> list[str]:
-    """A request for a person: who, what in words and exactly, why."""
-    from nucleus.cli.console import safe, span
+    """A request for a person, with what came of it."""
+    from nucleus.approver import question
+    from nucleus.cli.console import safe
+    from nucleus.cli.prompting import lines
 
-    value = _request(request)
-    chain = " → ".join(safe(str(name)) for name in value["chain"] or ())
-    resources: dict[str, list[Any] | None] = value["resources"] or {}
-    touched = [
-        f"{kind} {', '.join(safe(str(item)) for item in items)}" if items else f"{kind} not known"
-        for kind, items in resources.items()
-        if items is None or items
-    ]
-    left = f"{span(max(0, request.expires - now))} left"
-    state = left if request.status == "pending" else request.status
-    lines = [
-        f"{request.id}  ({state})",
-        f"  who     {chain or 'not known'}, token {request.tid}",
-        f"  what    {value['operation']} by the tool {safe(request.tool)}"
-        + (f" on {'; '.join(touched)}" if touched else ""),
-        f"  exactly {safe(str(value['args']))}" + ("" if value["args_whole"] else " … (cut)"),
-    ]
-    lines += [f"  why     {safe(id_)}: {safe(why)}" for id_, why in request.obligations]
-    lines.append(f"  session has seen {', '.join(value['exposure'] or ()) or 'nothing'}")
-    if request.reason:
-        lines.append(f"  answer  {safe(request.reason)}")
-    return lines
+    state = "" if request.status == "pending" else request.status
+    made = lines(question(request), now, state)
+    return [*made, f"  answer  {safe(request.reason)}"] if request.reason else made

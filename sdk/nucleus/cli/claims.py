@@ -109,7 +109,8 @@ def _show(rows: Sequence[Mapping[str, Any]], as_json: bool, *, whole: bool) -> i
         say(f"{row['id']}: {row['title']}", "", row["words"], "", f"formally     {row['formal']}")
         say(f"tie          {row['tie']}", f"bound        {row['bound']}")
         for proof in row["proofs"]:
-            say(f"{proof['tool']:12} {proof['name']}  ({proof['artifact']})")
+            name = "every test" if proof["name"] == "*" else proof["name"]
+            say(f"{proof['tool']:12} {name}  ({proof['artifact']})")
         say(f"not proved   {row['not_proved']}")
         if row["instead"]:
             say(f"stands for   {row['instead']}")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nucleus import granting, minting
-from nucleus.approver import Approve, question
 from nucleus.cli import ahead as words_ahead
 from nucleus.granting import Grant
 from nucleus.walled import Held
@@ -19,7 +18,6 @@ from nucleus.walled import Held
 if TYPE_CHECKING:
     from nucleus.home import Home
     from nucleus_proxy.policy import PolicyFile
-    from nucleus_verifier.ports import PendingRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,3 @@ def ahead(rules: PolicyFile, workspace: Path, words: Sequence[str]) -> Sequence[
         return []
     known = words_ahead.tools(rules, workspace)
     return [words_ahead.read(each, known) for each in words]
-
-
-def like(text: str, request: PendingRequest) -> Approve:
-    """What was typed after a yes."""
-    return words_ahead.like(text, request.tool, question(request).touches)

@@ -1,51 +1,166 @@
 """Law: a question at the terminal shows exactly what would happen, and silence is no.
 
 It is read from the terminal that controls this process and written to it: standard input may be
-anybody's. What comes from an agent cannot move the cursor or look like our own text.
+anybody's, and the agent behind a wall has another one. What comes from an agent cannot move the
+cursor or look like our own text. Only the first letters of the request's own id approve: what was
+typed before, or for the agent, approves nothing. Anything else says no.
 """
 
 from __future__ import annotations
 
-from nucleus.approver import Answer, Deny, Question
-from nucleus_tokens.errors import CallerError
+import os
+import select
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
-_CHOICE = "approve? [y]es once, or `y count=N for=TIME` for calls like it, [n]o: "
-_ARGUMENTS = 2000  # characters of the arguments that are shown; more would scroll the reason away
+from nucleus.approver import Answer, Approve, Deny, Question
+from nucleus.offers import COUNT, SECONDS
+
+CODE: Final = 4  # letters of the id
+_POLL: Final = 0.2
+_TTY: Final = "/dev/tty"
+_LINE: Final = 1024
+_LINES: Final = 60  # of a diff: more would scroll the rest away
 
 
-def at_terminal(asked: Question) -> Answer:
-    """Ask; None where there is no terminal, so that somebody else can answer."""
-    from nucleus.cli import ahead
+class AtTerminal:
+    """Whoever sits at the terminal."""
 
-    text = "\n".join(["", *lines(asked), _CHOICE])
-    try:
-        with open("/dev/tty", "r+b", buffering=0) as terminal:
-            while True:
-                terminal.write(text.encode())
-                line = terminal.readline().decode("utf-8", "replace")
-                yes, _, more = line.strip().partition(" ")
-                if yes.lower() not in ("y", "yes"):
-                    return Deny("a person said no at the terminal")
-                try:
-                    given = ahead.like(more, asked.tool, asked.touches)
-                except CallerError as error:
-                    text = f"{error.message} {_CHOICE}"
-                    continue
-                terminal.write(f"approved: {ahead.said(given)}\n".encode())
-                return given
-    except OSError:
+    def __init__(
+        self,
+        *,
+        tell: Callable[[str], None] | None = None,
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], int],
+    ) -> None:
+        """`tell` says one sentence where there is no terminal to ask on; `held` keeps others from
+        the terminal while a question stands there."""
+        self._tell: Callable[[str], None] = tell or _unheard
+        self._held = held
+        self._clock = clock
+
+    def __call__(self, asked: Question) -> Answer:
+        """Ask; None where there is no terminal, so that somebody else can answer."""
+        try:
+            tty = os.open(_TTY, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            self._tell(f"{asked.id} waits; answer with: nucleus approvals approve {asked.id}")
+            return None
+        try:
+            with self._held():
+                text = "\n".join(["", *lines(asked, self._clock()), "", *choices(asked), ""])
+                os.write(tty, text.encode(errors="backslashreplace"))
+                code = asked.id[:CODE]
+                prompt = f"Type {code} to approve this one call, anything else to deny it: "
+                os.write(tty, prompt.encode())
+                said = self._line(tty, asked)
+                if said is None:
+                    os.write(tty, b"\nIt is not waited for any longer.\n")
+                return None if said is None else read(asked, said)
+        finally:
+            os.close(tty)
+
+    def said(self, _: Question, sentence: str) -> None:
+        """What became of an answer."""
+        try:
+            tty = os.open(_TTY, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            with self._held():
+                os.write(tty, f"{sentence}\n".encode(errors="backslashreplace"))
+        finally:
+            os.close(tty)
+
+    def _line(self, tty: int, asked: Question) -> str | None:
+        """One line; None when nobody waits for it any more."""
+        while self._clock() < asked.expires and asked.waits():
+            if select.select([tty], [], [], _POLL)[0]:
+                return os.read(tty, _LINE).decode(errors="replace").strip()
         return None
 
 
-def lines(asked: Question) -> list[str]:
-    """A question for a person."""
+def _unheard(_: str) -> None:
+    return None
+
+
+def read(asked: Question, said: str) -> Answer:
+    """What a line means."""
+    word, _, rest = said.partition(" ")
+    rest = rest.strip()
+    if word == asked.id[:CODE]:
+        if not rest:
+            return Approve()
+        if rest == "all" and asked.alike:
+            return Approve(alike=True)
+        if rest == "ever" and asked.offers:
+            return Approve(always=True)
+        if rest.isascii() and rest.isdigit() and 0 < int(rest) <= len(asked.offers):
+            return Approve(asked.offers[int(rest) - 1].pattern, COUNT, SECONDS)
+    if word == "never" and asked.offers:
+        return Deny(rest or "denied at the terminal", always=True)
+    return Deny((rest if word == "no" else "") or "denied at the terminal")
+
+
+def choices(asked: Question) -> list[str]:
+    """What else can be answered, and exactly what it lets through."""
+    from nucleus.cli.console import safe, span
+
+    code = asked.id[:CODE]
+    made: list[str] = []
+    for number, offer in enumerate(asked.offers, 1):
+        made.append(f"  {code} {number}    up to {COUNT} {safe(offer.words)}, for {span(SECONDS)}")
+        made.append(f"            exactly {_exactly(offer.exactly)}")
+    if asked.alike:
+        made.append(f"  {code} all  this and {len(asked.alike)} alike, each once:")
+        made += [f"            {_exactly(each.arguments)}" for each in asked.alike]
+    if asked.offers:
+        made.append(f"  {code} ever this call, and never ask about the very same one again")
+        made.append("  no WHY    deny, and say why;  never WHY: and never ask again")
+    return made
+
+
+def _exactly(text: str) -> str:
+    """What is plain ASCII already, such as JSON with its own escapes, as it stands."""
     from nucleus.cli.console import safe
 
-    whole = asked.arguments[:_ARGUMENTS]
-    made = [
-        f"{' → '.join(map(safe, asked.who))} asks for {asked.operation} by {safe(asked.tool)}",
-        f"  exactly {safe(whole)}" + (" … (cut)" if whole != asked.arguments else ""),
+    return text if text.isascii() and text.isprintable() else safe(text)
+
+
+def lines(asked: Question, now: int, state: str = "") -> list[str]:
+    """A question for a person: who, what in words and exactly, why."""
+    from nucleus.cli.console import safe, span
+    from nucleus.lookalikes import unusual
+
+    left = f"{span(max(0, asked.expires - now))} left"
+    chain = " → ".join(map(safe, asked.who))
+    lines = [
+        f"{asked.id}  ({state or left})",
+        f"  who     {chain or 'not known'}, token {asked.tid}"
+        + (f" of {safe(asked.issuer)}" if asked.issuer else ""),
+        f"  what    {safe(asked.words)}",
+        f"          {asked.operation} by the tool {safe(asked.tool)}",
+        f"  exactly {_exactly(asked.arguments)}" + ("" if asked.whole else " … (cut)"),
     ]
-    made += [f"  why     {safe(id_)}: {safe(why)}" for id_, why in asked.owed]
-    made.append(f"  session has seen {', '.join(asked.exposure) or 'nothing'}")
-    return made
+    lines += [f"  beware  {each}" for each in unusual(asked.words)]
+    if asked.diff:
+        changed = asked.diff.split("\n")
+        lines += [f"  diff    {safe(line)}" for line in changed[:_LINES]]
+        if len(changed) > _LINES or not asked.diff_whole:
+            lines.append("  diff    … (cut)")
+    for owed in asked.demanded:
+        by = f" (wanted by {safe(owed.demanded_by)})" if owed.demanded_by else ""
+        lines.append(f"  why     {safe(owed.id)}: {safe(owed.why)}{by}")
+    seen = ", ".join(
+        f"{leg.leg} (since {f'{safe(leg.tool)}, record {leg.seq}' if leg.seq else 'the start'})"
+        for leg in asked.seen
+    )
+    lines.append(f"  session has seen {seen or ', '.join(asked.exposure) or 'nothing'}")
+    new = [name for name in asked.records if name not in asked.exposure]
+    if new:
+        lines.append(f"  then it will have seen {', '.join(new)} as well")
+    if asked.needed > 1:
+        voices = ", ".join(map(safe, asked.voices)) or "nobody yet"
+        lines.append(f"  needs   {asked.needed} approvers; so far {voices}")
+    return lines

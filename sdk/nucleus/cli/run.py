@@ -25,6 +25,9 @@ from nucleus.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from nucleus_issuer.store import Store
     from nucleus_proxy.agents import Mode
 
 RUN = examples(
@@ -112,10 +115,9 @@ def run(
     import asyncio
 
     from nucleus import walled
-    from nucleus.answering import Answers
-    from nucleus.cli import ahead as ahead_words
+    from nucleus.approver import Answering
     from nucleus.cli import giving, inputs
-    from nucleus.cli.approvals import shown
+    from nucleus.cli.prompting import AtTerminal
     from nucleus_proxy import policy as policies
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
@@ -162,22 +164,21 @@ def run(
         profile=profile or "",
     )
     terminal = Terminal()
-    answers = Answers(
-        place,
-        terminal,
-        shown=shown,
-        read=giving.like,
-        said=ahead_words.said,
-        passphrase=approvers,
-        tell=_say,
-    )
+    person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
+
+    def answering(store: Store, tid: str) -> AbstractAsyncContextManager[None]:
+        desk = Answering(
+            place, store, lambda: place.approver(approver, approvers), tid=tid, told=person.said
+        )
+        return desk.beside(person)
+
     with place.store() as store, place.reveals() as reveals:
         try:
             return asyncio.run(
                 _until_stopped(
                     walled.run(
                         place, store, reveals, held, rules, order,
-                        terminal=terminal, log=_say, answering=answers.listening,
+                        terminal=terminal, log=_say, answering=answering,
                     )
                 )
             )  # fmt: skip

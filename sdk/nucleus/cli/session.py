@@ -167,10 +167,11 @@ def _answers(place: Home, store: Store, key: Key | None, offer: Offer) -> Genera
     from threading import Thread
 
     from nucleus.approver import Answering
-    from nucleus.cli.prompting import at_terminal
+    from nucleus.cli.prompting import AtTerminal
 
-    desk = Answering(place, store, key, cell=f"run:{offer.run}")
-    Thread(target=desk.run, args=(at_terminal,), name="nucleus-answers", daemon=True).start()
+    person = AtTerminal(clock=place.clock)
+    desk = Answering(place, store, key, cell=f"run:{offer.run}", told=person.said)
+    Thread(target=desk.run, args=(person,), name="nucleus-answers", daemon=True).start()
     try:
         yield
     finally:

@@ -1,0 +1,58 @@
+"""`nucleus console`: the desk, the tokens and the sessions of this host, in a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nucleus.cli.options import PassphraseFd, PassphraseFile, examples, home
+
+CONSOLE = examples(
+    "nucleus console",
+    "nucleus console --port 8767 --approver alice",
+    "nucleus console --port 8767 --origin https://approvals.example.org",
+)
+_DEFAULT = 8767
+
+
+def console(
+    ctx: typer.Context,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", help="On this port of 127.0.0.1; 0: any.")
+    ] = _DEFAULT,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--origin", metavar="URL", help="What a browser sees, where TLS stands in front."
+        ),
+    ] = None,
+    approver: Annotated[
+        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
+) -> int:
+    """Answer in a browser.
+
+    Shows what waits, who holds what, what each session has seen and what was denied; revokes with
+    one key. Asks for the approver's passphrase, and then shows a link that works once.
+    """
+    from nucleus.cli import inputs
+    from nucleus.cli.mcp import until_stopped
+    from nucleus.minting import guarded
+
+    place = home(ctx)
+    guarded()
+    with place.store() as store:
+        key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
+        from nucleus.console.running import run
+
+        until_stopped(run(place, store, key, port, origin, _tell))
+    return 0
+
+
+def _tell(sentence: str) -> None:
+    from nucleus.cli.console import note
+
+    note(f"nucleus: {sentence}")

@@ -1,0 +1,290 @@
+"""Law: a page is a pure function of what was looked at; it decides and does nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nucleus.asked import Question, Seen
+from nucleus.cli.console import span, when
+from nucleus.console.looking import Denial, Look, Session
+from nucleus.console.markup import Child, Html, exactly, joined, lines, tag, text
+from nucleus.console.trees import trees
+from nucleus.lookalikes import unusual
+from nucleus.offers import COUNT, SECONDS
+
+_DIFF: Final = 200
+# The answer to ?, and all that the keys do.
+KEYS: Final = (
+    ("j k", "next, previous"),
+    ("a", "approve this one call"),
+    ("1 … 9", "approve an offer"),
+    ("g", "approve it and those alike"),
+    ("d", "deny: say why, then Enter"),
+    ("x", "revoke what is chosen"),
+    ("Esc", "choose nothing"),
+)
+
+
+def page(look: Look, who: str, csrf: str) -> Html:
+    """The whole page."""
+    head = tag(
+        "header",
+        tag("h1", "Nucleus"),
+        tag("nav", *[
+            tag("a", label, tag("span", str(count), class_="count"), href=f"#{name}")
+            for name, label, count in (
+                ("approvals", "Approvals ", len(look.questions)),
+                ("sessions", "Sessions ", len(look.sessions)),
+                ("tokens", "Tokens ", len(look.trees)),
+                ("denials", "Denials ", len(look.denials)),
+            )
+        ], aria_label="Sections"),
+        tag("form", _csrf(csrf), tag("button", f"Leave ({who})", class_="quiet"),
+            method="post", action="/leave"),
+    )  # fmt: skip
+    keys = tag(
+        "aside",
+        *[joined(tag("kbd", key), f" {does}  ") for key, does in KEYS],
+        class_="keys",
+    )
+    parts = [
+        tag("section", each, id=name, data_part=name) for name, each in sections(look, csrf).items()
+    ]
+    status = tag("p", id="status", role="status", aria_live="polite")
+    return document("Nucleus", head, status, tag("main", *parts), keys, live=True)
+
+
+def sections(look: Look, csrf: str) -> dict[str, Html]:
+    """What is brought up to date, by name."""
+    return {
+        "approvals": joined(
+            tag("h2", "Waiting for an answer"),
+            *[_question(each, look.now, csrf) for each in look.questions],
+            tag("p", "Nothing waits.", class_="none"),
+        ),
+        "sessions": joined(
+            tag("h2", "What each session has seen"),
+            *[_session(each) for each in look.sessions],
+            tag("p", "No session yet.", class_="none"),
+        ),
+        "tokens": joined(
+            tag("h2", "Tokens and whom they were handed to"),
+            trees(look.trees, csrf),
+            tag("h2", "Approvals that can still be used"),
+            *[_approved(look, number, csrf) for number in range(len(look.approved))],
+            tag("h2", "Never asked again"),
+            *[_rule(look, number, csrf) for number in range(len(look.rules))],
+        ),
+        "denials": joined(
+            tag("h2", "Denied of late"),
+            *[_denial(each) for each in look.denials],
+            tag("p", "Nothing was denied.", class_="none"),
+        ),
+    }
+
+
+def entrance(once: str, failed: bool) -> Html:
+    """Where the link leads: a look at it spends nothing."""
+    again = "This link was used, or is too old. The terminal where the console runs has another."
+    said = again if failed else "This link works once."
+    form = tag(
+        "form",
+        tag("input", type="hidden", name="once", value=once),
+        tag("button", "Enter", autofocus=True),
+        method="post",
+        action="/enter",
+    )
+    return document("Nucleus", tag("main", tag("h1", "Nucleus"), tag("p", said),
+                                   None if failed else form, class_="entrance"))  # fmt: skip
+
+
+def problem(sentence: str) -> Html:
+    """Something that could not be done."""
+    return document("Nucleus", tag("main", tag("h1", "Not done"), tag("p", sentence),
+                                   tag("p", tag("a", "Back", href="/", autofocus=True)),
+                                   class_="entrance"))  # fmt: skip
+
+
+def document(title: str, *body: Child, live: bool = False) -> Html:
+    """A page of ours."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("link", rel="stylesheet", href="/console.css"),
+        tag("script", src="/console.js", defer=True) if live else None,
+    )
+    return Html("<!doctype html>\n" + tag("html", head, tag("body", *body), lang="en"))
+
+
+# One question -----------------------------------------------------------------------------------
+
+
+def _question(asked: Question, now: int, csrf: str) -> Html:
+    alike = ",".join(f"{each.id}:{each.mark}" for each in asked.alike)
+    rows: list[tuple[str, Child]] = [
+        ("who", joined(_chain(asked), tag("small", f" token {asked.tid[:8]}… of {asked.issuer}"))),
+        ("exactly", joined(tag("code", asked.tool), " ", exactly(asked.arguments),
+                           None if asked.whole else " … (cut)")),
+    ]  # fmt: skip
+    rows += [("beware", tag("strong", each, class_="beware")) for each in unusual(asked.words)]
+    if asked.diff:
+        rows.append(("diff", tag("pre", _diff(asked.diff), class_="diff")))
+    for owed in asked.demanded:
+        by = f", wanted by {owed.demanded_by}" if owed.demanded_by else ""
+        rows.append(("why", joined(tag("code", owed.id), f" {owed.why}{by} (step 13)")))
+    rows.append(("seen", _seen(asked.seen)))
+    new = [name for name in asked.records if name not in asked.exposure]
+    if new:
+        rows.append(("then", joined("it will have seen ", *_chips(new), " as well")))
+    rows += [("alike", exactly(each.arguments)) for each in asked.alike]
+    if asked.needed > 1:
+        said = ", ".join(asked.voices) or "nobody yet"
+        rows.append(("needs", f"{asked.needed} approvers; so far {said}"))
+    terms: list[Html] = [joined(tag("dt", name), tag("dd", value)) for name, value in rows]
+    return tag(
+        "article",
+        tag("h3", text(asked.words), tag("small", f" {span(max(0, asked.expires - now))} left")),
+        tag("dl", *terms),
+        _answers(asked, alike, csrf),
+        tabindex="-1",
+        data_item=asked.id,
+    )
+
+
+def _answers(asked: Question, alike: str, csrf: str) -> Html:
+    def field(name: str, value: str) -> Html:
+        return tag("input", type="hidden", name=name, value=value)
+
+    buttons = [tag("button", "Approve once", name="do", value="once", data_key="a")]
+    if asked.alike:
+        label = f"Approve this and {len(asked.alike)} alike"
+        buttons.append(tag("button", label, name="do", value="all", data_key="g"))
+    if asked.offers:
+        buttons.append(
+            tag("button", "Approve, and never ask about this very call", name="do", value="ever")
+        )
+    offers = [
+        tag("li",
+            tag("button", str(number), name="do", value=f"offer:{number}", data_key=str(number)),
+            "  ", tag("b", text(offer.words)), " ", exactly(offer.exactly))
+        for number, offer in enumerate(asked.offers, 1)
+    ]  # fmt: skip
+    patterns = tag(
+        "details",
+        tag("summary", "Or calls like it, so often, so long"),
+        tag("p",
+            tag("label", "times ", tag("input", name="count", type="number", min=1, max=1000,
+                                       value=COUNT)),
+            tag("label", " minutes ", tag("input", name="minutes", type="number", min=1, max=1440,
+                                          value=SECONDS // 60)),
+            tag("label", " only where ",
+                tag("select", *[tag("option", kind) for kind in ("path", "host", "ref")],
+                    name="kind")),
+            tag("label", " is ", tag("input", name="narrow", placeholder="as the pattern says")),
+        ),
+        tag("ol", *offers),
+    )  # fmt: skip
+    deny = tag(
+        "p",
+        tag("input", name="reason", placeholder="why not (the agent is told)", maxlength=500),
+        tag("button", "Deny", name="do", value="deny", data_key="d", class_="deny"),
+        tag("button", "Deny, and never ask again", name="do", value="never", class_="deny")
+        if asked.offers
+        else None,
+    )
+    return tag(
+        "form",
+        _csrf(csrf), field("id", asked.id), field("mark", asked.mark), field("alike", alike),
+        tag("p", *buttons),
+        patterns if offers else None,
+        deny,
+        method="post",
+        action="/answer",
+        autocomplete="off",
+    )  # fmt: skip
+
+
+def _chain(asked: Question) -> Html:
+    made: list[Child] = []
+    for each in asked.who:
+        made += [" → " if made else None, text(each)]
+    return joined(*made)
+
+
+def _diff(diff: str) -> Html:
+    made: list[Child] = []
+    shown = diff.split("\n")
+    for line in shown[:_DIFF]:
+        kind = {"+": "ins", "-": "del"}.get(line[:1], "span")
+        made += [tag(kind, line), Html("\n")]
+    return joined(*made, lines("\n".join(shown[_DIFF:]), 0) if len(shown) > _DIFF else None)
+
+
+def _seen(seen: tuple[Seen, ...]) -> Html:
+    if not seen:
+        return joined("nothing")
+    made: list[Child] = []
+    for leg in seen:
+        since = f" since {leg.tool}, record {leg.seq} " if leg.seq else " from the start "
+        made += [*_chips([leg.leg]), tag("small", since)]
+    return joined(*made)
+
+
+def _chips(legs: list[str]) -> list[Html]:
+    return [tag("span", leg.replace("_", " "), class_=f"leg {leg}") for leg in legs]
+
+
+# The rest ---------------------------------------------------------------------------------------
+
+
+def _session(each: Session) -> Html:
+    full = " full" if len(each.exposure) == 3 else ""
+    return tag(
+        "article",
+        tag("h3", tag("code", each.cell), tag("small", f" {each.about}")),
+        tag("p", _seen(each.exposure)),
+        class_=f"session{full}",
+    )
+
+
+def _denial(each: Denial) -> Html:
+    return tag(
+        "article",
+        tag("h3", tag("code", each.tool), f" {each.detail}",
+            tag("small", f" {when(each.at)}, record {each.seq}, by {each.who}")),
+        tag("p", tag("code", each.code), f" {each.hint} ", *[tag("em", r) for r in each.repairs]),
+    )  # fmt: skip
+
+
+def _approved(look: Look, number: int, csrf: str) -> Html:
+    each = look.approved[number]
+    given = each.approval
+    what = "one call" if given.digest is not None else f"{given.count - each.used} more calls"
+    said = f" {what} for {span(max(0, given.not_after - look.now))}, by {given.approver}"
+    return _kept("approval", given.id, tag("code", each.tool), said, "Take back", csrf)
+
+
+def _rule(look: Look, number: int, csrf: str) -> Html:
+    each = look.rules[number]
+    said = (
+        f" {each.answer}: to {' → '.join(each.who)}, until {when(each.until)}, by {each.approver}"
+    )
+    return _kept("rule", each.id, tag("code", each.pattern), said, "Forget", csrf)
+
+
+def _kept(kind: str, id_: str, what: Html, said: str, verb: str, csrf: str) -> Html:
+    form = tag(
+        "form",
+        _csrf(csrf),
+        tag("input", type="hidden", name=kind, value=id_),
+        tag("button", verb, class_="deny", data_key="x"),
+        method="post",
+        action="/end",
+    )
+    return tag("article", tag("p", what, said), form, tabindex="-1", data_item=id_, class_="kept")
+
+
+def _csrf(csrf: str) -> Html:
+    return tag("input", type="hidden", name="csrf", value=csrf)

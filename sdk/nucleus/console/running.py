@@ -1,0 +1,66 @@
+"""Law: the console listens on this machine alone, and gives its link to the terminal alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from nucleus.approver import Answering
+from nucleus.console.acting import Hands
+from nucleus.console.login import OneTimeLink, Visits
+from nucleus.console.serve import Console, Origin
+from nucleus.home import Home
+from nucleus_issuer.keys import Key
+from nucleus_issuer.store import Store
+from nucleus_tokens.errors import CallerError, WorldError
+
+_HERE: Final = "127.0.0.1"
+
+
+async def run(
+    place: Home,
+    store: Store,
+    key: Key,
+    port: int,
+    origin: str | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Serve until cancelled. `origin` is what a browser sees. Raises CallerError
+    `console.origin`, WorldError `console.port`."""
+    try:
+        listening = socket.create_server((_HERE, port))
+    except OSError as error:
+        raise WorldError("console.port", f"Port {port} cannot be had: {error.strerror}.") from error
+    with listening:
+        own = f"http://{_HERE}:{listening.getsockname()[1]}"
+        seen = Origin.read(origin or own)
+        if seen.scheme not in ("http", "https") or not seen.host or "/" in seen.host:
+            raise CallerError("console.origin", "An origin is https://HOST or https://HOST:PORT.")
+        desk = Answering(place, store, key)
+        hands = Hands(place, store, desk, key.id, threading.Lock())
+        login = OneTimeLink(key.id, place.clock, os.urandom)
+        console = Console(hands, login, Visits(place.clock, os.urandom), seen)
+        runner = web.AppRunner(console.app(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listening).start()
+
+            def link() -> None:
+                tell(f"the console, once within 5 minutes: {seen}/enter?once={login.link()}")
+
+            link()
+            with contextlib.suppress(NotImplementedError, ValueError):
+                asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, link)
+            tell(f"another link: kill -USR1 {os.getpid()}")
+            await asyncio.Event().wait()
+        finally:
+            desk.stop()
+            await runner.cleanup()

@@ -1,0 +1,23 @@
+"""A host whose console runs, and a session that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.console.stage import Stage, staged
+
+
+@pytest.fixture(scope="package")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(stage: Stage, request: pytest.FixtureRequest) -> Path:
+    path = stage.served.workspace / request.node.name[:60]
+    path.mkdir()
+    return path
