@@ -1,6 +1,6 @@
 """Law: one door to the benchmarks; without a name, all of them.
 
-    run.py [tokens|floor|worst|mcp|effects|sandbox|audit] [options]
+    run.py [tokens|floor|worst|mcp|effects|sandbox|audit|sidecar|revocation] [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -16,7 +16,17 @@ from typing import Final
 if not __package__:  # run as a file: its own directory would shadow other packages
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-BENCHES: Final = ("tokens", "floor", "worst", "mcp", "effects", "sandbox", "audit")
+BENCHES: Final = (
+    "tokens",
+    "floor",
+    "worst",
+    "mcp",
+    "effects",
+    "sandbox",
+    "audit",
+    "sidecar",
+    "revocation",
+)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,30 +1,35 @@
-"""Mutants of the kernel's algebra, and the claims that must kill them.
+"""Mutants of the kernel, and the claims and tests that must kill them.
 
-    python -m proofs.mutation                    functions that changed since the record (CI)
-    python -m proofs.mutation full [MODULE ...]  every mutant of these modules, or of all (soak)
+    python -m proofs.mutation                    functions that changed since, and a sample (CI)
+    python -m proofs.mutation stale              only say what changed since
+    python -m proofs.mutation full [MODULE ...]  every mutant of these modules, or of all
+    python -m proofs.mutation again [MODULE ...] those that survived without a reason on record
     python -m proofs.mutation --record …         the same, and write what became of them down
     python -m proofs.mutation --second FILE …    the mutants that `cosmic.py` made
 
 The algebra is asked by its claims (`killing.py`), the rest of the kernel by its vectors, named
 attacks and laws (`battery.py`).
 
-Exit 1 when a mutant survives that the record does not list with its reason.
+Exit 1 when a mutant survives that the record does not list with its reason, and when the record is
+of other code than this.
 """
 
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from proofs.mutation import battery
 from proofs.mutation.killing import Fate, fate, fates, look
-from proofs.mutation.mutants import Mutant, function_hashes, of_source
+from proofs.mutation.mutants import Mutant, at, function_hashes, of_source, sites
 from proofs.sources import MODULES, source_of
 
 RECORD = Path(__file__).resolve().parent / "record.json"
+SAMPLE = (4, 24)  # of the algebra, whose claims are dear, and of the rest
 WORDS = ("killed", "equivalent", "no answer", "survived")
 
 
@@ -62,35 +67,51 @@ def second(path: str, modules: Iterable[str]) -> list[Mutant]:
     return [Mutant(*row) for row in rows if row[0] in wanted]
 
 
+def sample(record: dict[str, Any]) -> list[Mutant]:
+    """A few mutants of what is on record. Which, the kernel itself says: other code, others; the
+    same code, the same."""
+    drawn = []
+    on_record = [[m for m in MODULES if m in record["own"]],
+                 [m for m in battery.modules() if m in record["own"]]]  # fmt: skip
+    for modules, count in zip(on_record, SAMPLE, strict=True):
+        hashes = {module: function_hashes(source_of(module)) for module in modules}
+        # Drawn to be spread, not to be secret.
+        random = Random(json.dumps(hashes, sort_keys=True))
+        sources = {module: source_of(module) for module in modules}
+        places = {module: list(sites(source)) for module, source in sources.items()}
+        for module in random.choices(modules, k=count) if modules else ():
+            drawn.append(at(random.choice(places[module]), module, sources[module]))
+    return [mutant for mutant in drawn if mutant is not None]
+
+
 def judged(
-    mutants: list[Mutant], known: dict[str, str]
+    mutants: list[Mutant], known: dict[str, str], done: Callable[[str, Any, Any], None]
 ) -> tuple[dict[str, Counter[str]], list[Any]]:
-    """Counts by module, and every survivor; those without a reason are printed."""
+    """Counts by module, and every survivor; those without a reason are printed. `done` hears of
+    each module when its last mutant was asked."""
     counts: dict[str, Counter[str]] = {}
     left = []
-    for mutant, what in _fates(mutants):
-        counts.setdefault(mutant.module, Counter())[what.verdict] += 1
+    waiting = Counter(mutant.module for mutant in mutants)
+
+    def hear(mutant: Mutant, what: Fate) -> None:
+        module = mutant.module
+        counts.setdefault(module, Counter())[what.verdict] += 1
         if what.verdict in ("no answer", "survived"):
             left.append((mutant, what))
             _tell(mutant, what, known)
-    return counts, left
+        waiting[module] -= 1
+        if waiting[module] == 0:
+            done(module, counts[module], [m for m, _ in left if m.module == module])
 
-
-def _fates(mutants: list[Mutant]) -> Iterator[tuple[Mutant, Fate]]:
     algebra = [mutant for mutant in mutants if mutant.module in MODULES]
     rest = [mutant for mutant in mutants if mutant.module not in MODULES]
     if algebra:
         groups = look()
-        yield from fates(algebra, lambda mutant: fate(mutant, groups))
+        for mutant, what in fates(algebra, lambda mutant: fate(mutant, groups)):
+            hear(mutant, what)
     if rest:
-        battery.warm()
-        # What the kernel as it is does not pass, kills nothing.
-        whole = [Mutant(m, "<none>", 0, "unchanged", source_of(m) + "\n") for m in
-                 dict.fromkeys(mutant.module for mutant in rest)]  # fmt: skip
-        for unchanged, what in fates(whole, battery.fate):
-            if what.verdict != "survived":
-                raise SystemExit(f"mutation: {unchanged.module} unchanged fails: {what.claim}")
-        yield from fates(rest, battery.fate)
+        battery.ask(rest, hear)
+    return counts, left
 
 
 def _tell(mutant: Mutant, what: Fate, known: dict[str, str]) -> None:
@@ -99,64 +120,83 @@ def _tell(mutant: Mutant, what: Fate, known: dict[str, str]) -> None:
         print(f"mutation: {what.verdict.upper()}: {where}: {mutant.what} [{mutant.id}]", flush=True)
 
 
-def write(which: str, counts: Any, left: list[Any]) -> None:
-    """Put these modules' results into the record as it is now; reasons that stood there stay."""
+def write(which: str, module: str, counted: Counter[str], left: list[Mutant], again: bool) -> None:
+    """Put a module's results into the record as it is now; reasons that stood there stay. `again`:
+    these are only the survivors of before."""
     record = recorded()
-    for module, counted in counts.items():
-        before = record[which].get(module, {}).get("survivors", {})
-        entry: dict[str, Any] = {word: counted[word] for word in WORDS}
-        entry["survivors"] = {
-            m.id: before.get(m.id, {"what": f"line {m.line}: {m.what}", "reason": ""})
-            for m, _ in left
-            if m.module == module
-        }
-        if which == "own":
-            entry["functions"] = function_hashes(source_of(module))
-        record[which][module] = entry
+    old = record[which].get(module, {})
+    before = old.get("survivors", {})
+    entry: dict[str, Any] = {word: counted[word] for word in WORDS}
+    kept = {}
+    if again:
+        kept = {id_: each for id_, each in before.items() if each["reason"]}
+        for word in ("killed", "equivalent"):
+            entry[word] += old[word]
+        entry["survived"] += len(kept)
+    entry["survivors"] = kept | {
+        m.id: before.get(m.id, {"what": f"line {m.line}: {m.what}", "reason": ""}) for m in left
+    }
+    if which == "own":
+        entry["functions"] = function_hashes(source_of(module))
+    record[which][module] = entry
     RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main(words: list[str]) -> int:
     record = recorded()
-    started, keep, which, rows = time.perf_counter(), "--record" in words, "own", ""
+    keep = "--record" in words
     words = [word for word in words if word != "--record"]
-    if words[:1] == ["--second"] and len(words) > 1:
-        which, rows, words = "cosmic-ray", words[1], words[2:]
-    elif words[:1] == ["full"]:
-        words = words[1:]
-    elif words:
-        print(__doc__, file=sys.stderr)
-        return 2
-    else:
-        changed = stale(record)
-        wanted = [
-            m for module in changed for m in of_source(module, source_of(module))
-            if m.function in changed[module]
-        ]  # fmt: skip
-        if pending(record):
-            print(f"mutation: never asked in full: {', '.join(pending(record))}")
-        return _end(record, wanted, False, which, started)
-    modules = words or every()
-    mutants = (
-        second(rows, modules)
-        if which != "own"
-        else [m for module in modules for m in of_source(module, source_of(module))]
-    )
-    return _end(record, mutants, keep, which, started)
+    changed = stale(record)
+    for module, functions in changed.items():
+        print(f"mutation: the record is not of this {module}: {', '.join(functions)}; "
+              f"python -m proofs.mutation --record full {module}")  # fmt: skip
+    if pending(record):
+        print(f"mutation: never asked in full: {', '.join(pending(record))}")
+    match words:
+        case ["stale"]:
+            return 1 if changed else 0
+        case []:
+            some = [m for module in changed for m in of_source(module, source_of(module))
+                    if m.function in changed[module]]  # fmt: skip
+            return _end(record, [*some, *sample(record)]) or (1 if changed else 0)
+        case ["--second", rows, *modules]:
+            mutants = second(rows, modules or every())
+            return _end(record, mutants, keep=keep, which="cosmic-ray")
+        case ["full", *modules]:
+            return _end(record, _all_of(modules or every()), keep=keep)
+        case ["again", *modules]:
+            if changed:
+                return 1
+            open_ = {id_ for entry in record["own"].values()
+                     for id_, each in entry["survivors"].items() if not each["reason"]}  # fmt: skip
+            where = {id_.partition(":")[0] for id_ in open_} & set(modules or every())
+            mutants = [m for m in _all_of(sorted(where)) if m.id in open_]
+            return _end(record, mutants, keep=keep, again=True)
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+def _all_of(modules: Iterable[str]) -> list[Mutant]:
+    return [mutant for module in modules for mutant in of_source(module, source_of(module))]
 
 
 def _end(
-    record: dict[str, Any], mutants: list[Mutant], keep: bool, which: str, started: float
-) -> int:
+    record: dict[str, Any], mutants: list[Mutant], *, keep: bool = False,
+    which: str = "own", again: bool = False,
+) -> int:  # fmt: skip
+    started = time.perf_counter()
     known = {
         id_: each["reason"]
         for entry in record[which].values()
         for id_, each in entry["survivors"].items()
         if each["reason"]
     }
-    counts, left = judged(mutants, known) if mutants else ({}, [])
-    if keep:
-        write(which, counts, left)
+
+    def done(module: str, counted: Counter[str], left: list[Mutant]) -> None:
+        if keep:
+            write(which, module, counted, left, again)
+
+    counts, left = judged(mutants, known, done) if mutants else ({}, [])
     total = sum(counts.values(), Counter[str]())
     unexplained = [m for m, _ in left if m.id not in known]
     shown = ", ".join(f"{total[word]} {word}" for word in WORDS)

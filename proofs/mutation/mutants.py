@@ -8,11 +8,18 @@ project's (`cosmic.py`).
 
 import ast
 import copy
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Edit = Callable[[ast.AST], None]
+
+# What a refusal means is its code, its step and its caveat. Where a text is only the sentence of
+# an error, by the place of the argument, another text is no mutant (docs/adr/0041).
+SENTENCES = {"CredentialError": 1, "CallerError": 1, "WorldError": 1, "ValueError": 0,
+             "TypeError": 0, "_malformed": 0}  # fmt: skip
 
 BINARY: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.BitAnd: (ast.BitOr, ast.BitXor),
@@ -77,10 +84,30 @@ def _digest(node: ast.FunctionDef | ast.ClassDef) -> str:
     return hashlib.sha256(ast.dump(plain).encode()).hexdigest()[:16]
 
 
+class Site(NamedTuple):
+    """Where one change could be made: the function, the node's place in the tree, and how."""
+
+    function: str
+    line: int
+    what: str
+    place: int
+    edit: Edit
+
+
 def of_source(module: str, source: str) -> Iterator[Mutant]:
     """Every mutant of one module, each once."""
+    seen: set[str] = set()
+    for site in sites(source):
+        mutant = at(site, module, source)
+        if mutant is not None and mutant.source not in seen:
+            seen.add(mutant.source)
+            yield mutant
+
+
+def sites(source: str) -> Iterator[Site]:
+    """Every place where something can be changed, and in each way; two may give the same."""
     tree = ast.parse(source)
-    seen = {ast.unparse(tree)}
+    places = {id(node): place for place, node in enumerate(ast.walk(tree))}
     for top in tree.body:
         text_alone = isinstance(top, ast.Expr) and isinstance(top.value, ast.Constant)
         if isinstance(top, ast.Import | ast.ImportFrom) or text_alone:
@@ -88,30 +115,32 @@ def of_source(module: str, source: str) -> Iterator[Mutant]:
         name = top.name if isinstance(top, ast.FunctionDef | ast.ClassDef) else "<module>"
         silent = _silent(top)
         for node in ast.walk(top):
-            if id(node) in silent:
-                continue
-            for what, edit in _edits(top, node):
-                changed = copy.deepcopy(tree)
-                edit(_same(tree, changed, node))
-                try:
-                    text = ast.unparse(ast.fix_missing_locations(changed))
-                except (ValueError, TypeError):
-                    continue
-                if text not in seen:
-                    seen.add(text)
-                    yield Mutant(module, name, getattr(node, "lineno", 0), what, text)
+            if id(node) not in silent:
+                for what, edit in _edits(top, node):
+                    line = getattr(node, "lineno", 0)
+                    yield Site(name, line, what, places[id(node)], edit)
 
 
-def _same(tree: ast.AST, copied: ast.AST, node: ast.AST) -> ast.AST:
-    """The node of the copy that stands where `node` stands."""
-    for one, other in zip(ast.walk(tree), ast.walk(copied), strict=True):
-        if one is node:
-            return other
-    raise LookupError
+def at(site: Site, module: str, source: str) -> Mutant | None:
+    """The mutant with this change; none if it is no change, or no Python."""
+    changed = ast.parse(source)
+    site.edit(list(ast.walk(changed))[site.place])
+    try:
+        text = ast.unparse(ast.fix_missing_locations(changed))
+    except (ValueError, TypeError):
+        return None
+    if text == _plain(source):
+        return None
+    return Mutant(module, site.function, site.line, site.what, text)
+
+
+@functools.lru_cache(maxsize=64)
+def _plain(source: str) -> str:
+    return ast.unparse(ast.parse(source))
 
 
 def _silent(top: ast.AST) -> set[int]:
-    """The nodes that mean nothing when the code runs: annotations and docstrings."""
+    """The nodes that mean nothing: annotations, docstrings and the sentences of errors."""
     found: set[int] = set()
     for each in ast.walk(top):
         for field in ("annotation", "returns"):
@@ -120,6 +149,10 @@ def _silent(top: ast.AST) -> set[int]:
         if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each):
             # A docstring is an expression statement, so its first statement has a value.
             found.add(id(each.body[0].value))  # type: ignore[attr-defined]
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
+            for said in each.args[SENTENCES.get(each.func.id, len(each.args)) :]:
+                parts = said.values if isinstance(said, ast.JoinedStr) else [said]
+                found |= {id(part) for part in parts if isinstance(part, ast.Constant)}
     return found
 
 

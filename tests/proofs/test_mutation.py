@@ -6,10 +6,12 @@ import signal
 
 import pytest
 
+from proofs.mutation import __main__ as command
 from proofs.mutation import killing
-from proofs.mutation.__main__ import WORDS, every, pending, recorded, stale
+from proofs.mutation.__main__ import WORDS, every, pending, recorded, sample, stale
 from proofs.mutation.killing import Fate, Groups, fates
-from proofs.mutation.mutants import Mutant, function_hashes, of_source
+from proofs.mutation.mutants import SENTENCES, Mutant, function_hashes, of_source
+from proofs.mutation.patching import changed_bodies
 from proofs.sources import source_of
 
 SOURCE = '''
@@ -40,6 +42,23 @@ def test_what_was_never_asked_is_told() -> None:
     assert set(pending(recorded())) == set(every()) - set(recorded()["own"])
 
 
+def test_a_kernel_that_changed_without_its_record_is_red(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = "nucleus_tokens.exposure"
+    changed = source_of(module).replace("return ", "return 0 + ", 1)
+    assert changed != source_of(module)
+    monkeypatch.setattr(command, "source_of", lambda m: changed if m == module else source_of(m))
+    assert command.main(["stale"]) == 1
+    assert f"the record is not of this {module}" in capsys.readouterr().out
+
+
+def test_the_sample_is_the_same_for_the_same_code() -> None:
+    drawn = [mutant.id for mutant in sample(recorded())]
+    assert drawn == [mutant.id for mutant in sample(recorded())]
+    assert len(drawn) >= sum(command.SAMPLE) * 3 // 4
+
+
 def test_mutants_are_distinct_valid_and_differ_from_the_source() -> None:
     made = list(of_source("m", SOURCE))
     texts = [mutant.source for mutant in made]
@@ -49,6 +68,55 @@ def test_mutants_are_distinct_valid_and_differ_from_the_source() -> None:
     assert {"Add to Sub", "LtE to Lt", "And to Or", "3 to 4", "a to b", "returns 0"} <= said
     for mutant in made:
         ast.parse(mutant.source)
+
+
+ERRING = """
+def refuse(n: int) -> None:
+    if n > 9:
+        raise CredentialError("token.malformed", f"The token holds {n} and not nine.")
+    raise ValueError("nothing") from refuse("path")
+"""
+
+
+def test_the_sentence_of_an_error_is_no_mutant() -> None:
+    """Its code is, and a text that goes elsewhere."""
+    texts = [m.source for m in of_source("m", ERRING) if m.what == "another text"]
+    assert len(texts) == 2
+    assert any("token.malformedx" in text for text in texts)
+    assert any("pathx" in text for text in texts)
+
+
+def test_nothing_in_the_kernel_depends_on_a_sentence() -> None:
+    """An error that was caught gives its code, or its text to the sentence of another."""
+    for module in every():
+        tree = ast.parse(source_of(module))
+        inside = {
+            id(inner)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+            for said in call.args[SENTENCES.get(call.func.id, len(call.args)) :]
+            for inner in ast.walk(said)
+        }
+        for handler in ast.walk(tree):
+            if not isinstance(handler, ast.ExceptHandler) or handler.name is None:
+                continue
+            for node in ast.walk(handler):
+                for held in ast.iter_child_nodes(node):
+                    if not isinstance(held, ast.Name) or held.id != handler.name:
+                        continue
+                    code = isinstance(node, ast.Attribute) and node.attr in ("code", "deny")
+                    cause = isinstance(node, ast.Raise) and node.cause is held
+                    assert code or cause or id(held) in inside, f"{module}, line {held.lineno}"
+
+
+def test_a_body_alone_is_changed_in_place_and_nothing_more() -> None:
+    module = "nucleus_tokens.fields"
+    source = ast.unparse(ast.parse(source_of(module)))
+    body = source.replace("item <= last", "item < last")
+    around = source.replace("def integer(", "def whole(")
+    assert source not in (body, around)
+    assert changed_bodies(Mutant(module, "name_set", 1, "", body)) == {f"{module}.name_set"}
+    assert not changed_bodies(Mutant(module, "integer", 1, "", around))
 
 
 def test_a_hash_is_of_the_meaning_and_not_of_the_words() -> None:

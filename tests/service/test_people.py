@@ -16,6 +16,7 @@ from nucleus_issuer.service import people, policy
 from nucleus_tokens import header, holding
 from nucleus_tokens.errors import CallerError, CredentialError, NucleusError
 from nucleus_verifier.rpc import issuer_pb2 as pb
+from tests.cli.command import Desk
 from tests.service.stage import POLICY, Stage, order, running
 from tests.support import world
 
@@ -161,3 +162,28 @@ async def test_a_person_gets_what_the_person_s_grant_gives(stage: Stage) -> None
             with pytest.raises(NucleusError) as said:
                 await client.issue(request)
             assert said.value.code == code
+
+
+def test_a_person_orders_at_the_command_line(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path)
+    monkeypatch.setenv("SPIFFE_ENDPOINT_SOCKET", stage.socket("agent"))
+    desk.run("token", "key", "--out", tmp_path / "p.key").ok()
+    words = (
+        "token", "issue", "--profile", "release", "--audience", "tool.example",
+        "--sub", f"{IDP}#42", "--holder-key", tmp_path / "p.key",
+    )  # fmt: skip
+    there = ("--issuer", stage.address)
+    secret = desk.file("id.jwt", id_token(stage.now()) + "\n")
+    made = desk.run(*words, *there, "--id-token", secret, "-o", tmp_path / "p.token", "--json").ok()
+    fields = header.parse(holding.read_token((tmp_path / "p.token").read_text()).identifier)
+    assert (fields.tid, fields.sub) == (made.json["tid"], f"{IDP}#42")
+    out = ("-o", tmp_path / "no.token")
+    forged = desk.file("bad.jwt", id_token(stage.now(), FORGED))
+    assert "people.token" in desk.run(*words, *there, "--id-token", forged, *out).err
+    assert "order.person" in desk.run(*words, "--id-token", secret, *out).ok(2).err
+    secret.chmod(0o644)
+    refused = desk.run(*words, *there, "--id-token", secret, *out).ok(2)
+    assert "file.permissions" in refused.err
+    assert not any("eyJ" in each for each in desk.printed), "an ID token was printed"

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +46,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def gateway(name: str, folder: Path, tool: int, socket_path: Path) -> Iterator[int]:
+def gateway(
+    name: str,
+    folder: Path,
+    tool: int,
+    socket_path: Path,
+    edit: Callable[[str], str] = lambda text: text,
+) -> Iterator[int]:
     """A running gateway of docs/gateways with its words in capitals filled in; its port."""
     port = free_port()
     file = {"caddy": "Caddyfile", "nginx": "nginx.conf"}.get(name, f"{name}.yaml")
-    text = (GATEWAYS / file).read_text()
+    text = edit((GATEWAYS / file).read_text())
     for word, value in (("UPSTREAM", tool), ("SOCKET", socket_path), ("PORT", port)):
         text = text.replace(word, str(value))
     place = folder / f"{name}-run"

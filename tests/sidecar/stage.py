@@ -254,6 +254,7 @@ def sidecar(
     *words: str,
     made_home: tuple[Home, Signer, Audience] | None = None,
     prefix: tuple[str, ...] = (),
+    instance: str = INSTANCE,
     **env: str,
 ) -> Iterator[Sidecar]:
     """The process; `listeners` is TOML, by default one for each gateway."""
@@ -270,7 +271,8 @@ def sidecar(
         listeners += f'\n[listeners.own]\nconvention = "check"\naddress = "unix:{folder}/own.sock"'
         config = folder / "sidecar.toml"
         listeners = listeners.replace("{folder}", str(folder))
-        config.write_text(_CONFIG.format(folder=folder, listeners=listeners))
+        text = _CONFIG.format(folder=folder, listeners=listeners)
+        config.write_text(text.replace(INSTANCE, instance, 1))
         made = Sidecar(folder, home, signer, audience, ("--config", str(config), *words), env=env)
         made.prefix = prefix
         made.start()

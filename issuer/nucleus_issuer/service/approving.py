@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from nucleus_issuer.bundle import Bundle
+from nucleus_issuer.desk import check_answer
 from nucleus_issuer.service.policy import Caller
 from nucleus_issuer.store import Store
-from nucleus_tokens import approvals
+from nucleus_tokens import approvals, names
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.fields import hexed
 from nucleus_verifier.ports import PendingRequest
@@ -74,7 +75,7 @@ class Approving:
     async def approve(self, _: Caller, request: pb.ApproveRequest) -> pb.ApprovalStatus:
         parsed = approvals.parse(request.approval)
         waiting = await asyncio.to_thread(self._store.status, request.id)
-        self._check(parsed, waiting)
+        check_answer(parsed, waiting, self._bundle())
         await asyncio.to_thread(self._store.settle, request.id, approval=request.approval)
         return await self._status(request.id)
 
@@ -87,26 +88,17 @@ class Approving:
 
     # --------------------------------------------------------------------------------------------
 
-    def _check(self, given: approvals.UnverifiedApproval, waiting: PendingRequest) -> None:
-        about = (given.tid, given.rid, given.cell, set(given.obligations))
-        owed = {id_ for id_, _ in waiting.obligations}
-        if about != (waiting.tid, waiting.rid, waiting.cell, owed) or (
-            given.digest is not None and given.digest != waiting.call_digest
-        ):
-            raise CredentialError("approval.other", "This approval is about another request.")
-        approver = next((a for a in self._bundle().approvers if a.id == given.approver), None)
-        if approver is None or not approvals.signature_holds(given, approver.key):
-            raise CredentialError("approval.signature", "No approver of the bundle signed this.")
-        if owed - set(approver.operations):
-            raise CallerError("approval.operations", "This approver may not approve all of it.")
-
     def _checked(self, request: pb.ApprovalRequest) -> PendingRequest:
         try:
-            for text in (request.id, request.tid, request.rid):
+            for text in (request.tid, request.rid):
                 hexed(text, 16)
+            # A desk's own requests have short ids, which a person can type.
+            hexed(request.id, 8 if len(request.id) == 16 else 16)
             hexed(request.call_digest, 32)
         except (ValueError, CredentialError) as error:
             raise CallerError("desk.request", "A request's ids and digest are hex.") from error
+        if not 0 <= request.operation < len(names.OPERATIONS):
+            raise CallerError("desk.request", "A request names one of the operations.")
         if max(len(request.cell), len(request.tool)) > _NAME_CHARS or not request.obligations:
             raise CallerError("desk.request", "A request names its cell, tool and obligations.")
         now = self._clock()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from nucleus_issuer.service.leases import Leases
-from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_verifier.rpc.prometheus import served
 
 
 class Metrics:
@@ -52,18 +52,5 @@ class Metrics:
     def served(self, address: str) -> Iterator[int]:
         """Answer at `host:port`; the port. Raises CallerError `metrics.address`, WorldError
         `service.address`."""
-        host, _, port = address.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise CallerError("metrics.address", "Metrics are served at HOST:PORT.")
-        try:
-            server, thread = start_http_server(int(port), host.strip("[]"), self.registry)
-        except OSError as error:
-            raise WorldError(
-                "service.address", f"Nobody can listen at {address}: is it free, and is it ours?"
-            ) from error
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with served(self.registry, address) as port:
+            yield port

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from nucleus_issuer import files, profiles
 from nucleus_issuer.profiles import Profile
 from nucleus_issuer.service.people import Person, Provider, provider
+from nucleus_issuer.service.rates import Rate
 from nucleus_tokens import canonical, names, writing
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import DEPTH, TOKEN_LIFETIME
@@ -114,6 +115,7 @@ class IssuancePolicy:
     audiences: Mapping[str, WorkloadId]
     operators: tuple[tuple[Who, frozenset[str]], ...]
     providers: tuple[Provider, ...] = ()
+    rate: Rate = field(default_factory=Rate)
 
     def caller(self, peer: WorkloadId) -> Caller:
         """What this peer may; nothing if no line names it."""
@@ -137,8 +139,8 @@ def parse(data: bytes, trust_domain: str, beside: Path) -> IssuancePolicy:
         value = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _bad(f"it is not TOML: {error}") from error
-    if set(value) - {"grant", "audience", "operator", "provider"}:
-        raise _bad("it holds [[grant]], [[audience]], [[operator]], [[provider]], nothing else")
+    if set(value) - {"grant", "audience", "operator", "provider", "rate"}:
+        raise _bad("it holds [[grant]], [[audience]], [[operator]], [[provider]], [rate], no more")
     audiences: dict[str, WorkloadId] = {}
     for table in _tables(value, "audience", frozenset(("name", "id"))):
         name = _text(table, "name")
@@ -162,7 +164,15 @@ def parse(data: bytes, trust_domain: str, beside: Path) -> IssuancePolicy:
         raise _bad("a provider is there twice, or two of them have a key of one id")
     if any(grant.person and grant.person.provider not in known for grant in grants):
         raise _bad("a grant is for a person of a provider that is not there")
-    return IssuancePolicy(grants, audiences, tuple(operators), providers)
+    return IssuancePolicy(grants, audiences, tuple(operators), providers, _rate(value.get("rate")))
+
+
+def _rate(value: Any) -> Rate:
+    if value is None:
+        return Rate()
+    if type(value) is not dict or set(value) != {"per_second", "burst"}:
+        raise _bad("[rate] has 'per_second' and 'burst'")
+    return Rate(_whole(value, "per_second", 1, 100_000), _whole(value, "burst", 1, 100_000))
 
 
 def _grant(table: dict[str, Any], trust_domain: str, beside: Path) -> Grant:

@@ -6,7 +6,7 @@ reads the folder. What stands behind `nucleus mcp` is gated there and completes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -37,7 +37,7 @@ def groups(facts: Iterable[Fact]) -> tuple[Group, ...]:
     for fact in facts:
         if isinstance(fact, Server) and not fact.disabled:
             key = fact.client, _folder(fact.place.path)
-            found.setdefault(key, []).append(_server(fact))
+            found.setdefault(key, []).extend(_server(fact))
         elif isinstance(fact, Settings):
             key = fact.client, _folder(fact.place.path)
             found.setdefault(key, []).extend(_settings(fact))
@@ -62,27 +62,32 @@ def _folder(path: str) -> str:
     return "/".join(parts) or "."
 
 
-def _server(server: Server) -> Holder:
+def _server(server: Server) -> Iterator[Holder]:
     real = behind(server)
-    found: Kind
-    if server.tools is not None:
-        sources = [(tool.name, knowing.tool(tool.name, tool.annotations)) for tool in server.tools]
-        found = knowing.together(each for _, each in sources)
-        sure = True
-        why = knowing.by_leg(sources)
-    else:
-        known = packages.known(real.argv, real.url)
-        sure = known is not None
+    known = packages.known(real.argv, real.url)
+    mediated = is_mediated(server)
+    if server.tools is None:
         found = knowing.OPAQUE if known is None else known
-        why = knowing.by_leg(
-            [(operation, kind(operation, fixed=found.fixed)) for operation in found.names]
-        )
+        why = knowing.by_leg((name, kind(name, fixed=found.fixed)) for name in found.names)
         for leg in (1, 2, 4):
             if found.adds & leg:
                 why.setdefault(leg, "its content")
-    return Holder(
-        server.name, server.place, found.legs, why, found.names, sure, is_mediated(server)
+        yield Holder(
+            server.name, server.place, found.legs, why, found.names, known is not None, mediated
+        )
+        return
+    sources = [(tool.name, knowing.tool(tool.name, tool.annotations)) for tool in server.tools]
+    told = [(name, each) for name, each in sources if each is not knowing.OPAQUE]
+    found = knowing.together(each for _, each in told)
+    yield Holder(
+        server.name, server.place, found.legs, knowing.by_leg(told), found.names, True, mediated
     )
+    # Of a server that is known, a tool whose name says nothing does nothing worse than the rest.
+    dark = [name for name, each in sources if each is knowing.OPAQUE]
+    if dark and known is None:
+        name = f"{server.name}: {', '.join(dark[:3])}{' …' if len(dark) > 3 else ''}"
+        legs: dict[int, str] = dict.fromkeys((1, 2, 4), "nobody knows")
+        yield Holder(name, server.place, knowing.OPAQUE.legs, legs, (), False, mediated)
 
 
 def _settings(settings: Settings) -> Iterator[Holder]:
@@ -90,7 +95,9 @@ def _settings(settings: Settings) -> Iterator[Holder]:
         found = _allowed(rule.text)
         if found is not None and found.legs:
             names = found.names
-            why = {leg: ", ".join(names) for leg in (1, 2, 4) if found.legs & leg}
+            why: Mapping[int, str] = {
+                leg: ", ".join(names) for leg in (1, 2, 4) if found.legs & leg
+            }
             yield Holder(rule.text, rule.place, found.legs, why, names)
     if any("bypassPermissions" in switch.text for switch in settings.bypass):
         switch = settings.bypass[0]

@@ -147,7 +147,7 @@ _WORDS: Final = (
     ("edit_files", "edit patch update modify replace rename move delete remove sed"),
     ("write_files", "write create save insert append set add put make mkdir store checkout reset "
                     "init"),
-    ("glob_search", "glob ls list find tree dir directory"),
+    ("glob_search", "glob ls list find tree dir directory branch branches"),
     ("grep_search", "grep search query rg lookup"),
     ("read_files", "read get view show cat open status diff log describe history load info count"),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from nucleus.cli import (
     issuer,
     issuer_keys,
     mcp,
+    observe,
     profiles,
     prompt,
     run,
@@ -38,6 +39,7 @@ from nucleus.cli import (
     trace_replay,
     up,
     verifier,
+    vm,
 )
 from nucleus.cli.options import examples, group
 
@@ -90,6 +92,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "approve": (approvals.approve, approvals.APPROVE),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
+        "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),
         "revoke": (approvals_kept.revoke, approvals_kept.REVOKE),
         "rules": (approvals_kept.rules, approvals_kept.RULES),
@@ -108,6 +111,21 @@ def _mcp() -> tuple[typer.Typer, Table]:
         "run": (mcp.run, mcp.RUN),
         "serve": (mcp.serve, mcp.SERVE),
         "connect": (mcp.connect, mcp.CONNECT),
+    }
+
+
+def _observe() -> tuple[typer.Typer, Table]:
+    return group(
+        "See what an agent does, and make it the policy.",
+        "nucleus observe -- python3 agent.py",
+        "nucleus observe policy observed.jsonl -o observed.json",
+        "nucleus observe replay observed.json observed.jsonl",
+        cls=observe.Shorthand,
+    ), {
+        "run": (observe.run, observe.RUN),
+        "policy": (observe.policy, observe.POLICY),
+        "diff": (observe.diff, observe.DIFF),
+        "replay": (observe.replay, observe.REPLAY),
     }
 
 
@@ -202,10 +220,28 @@ def _verifier() -> tuple[typer.Typer, Table]:
     }
 
 
+def _vm() -> tuple[typer.Typer, Table]:
+    return group(
+        "MicroVMs for agents: their images, and those that run.",
+        "nucleus vm image build",
+        "nucleus vm doctor",
+        "nucleus vm list",
+    ), {
+        "image": (vm.image, vm.IMAGE),
+        "doctor": (vm.doctor, vm.DOCTOR),
+        "list": (vm.running, vm.LIST),
+        "logs": (vm.logs, vm.LOGS),
+        "kill": (vm.kill, vm.KILL),
+    }
+
+
+# Groups whose command may be left out before `--`.
+_SHORT: Final = ("mcp", "observe")
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
     "mcp": _mcp,
+    "observe": _observe,
     "session": _session,
     "prompt": _prompt,
     "declassify": _declassify,
@@ -214,6 +250,7 @@ GROUPS: Final = {
     "identity": _identity,
     "issuer": _issuer,
     "verifier": _verifier,
+    "vm": _vm,
 }
 
 
@@ -234,7 +271,9 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
         made, table = make()
         if words is None or name in words:
             # `mcp -- SERVER` names no command of ours, whatever the server is called.
-            named = [each for each in table if words and each in words and name != "mcp"]
+            named = [
+                each for each in table if words and each in words and name not in ("mcp", "observe")
+            ]
             for each in named or table:
                 command, epilog = table[each]
                 made.command(each, epilog=epilog)(command)

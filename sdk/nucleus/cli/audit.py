@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nucleus.cli import options
 from nucleus.cli.options import Json, examples
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ AUDIT = examples(
     "nucleus audit --live --suggest",
     "nucleus audit . --sarif audit.sarif --pr-comment comment.md --fail-on critical",
     "nucleus audit --write-baseline .nucleus-baseline.json",
+    "nucleus audit --fix --token agent.token",
 )
 _FORMATS = ("text", "json", "sarif", "markdown")
 
 
 def audit(
+    ctx: typer.Context,
     path: Annotated[
         Path, typer.Argument(metavar="[PATH]", help="Folder or file; this folder if left out.")
     ] = Path(),
@@ -55,18 +58,33 @@ def audit(
         Path | None,
         typer.Option("--summary", metavar="FILE", help="Append to a job's summary; annotate."),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the servers for their tools, in cells."),
+    ] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Say what would be safe: profile, lists, commands.")
+    ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Put the servers behind nucleus mcp; needs --token.")
+    ] = False,
+    unfix: Annotated[bool, typer.Option("--unfix", help="Put back what --fix changed.")] = False,
+    token: Annotated[
+        Path | None, typer.Option("--token", metavar="FILE", help="The token that --fix names.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Find and judge what agents are configured with.
 
-    MCP servers, permissions, instructions, credentials, workflows and containers. Nothing is
-    started, nothing is sent. Exit codes: 0 passed, 1 something is at least as bad as --fail-on, 2
-    nothing was decided.
+    MCP servers, permissions, instructions, credentials, workflows and containers. Nothing is ever
+    sent, and without --live and --fix nothing is started. Exit codes: 0 passed, 1 something is at
+    least as bad as --fail-on, 2 nothing was decided.
     """
     from nucleus import __version__
-    from nucleus.audit import judging, markdown, suppressing
+    from nucleus.audit import judging, markdown, suggesting, suppressing
     from nucleus.audit import sarif as sarifs
-    from nucleus.cli.console import DENIED, OK, note
+    from nucleus.cli import audit_acts
+    from nucleus.cli.console import DENIED, OK, note, say
     from nucleus_issuer import files
     from nucleus_tokens.errors import CallerError
 
@@ -80,7 +98,17 @@ def audit(
     known = frozenset[str]()
     if baseline is not None:
         known = suppressing.read_baseline(files.read(baseline, secret=False, most=16 * 1024 * 1024))
-    report, _ = judging.audit(root, home=Path.home() if user else None, known=known)
+    report, read = judging.audit(root, home=Path.home() if user else None, known=known)
+    if unfix:
+        return audit_acts.unfix(options.home(ctx), read)
+    if live or fix:
+        answers = audit_acts.asked(read)
+        report = judging.judged(audit_acts.answered(read, answers), known=known)
+        if fix:
+            return audit_acts.fix(options.home(ctx), read, answers, token, _home_given(ctx))
+    if suggest:
+        say(suggesting.text(read.facts, report.groups).rstrip("\n"))
+        return OK
     if write_baseline is not None:
         _write(write_baseline, _spelled(suppressing.baseline(report.findings)))
         note(f"nucleus: {len(report.findings)} findings stand in {write_baseline}")
@@ -115,6 +143,12 @@ def _show(report: Report, form: str, least: Severity | None, *, annotate: bool) 
         say(line)
     for line in report.notes:
         note(f"nucleus: {line}")
+
+
+def _home_given(ctx: typer.Context) -> str | None:
+    """As it was given on the command line: a client has another environment."""
+    found = ctx.find_root().params.get("home")
+    return None if found is None else str(found)
 
 
 def _severity(word: str) -> Severity | None:

@@ -29,6 +29,7 @@ class Given:
     prompt: str
     ahead: Sequence[Grant]
     approver: str | None
+    wall: str  # its kind: local or vm
 
 
 def held(
@@ -39,7 +40,7 @@ def held(
     approvers: Callable[[str], bytes],
 ) -> Held:
     """What the agent acts with. The keys that mint and approve are opened in another process."""
-    wall = f"local:{place.random(8).hex()}"
+    wall = f"{given.wall}:{place.random(8).hex()}"
     chosen = None if given.profile is None else minting.profiles([given.profile])[0]
 
     def work() -> tuple[str, bytes]:

@@ -45,6 +45,19 @@ def token(where: Path | None, descriptor: int | None) -> str:
         raise CredentialError("token.encoding", "A credential starts with nuc1_.") from error
 
 
+def secret_text(where: Path) -> str:
+    """A secret of one line of ASCII, from a private file or standard input. Raises CallerError or
+    WorldError."""
+    if where == STDIN:
+        data = sys.stdin.buffer.read(_FILE_BYTES + 1)
+    else:
+        data = files.read(where, secret=True, most=_FILE_BYTES)
+    try:
+        return data.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise CallerError("input.text", f"{where} is not one line of ASCII.") from error
+
+
 def from_descriptor(number: int, most: int) -> bytes:
     """All that an open descriptor gives, a byte more than `most` at the most."""
     try:

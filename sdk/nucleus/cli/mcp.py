@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from nucleus.cli import options
 from nucleus.cli.options import Policy, TokenFd, examples
 
 if TYPE_CHECKING:
+    from nucleus.home import Home
     from nucleus_proxy.policy import PolicyFile
 
 RUN = examples(
@@ -22,7 +23,10 @@ RUN = examples(
     "nucleus mcp --token agent.token --prompt task.txt -- mcp-server-git",
     "nucleus mcp run --token-fd 3 --policy git.toml 3< agent.token",
 )
-SERVE = examples("nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git")
+SERVE = examples(
+    "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
+    "nucleus mcp serve --http 8080 --policy git.toml -- mcp-server-git",
+)
 CONNECT = examples(
     "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key"
 )
@@ -82,6 +86,20 @@ def run(
             "--prompt", metavar="FILE", help="What the user asked for: vouches for arguments."
         ),
     ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            metavar="VARIABLE=NAME",
+            help="Give the server this kept secret in a variable. Repeatable.",
+        ),
+    ] = None,
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env", metavar="VARIABLE", help="Give the server this variable of ours."
+        ),
+    ] = None,
 ) -> int:
     """Serve one client; the proxy holds the token.
 
@@ -102,9 +120,9 @@ def run(
         )
     text = inputs.token(token, token_fd)
     place = options.home(ctx)
-    rules = _policy(policy or place.policy_path)
+    rules = _given(_policy(policy or place.policy_path), place, secret or (), pass_env or ())
     seconds = inputs.duration(ask_for, "--ask-for")
-    command = _command(server)
+    command = command_of(server)
     live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         if prompt is not None:
@@ -138,44 +156,77 @@ def run(
 
 def serve(
     ctx: typer.Context,
-    socket: Socket,
+    socket: Annotated[
+        Path | None,
+        typer.Option("--socket", metavar="PATH", help="Unix socket, in a directory of yours."),
+    ] = None,
+    http: Annotated[
+        int | None,
+        typer.Option(
+            "--http",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Streamable HTTP on the loopback, at /mcp. 0 takes any port.",
+        ),
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="NAME[:PORT]", help="A further name that we are called."),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", metavar="URL", help="Whose pages in a browser may ask."),
+    ] = None,
+    issuer: Annotated[
+        list[str] | None,
+        typer.Option("--issuer", metavar="URL", help="Where clients are told to get tokens."),
+    ] = None,
     server: Server = None,
     policy: Policy = None,
     run_name: Run = None,
     ask_for: AskFor = "10m",
 ) -> int:
-    """Serve on a socket; each call carries its credential.
+    """Serve on a socket or over HTTP; each call carries its credential.
 
-    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`.
+    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`,
+    or over HTTP with a token in `Authorization: Bearer`.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import note
     from nucleus.composing import Cells
     from nucleus_proxy.live import Live
     from nucleus_proxy.serve import run_serve
+    from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.bubblewrap import Bubblewrap
 
+    if (socket is None) is (http is None):
+        raise CallerError("serve.where", "Say where: either --socket PATH or --http PORT.")
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
-    command = _command(server)
+    command = command_of(server)
     live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         mediator = place.mediator(
             store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
             ask_seconds=seconds,
         )  # fmt: skip
-        work = run_serve(
-            socket,
-            mediator,
-            live=live,
-            draw=place.random,
-            log=_log,
-            command=command,
-            stderr=_server_says,
-            runner=Cells(Bubblewrap()),
-            ready=lambda: note(f"nucleus: listening at {socket}"),
-        )
+        if http is None and socket is not None:
+            work = run_serve(
+                socket, mediator, live=live, draw=place.random, log=_log, command=command,
+                stderr=_server_says, runner=Cells(Bubblewrap()),
+                ready=lambda: note(f"nucleus: listening at {socket}"),
+            )  # fmt: skip
+        else:
+            from nucleus_proxy.http.serving import run_http
+
+            work = run_http(
+                http or 0, mediator, live=live, draw=place.random, log=_log, command=command,
+                stderr=_server_says, runner=Cells(Bubblewrap()), hosts=host or (),
+                origins=origin or (), issuers=issuer or (),
+                ready=lambda port: note(f"nucleus: listening at http://127.0.0.1:{port}/mcp"),
+            )  # fmt: skip
         try:
             until_stopped(work)
         finally:
@@ -239,7 +290,25 @@ def _policy(path: Path) -> PolicyFile:
     return rules
 
 
-def _command(server: list[str] | None) -> list[str]:
+def _given(
+    rules: PolicyFile, place: Home, secrets: Sequence[str], passed: Sequence[str]
+) -> PolicyFile:
+    """The policy, with what the server's environment holds besides: kept secrets, and variables of
+    ours. Neither is in any list of arguments."""
+    from dataclasses import replace
+
+    from nucleus.cli import inputs
+    from nucleus.vault import Vault
+
+    if not secrets and not passed:
+        return rules
+    more = {name: os.environ[name] for name in passed if name in os.environ}
+    if secrets:
+        more |= Vault.secrets(place).environment(inputs.pairs(secrets, "--secret"))
+    return replace(rules, server=replace(rules.server, env={**rules.server.env, **more}))
+
+
+def command_of(server: list[str] | None) -> list[str]:
     """The server's command, found where the person who typed it would find it: the server itself
     gets the environment of the policy file, and nothing of ours."""
     from shutil import which

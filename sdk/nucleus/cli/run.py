@@ -1,4 +1,4 @@
-"""`nucleus run --local -- AGENT …`: any agent, unmodified, behind the local wall."""
+"""`nucleus run --local|--vm -- AGENT …`: any agent, unmodified, behind the local wall."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ RUN = examples(
     "nucleus run --local --profile read-only -- ./agent.sh",
     "nucleus run --local --profile codegen --dir ~/project -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
+    "nucleus run --vm --profile read-only -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
 )
 # What a program may know of the terminal it stands at.
@@ -48,6 +49,13 @@ def run(
     local: Annotated[
         bool, typer.Option("--local", help="Behind the local wall: bubblewrap on this machine.")
     ] = False,
+    vm: Annotated[
+        bool,
+        typer.Option("--vm", help="Behind the hard wall: a microVM, with a copy of the files."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="The microVM's image.")
+    ] = "default",
     profile: Annotated[
         str | None,
         typer.Option("--profile", metavar="NAME", help="Make a token of this one (or a .toml)."),
@@ -122,8 +130,10 @@ def run(
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
 
-    if not local:
-        raise CallerError("run.where", "Say where it runs.", hint="With --local, on this machine.")
+    if local == vm:
+        raise CallerError(
+            "run.where", "Say where it runs.", hint="With --local or --vm, on this machine."
+        )
     if token == inputs.STDIN:
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
@@ -146,6 +156,7 @@ def run(
             prompt="" if prompt is None else inputs.text_file(prompt),
             ahead=giving.ahead(rules, workspace, ahead or ()),
             approver=approver,
+            wall="vm" if vm else "local",
         ),
         workspace,
         issuers,
@@ -163,6 +174,12 @@ def run(
         roots=Path(os.path.abspath(roots)),
         profile=profile or "",
     )
+    where = None
+    if vm:
+        from nucleus import microvm
+        from nucleus_vmhost.vm.session import cache
+
+        where = microvm.where(place, cache(), image)
     terminal = Terminal()
     person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
 
@@ -178,7 +195,7 @@ def run(
                 _until_stopped(
                     walled.run(
                         place, store, reveals, held, rules, order,
-                        terminal=terminal, log=_say, answering=answering,
+                        terminal=terminal, log=_say, answering=answering, where=where,
                     )
                 )
             )  # fmt: skip

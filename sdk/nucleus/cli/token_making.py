@@ -123,6 +123,12 @@ def issue(
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
     issuer: options.RemoteAt = None,
+    id_token: Annotated[
+        Path | None,
+        typer.Option(
+            "--id-token", metavar="FILE", help="With --issuer: order as the person it is about."
+        ),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> int:
@@ -153,6 +159,8 @@ def issue(
     holder = _holder(holder_key, holder_pub, holder_spiffe)
     lives = None if ttl is None else inputs.duration(ttl, "--ttl")
     elsewhere = options.remote(place, issuer)
+    if id_token is not None and elsewhere is None:
+        raise CallerError("order.person", "Only a service knows people: give --issuer ADDRESS.")
     if elsewhere is not None:
         from nucleus.cli import token_remote
 
@@ -161,6 +169,7 @@ def issue(
             sub=sub, profile=profile or "", audience=audience or "", ttl=lives or 0, depth=depth,
             memo=memo, key=idempotency or place.random(16).hex(), bearer=bearer, holder=holder,
             caveats=narrowing.read(place.clock()), obligations=sorted(set(approve or ())),
+            **token_remote.person(id_token),
         )  # fmt: skip
         return _handed(token_remote.issue(elsewhere, asked), sub, out, force, as_json)
     order = Order(

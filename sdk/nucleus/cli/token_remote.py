@@ -37,6 +37,16 @@ def order(
     )
 
 
+def person(file: Path | None) -> dict[str, str]:
+    """The fields of an order by a person, whose ID token is in this file (0600) or at standard
+    input. Raises CallerError or WorldError."""
+    if file is None:
+        return {}
+    from nucleus_issuer.service.people import ID_TOKEN
+
+    return {"subject_token": inputs.secret_text(file), "subject_token_type": ID_TOKEN}
+
+
 def issue(where: Where, request: pb.IssueRequest) -> Minted:
     with connected(where) as there:
         return there.issue(request)

@@ -13,10 +13,13 @@ from nucleus.cli import options
 from nucleus.cli.options import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from nucleus.home import Home
+    from nucleus_verifier.facts import Keys
     from nucleus_verifier.ports import Ledger, Part
     from nucleus_verifier.sidecar.budgets import Allot
+    from nucleus_verifier.sidecar.gate import Log
 
 SERVE = examples(
     "nucleus verifier serve --config sidecar.toml",
@@ -24,6 +27,7 @@ SERVE = examples(
 )
 _NAME: Final = "sidecar.toml"
 _ISSUER_SECONDS: Final = 5.0
+_REREAD_SECONDS: Final = 2.0
 
 
 def serve(
@@ -39,6 +43,10 @@ def serve(
     issuer_id: Annotated[
         str | None, typer.Option("--issuer-id", metavar="SPIFFE_ID", help="Who must answer there.")
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="HOST:PORT", help="For Prometheus, without TLS."),
+    ] = None,
 ) -> int:
     """Serve decisions to Envoy, nginx, Caddy, Traefik, and tools.
 
@@ -53,13 +61,18 @@ def serve(
     from nucleus.cli.notify import ready
     from nucleus_tokens.errors import CallerError, WorldError
     from nucleus_verifier.caching import CachingVerifier
+    from nucleus_verifier.rpc import prometheus
     from nucleus_verifier.rpc.client import IssuerClient
     from nucleus_verifier.rpc.mtls import Dialled, Workload, parse_id
     from nucleus_verifier.sidecar import serve as sidecar
+    from nucleus_verifier.sidecar.believing import believed
     from nucleus_verifier.sidecar.budgets import Parts
+    from nucleus_verifier.sidecar.forwarding import forward
     from nucleus_verifier.sidecar.gate import Gate, World
+    from nucleus_verifier.sidecar.metrics import Metrics
     from nucleus_verifier.sidecar.revocations import Guarded
     from nucleus_verifier.sidecar.settings import load
+    from nucleus_verifier.sidecar.spanning import spanning
     from nucleus_verifier.sidecar.watching import Watched
 
     if (issuer is None) != (issuer_id is None):
@@ -84,6 +97,10 @@ def serve(
         store = stack.enter_context(place.store())
         reveals = stack.enter_context(place.reveals())
         workload = stack.enter_context(Workload.open()) if needs else None
+        counts = Metrics()
+        if metrics is not None:
+            port = stack.enter_context(prometheus.served(counts.registry, metrics))
+            note(f"nucleus: metrics at port {port}")
         pool, offload = sidecar.offload()
         stack.callback(pool.shutdown)
 
@@ -99,16 +116,23 @@ def serve(
 
         async def work() -> None:
             async with AsyncExitStack() as inner:
+                own = place.verifier_keys()
                 ledger: Ledger = store
-                watched = None
+                watched = client = None
+
+                async def believe() -> None:
+                    if client is not None:
+                        told = await client.trust_bundle(own.audience)
+                        gate.use_keys(believed(own, told))
+                        log("bundle", {"issuers": len(told.issuers)})
+
                 if issuer is not None and issuer_id is not None and workload is not None:
                     dialled = Dialled(workload, issuer, parse_id(issuer_id))
                     inner.push_async_callback(dialled.close)
                     client = IssuerClient(dialled.channel, seconds=_ISSUER_SECONDS)
-                    watched = Watched(client)
+                    watched = Watched(client, believe)
                     ledger = Guarded(store, watched, Parts(asking(client, settings.instance)))
-                    watching = asyncio.ensure_future(watched.run())
-                    inner.callback(watching.cancel)
+                    counts.observe(watched)
                 world = World(
                     ledger=ledger,
                     desk=store,
@@ -119,12 +143,15 @@ def serve(
                     log=log,
                 )
                 gate = Gate(
-                    CachingVerifier(place.verifier_keys()),
-                    settings.routes,
-                    settings.policy,
-                    settings.instance,
-                    world,
+                    CachingVerifier(own), settings.routes, settings.policy, settings.instance, world
                 )
+                tasks = (
+                    [_reread(place, gate.use_keys, log)]
+                    if watched is None or client is None
+                    else [watched.run(), forward(store, client, settings.instance, log)]
+                )
+                for each in map(asyncio.ensure_future, tasks):
+                    inner.callback(each.cancel)
 
                 def unready() -> Sequence[str]:
                     store.trace_head()  # raises where the state cannot be read
@@ -133,7 +160,7 @@ def serve(
 
                 await sidecar.serve(
                     settings,
-                    gate,
+                    spanning(counts.counting(gate)),
                     log=log,
                     unready=unready,
                     workload=workload,
@@ -142,3 +169,23 @@ def serve(
 
         until_stopped(work())
     return 0
+
+
+async def _reread(place: Home, use: Callable[[Keys], None], log: Log) -> None:
+    """The bundle of this home again whenever it is another one: keys rotate, and are retired."""
+    import asyncio
+
+    from nucleus_tokens.errors import NucleusError
+
+    seen = place.verifier_keys().epoch
+    while True:
+        await asyncio.sleep(_REREAD_SECONDS)
+        try:
+            keys = await asyncio.to_thread(place.verifier_keys)
+        except NucleusError as error:
+            log("bundle", {"why": error.code})
+            continue
+        if keys.epoch != seen:
+            seen = keys.epoch
+            use(keys)
+            log("bundle", {"issuers": len(keys.issuers)})

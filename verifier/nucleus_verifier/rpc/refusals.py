@@ -13,6 +13,7 @@ from nucleus_tokens.errors import CallerError, CredentialError, NucleusError, Wo
 
 CODE: Final = "nucleus-code"
 STRANGER: Final = "refused"
+RATE: Final = "service.rate"
 _EXISTS: Final = frozenset(("token.already_issued", "audience.taken"))
 
 
@@ -33,6 +34,8 @@ def raised(error: grpc.RpcError) -> NucleusError:
     code = next((str(value) for key, value in trailing if key == CODE), "")
     if status is grpc.StatusCode.PERMISSION_DENIED:
         return CallerError("service.refused", "The service refused: its log says why.")
+    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and code == RATE:
+        return WorldError("service.rate", says)
     if code and status is grpc.StatusCode.UNAVAILABLE:
         return WorldError(code, says)
     if code and status in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS):

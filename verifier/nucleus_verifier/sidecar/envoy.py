@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Final
 
 import grpc
@@ -57,9 +58,15 @@ def only_gateway(listener: Listener, context: Any) -> None:
     """Where a gateway is named, nobody else may ask. Raises Unreadable."""
     if not listener.gateway:
         return
-    ids = context.auth_context().get("peer_spiffe_id", [])
-    if list(ids) != [listener.gateway.encode()]:
+    from nucleus_verifier.rpc import mtls  # heavy, and of no use where nobody is named
+
+    named = mtls.parse_id(listener.gateway)
+    found = mtls.peer(context.auth_context(), named.trust_domain)
+    if found is None or found[0] != named:
         raise Unreadable("listener.gateway")
+    # A connection outlives the identity it was made with.
+    if time.time() >= found[1]:
+        raise Unreadable("listener.gateway.expired")
 
 
 def read(listener: Listener, request: pb.CheckRequest) -> Asked:
@@ -83,6 +90,7 @@ def read(listener: Listener, request: pb.CheckRequest) -> Asked:
         body,
         headers.get("content-type", ""),
         principal if principal.startswith("spiffe://") else None,
+        headers.get("traceparent", ""),
     )
 
 

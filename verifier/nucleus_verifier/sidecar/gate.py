@@ -20,7 +20,7 @@ from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.clear import clear
 from nucleus_verifier.commit import Permit, commit
 from nucleus_verifier.decision import LAST_SILENT_STEP, Allow, Ask, Deny
-from nucleus_verifier.facts import Call, Facts, Policy
+from nucleus_verifier.facts import Call, Facts, Keys, Policy
 from nucleus_verifier.hints import hint
 from nucleus_verifier.ports import Clock, Desk, Ledger
 from nucleus_verifier.record import decision_record
@@ -76,6 +76,10 @@ class Gate:
         self._policy = policy
         self._world = world
         self.instance = instance
+
+    def use_keys(self, keys: Keys) -> None:
+        """Believe these from now on; whatever others had verified is forgotten."""
+        self._verifier.use_keys(keys)
 
     async def __call__(self, asked: Asked) -> Answer:
         """Judge one request. Total: whatever fails is a refusal."""
@@ -150,7 +154,7 @@ class Gate:
         # One name for one question: whoever asks again meanwhile does not ask a second time.
         owed = tuple(o.id for o in ask.obligations)
         what = "\0".join((ask.tid, ask.rid, ask.cell, call.digest.hex(), *owed))
-        name = crypto.sha256(f"{facts.now // ASK_SECONDS}\0{what}".encode()).hex()[:16]
+        name = crypto.sha256(f"{facts.now // ASK_SECONDS}\0{what}".encode()).hex()[:32]
         request = asking.request(name, credential, call, facts, ask, ASK_SECONDS)
         try:
             self._world.desk.ask(request)

@@ -14,6 +14,7 @@ from typing import Final
 
 import grpc.aio
 from aiohttp import web
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_verifier.rpc.mtls import Workload
@@ -34,6 +35,7 @@ THREADS: Final = 16
 # Judged or waiting to be; whoever comes then is refused at once, and memory stays bounded.
 MOST_WAITING: Final = 512
 _HEALTH_CONNECTIONS: Final = 64
+_TELL_SECONDS: Final = 0.5
 Ready = Callable[[], Sequence[str]]
 
 
@@ -80,14 +82,30 @@ async def serve(
         if settings.health:
             app = _health(unready)
             await open_http(stack, settings.health, 0o660, app, _HEALTH_CONNECTIONS, log)
+        health_of = health.aio.HealthServicer()
+        telling = asyncio.ensure_future(_tell(health_of, unready))
+        stack.callback(telling.cancel)
         for each in settings.listeners:
             if each.convention in ("envoy-grpc", "check"):
-                await _open_grpc(stack, each, check, log, workload)
+                await _open_grpc(stack, each, check, log, workload, health_of)
             else:
                 app = http.application(each, check, log)
                 await open_http(stack, each.address, each.mode, app, each.connections, log)
         ready()
         await asyncio.Event().wait()
+
+
+async def _tell(health_of: health.aio.HealthServicer, unready: Ready) -> None:
+    """The usual health service, on every listener that speaks gRPC."""
+    states = health_pb2.HealthCheckResponse
+    while True:
+        try:
+            missing = await asyncio.to_thread(unready)
+        except NucleusError as error:
+            missing = [error.code]
+        for name in ("", checking.SERVICE, envoy.SERVICE):
+            await health_of.set(name, states.NOT_SERVING if missing else states.SERVING)
+        await asyncio.sleep(_TELL_SECONDS)
 
 
 def _health(unready: Ready) -> web.Application:
@@ -109,7 +127,12 @@ def _health(unready: Ready) -> web.Application:
 
 
 async def _open_grpc(
-    stack: AsyncExitStack, listener: Listener, check: Check, log: Log, workload: Workload | None
+    stack: AsyncExitStack,
+    listener: Listener,
+    check: Check,
+    log: Log,
+    workload: Workload | None,
+    health_of: health.aio.HealthServicer,
 ) -> None:
     face = envoy if listener.convention == "envoy-grpc" else checking
     server = grpc.aio.server(
@@ -126,6 +149,7 @@ async def _open_grpc(
         )
     )
     server.add_generic_rpc_handlers((face.handler(listener, check, log),))
+    health_pb2_grpc.add_HealthServicer_to_server(health_of, server)
     path = free(listener.address) if listener.address.startswith("unix:") else None
     try:
         if listener.gateway:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final
 
 from nucleus_tokens.errors import NucleusError
@@ -28,8 +28,18 @@ def boottime() -> float:
 class Watched:
     """Revocations of an issuer elsewhere. `run` in the event loop; ask from any thread."""
 
-    def __init__(self, client: IssuerClient, *, now: Callable[[], float] = boottime) -> None:
+    def __init__(
+        self,
+        client: IssuerClient,
+        believe: Callable[[], Awaitable[None]] | None = None,
+        *,
+        now: Callable[[], float] = boottime,
+    ) -> None:
+        """`believe` fetches the trust bundle, and is awaited whenever there is another one: a lease
+        counts only with the bundle it was given with."""
         self._client = client
+        self._believe = believe
+        self._bundle: bytes | None = None
         self._now = now
         self._seq = 0
         self._known: set[str] = set()
@@ -46,6 +56,10 @@ class Watched:
 
     def fresh(self) -> bool:
         return self._now() < self._until
+
+    def remaining(self) -> float:
+        """How long the lease lasts from now."""
+        return self._until - self._now()
 
     def revoked(self, rids: Iterable[str]) -> frozenset[str]:
         known = self._known
@@ -99,6 +113,7 @@ class Watched:
                         began = sent.pop(beat.number, None)
                         if began is None or beat.seq > self._seq:
                             continue
+                        await self._same_bundle(beat.bundle_digest)
                         seconds = beat.lease_millis / 1000
                         self._until = max(self._until, began + seconds)
                         if timer is not None:
@@ -109,6 +124,11 @@ class Watched:
         finally:
             if timer is not None:
                 timer.cancel()
+
+    async def _same_bundle(self, digest: bytes) -> None:
+        if self._believe is not None and digest != self._bundle:
+            await self._believe()
+            self._bundle = digest
 
     def _apply(self, rids: set[str], seq: int, *, whole: bool) -> None:
         with self._lock:
