@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +67,14 @@ class Held:
         return f"wall:{self.wall}"
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Another place for an agent than a cell of this machine. `agent` runs it there, with the
+    proxy's sockets in a folder, and gives its exit code."""
+
+    agent: Callable[[Order, View, Path, Terminal], Awaitable[int]]
+
+
 async def run(
     home: Home,
     store: Store,
@@ -78,8 +86,10 @@ async def run(
     terminal: Terminal,
     log: Callable[[str], None],
     answering: Callable[[Store, str], contextlib.AbstractAsyncContextManager[None]],
+    where: Where | None = None,
 ) -> int:
-    """Run the agent to its end; its exit code. `answering(store, tid)` is who is asked.
+    """Run the agent to its end; its exit code. `answering(store, tid)` is who is asked; `where` is
+    where the agent is, if it is not behind the local wall.
 
     Raises CallerError `run.*`, `wall.*`, WorldError `wall.*`, CredentialError.
     """
@@ -87,7 +97,7 @@ async def run(
         rules = _walled(policy, root.path, order, held.wall)
         proxy = Proxy(
             home, store, reveals, labels, rules,
-            log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=True,
+            log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=where is None,
         )  # fmt: skip
         mediator = proxy.mediator(proxy.policy)
         authority = mediator.admits(held.token)
@@ -97,10 +107,11 @@ async def run(
                 "This host does not accept the token.",
                 hint="See: nucleus token verify FILE",
             )
+        shown = _shown(root, authority, order)
         agent = behind.Agent(
             argv=order.argv,
             folder=str(order.folder),
-            shown=_shown(root, authority, order),
+            shown=shown,
             token=held.token,
             private=held.private,
             beside=tuple(map(str, order.shows)),
@@ -117,6 +128,14 @@ async def run(
         }
         extras = Extras(streams=terminal.streams, terminal=terminal.controls)
         with running.listed(home, about):
+            if where is not None:
+                mediator.open()
+                async with (
+                    proxy.watching(),
+                    answering(store, tid),
+                    proxy.road(mediator, held.token, held.private) as folder,
+                ):
+                    return await where.agent(order, shown, folder, terminal)
             async with (
                 proxy.watching(),
                 answering(store, tid),

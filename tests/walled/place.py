@@ -23,12 +23,13 @@ Said = bytes | Callable[[bytes], bytes]
 class Place:
     desk: Desk
     folder: Path
+    where: str = "--local"
 
     def argv(self, *words: object, holds: str = "agent") -> list[str]:
         return [
             *PROGRAM,
             *self.desk.argv(
-                "run", "--local", "--token", self.desk.root / f"{holds}.token",
+                "run", self.where, "--token", self.desk.root / f"{holds}.token",
                 "--dir", self.folder, "--passphrase-file", self.desk.pass_file, *words,
             ),
         ]  # fmt: skip

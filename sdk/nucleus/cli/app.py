@@ -39,6 +39,7 @@ from nucleus.cli import (
     trace_replay,
     up,
     verifier,
+    vm,
 )
 from nucleus.cli.options import examples, group
 
@@ -91,6 +92,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "approve": (approvals.approve, approvals.APPROVE),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
+        "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),
         "revoke": (approvals_kept.revoke, approvals_kept.REVOKE),
         "rules": (approvals_kept.rules, approvals_kept.RULES),
@@ -218,6 +220,21 @@ def _verifier() -> tuple[typer.Typer, Table]:
     }
 
 
+def _vm() -> tuple[typer.Typer, Table]:
+    return group(
+        "MicroVMs for agents: their images, and those that run.",
+        "nucleus vm image build",
+        "nucleus vm doctor",
+        "nucleus vm list",
+    ), {
+        "image": (vm.image, vm.IMAGE),
+        "doctor": (vm.doctor, vm.DOCTOR),
+        "list": (vm.running, vm.LIST),
+        "logs": (vm.logs, vm.LOGS),
+        "kill": (vm.kill, vm.KILL),
+    }
+
+
 # Groups whose command may be left out before `--`.
 _SHORT: Final = ("mcp", "observe")
 GROUPS: Final = {
@@ -233,6 +250,7 @@ GROUPS: Final = {
     "identity": _identity,
     "issuer": _issuer,
     "verifier": _verifier,
+    "vm": _vm,
 }
 
 

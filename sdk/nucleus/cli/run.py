@@ -1,4 +1,4 @@
-"""`nucleus run --local -- AGENT …`: any agent, unmodified, behind the local wall."""
+"""`nucleus run --local|--vm -- AGENT …`: any agent, unmodified, behind the local wall."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ RUN = examples(
     "nucleus run --local --profile read-only -- ./agent.sh",
     "nucleus run --local --profile codegen --dir ~/project -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace rw -- node agent.mjs",
+    "nucleus run --vm --profile read-only -- python3 agent.py",
     "nucleus run --local --token agent.token --workspace none -- my-agent --mcp /run/nucleus/mcp",
 )
 # What a program may know of the terminal it stands at.
@@ -53,6 +54,13 @@ def run(
     local: Annotated[
         bool, typer.Option("--local", help="Behind the local wall: bubblewrap on this machine.")
     ] = False,
+    vm: Annotated[
+        bool,
+        typer.Option("--vm", help="Behind the hard wall: a microVM, with a copy of the files."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="The microVM's image.")
+    ] = "default",
     profile: Annotated[
         str | None,
         typer.Option("--profile", metavar="NAME", help="Make a token of this one (or a .toml)."),
@@ -127,8 +135,10 @@ def run(
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
 
-    if not local:
-        raise CallerError("run.where", "Say where it runs.", hint="With --local, on this machine.")
+    if local == vm:
+        raise CallerError(
+            "run.where", "Say where it runs.", hint="With --local or --vm, on this machine."
+        )
     if token == inputs.STDIN:
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
@@ -151,6 +161,7 @@ def run(
             prompt="" if prompt is None else inputs.text_file(prompt),
             ahead=_ahead(rules, workspace, ahead or ()),
             approver=approver,
+            wall="vm" if vm else "local",
         ),
         workspace,
         issuers,
@@ -168,6 +179,12 @@ def run(
         roots=Path(os.path.abspath(roots)),
         profile=profile or "",
     )
+    where = None
+    if vm:
+        from nucleus import microvm
+        from nucleus_vmhost.vm.session import cache
+
+        where = microvm.where(place, cache(), image)
     terminal = Terminal()
     person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
 
@@ -183,7 +200,7 @@ def run(
                 _until_stopped(
                     walled.run(
                         place, store, reveals, held, rules, order,
-                        terminal=terminal, log=_say, answering=answering,
+                        terminal=terminal, log=_say, answering=answering, where=where,
                     )
                 )
             )  # fmt: skip
@@ -200,6 +217,7 @@ class Given:
     prompt: str
     ahead: Sequence[Grant]
     approver: str | None
+    wall: str
 
 
 def _held(
@@ -213,7 +231,7 @@ def _held(
     from nucleus import granting, minting
     from nucleus.walled import Held
 
-    wall = f"local:{place.random(8).hex()}"
+    wall = f"{given.wall}:{place.random(8).hex()}"
     chosen = None if given.profile is None else minting.profiles([given.profile])[0]
 
     def work() -> tuple[str, bytes]:

@@ -1,0 +1,38 @@
+"""One image, one home and one token for all."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+
+from nucleus_vmhost.vm.image import Image, Recipe
+from tests.cli.command import Desk
+from tests.vm.machines import CACHE, built
+from tests.walled.place import Place
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    return built(Recipe())
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory, image: Image) -> Desk:
+    made = Desk(tmp_path_factory.mktemp("vm"))
+    made.env["XDG_CACHE_HOME"] = os.fspath(CACHE.parents[1])
+    made.init()
+    (made.root / "work").mkdir()
+    made.issue("agent", "--bearer", "--path", made.root / "work")
+    return made
+
+
+@pytest.fixture
+def place(desk: Desk) -> Place:
+    folder = desk.root / "work" / f"w{next(_NUMBERS)}"
+    folder.mkdir()
+    (folder / "README.md").write_text("hello\n")
+    return Place(desk, folder, where="--vm")

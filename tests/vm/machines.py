@@ -1,0 +1,93 @@
+"""What the tests of microVMs share: one image for all, kept between runs, and copies of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from nucleus_vmhost.vm import image, keeping, session
+from nucleus_vmhost.vm.driver import Said, Size, unheard
+from nucleus_vmhost.vm.image import Image, Recipe
+from nucleus_vmhost.vm.qemu import Qemu, QemuMachine
+from nucleus_vmhost.vm.session import Session
+
+# What is kept here was made from the same inputs, whoever made it.
+CACHE: Final = session.cache()
+
+
+def built(recipe: Recipe) -> Image:
+    made = image.build(CACHE, recipe)
+    if recipe == Recipe():
+        image.name(CACHE, made, image.DEFAULT)
+    return made
+
+
+@contextlib.asynccontextmanager
+async def copied(
+    made: Image, services: Mapping[str, Path] | None = None, said: Said = unheard
+) -> AsyncIterator[tuple[Session, QemuMachine]]:
+    """A running copy of an image's kept machine."""
+    driver = Qemu()
+    kept = await keeping.kept(CACHE, driver, made, Size.of(made))
+    try:
+        machine = await driver.copy(kept, said)
+    finally:
+        kept.close()
+    async with session.opened(machine, services or {}) as vm:
+        await machine.resume()
+        yield vm, machine
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs, and is no corpse."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(30):
+        while alive(pid):
+            await asyncio.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                found += children(int(child))
+    return found
+
+
+def qemu_of(pid: int) -> int:
+    """The QEMU beneath a process."""
+    (found,) = (
+        each
+        for each in children(pid)
+        if Path(f"/proc/{each}/comm").read_text().startswith("qemu-system")
+    )
+    return found
+
+
+def memory(pid: int) -> bytes:
+    """All that a process has written in its memory, and what it maps of memory files."""
+    kept = bytearray()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, *rest = line.split(maxsplit=5)
+            start, end = (int(each, 16) for each in span.split("-"))
+            name = rest[-1] if len(rest) == 4 else ""
+            if "r" not in rights or name.startswith(("[vv", "[vs", "/usr")):
+                continue
+            with contextlib.suppress(OSError, ValueError):
+                mem.seek(start)
+                kept += mem.read(end - start)
+    return bytes(kept)

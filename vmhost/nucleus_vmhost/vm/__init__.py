@@ -1,0 +1,1 @@
+"""The hard wall: images, drivers and the channel of microVMs, and what runs inside one."""

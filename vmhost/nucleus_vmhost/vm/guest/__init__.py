@@ -1,0 +1,1 @@
+"""What runs inside a microVM: it forwards, and holds no authority. Standard library alone."""

@@ -1,0 +1,6 @@
+"""How the guest starts: python3 -ISB /lib/nucleus/guest."""
+
+from nucleus_vmhost.vm.guest.first import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What both ends of a channel call by the same name, and who is who inside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PORT: Final = "nucleus.channel"
+READY: Final = "nucleus: ready"
+
+# Served inside, by the first process; the host opens streams to them.
+PING: Final = "ping"
+CLAIM: Final = "claim"
+RUN: Final = "run"
+STDIN: Final = "stdin"
+STDOUT: Final = "stdout"
+STDERR: Final = "stderr"
+INSIDE: Final = (PING, CLAIM, RUN, STDIN, STDOUT, STDERR)
+
+# Served by the host half; whoever is inside opens streams to them.
+TOOLS: Final = "tools"
+PROXY: Final = "proxy"
+
+PROXY_NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+PROXY_PORT: Final = 3128
+TOOLS_PORT: Final = 3129
+HALF_UID: Final = 100
+AGENT_UID: Final = 1000
+HOME: Final = "/home/agent"
+CONNECT: Final = "/run/nucleus/mcp"
+LINE: Final = 1 << 20

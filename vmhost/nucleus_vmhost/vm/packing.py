@@ -1,0 +1,78 @@
+"""Law: what a microVM is shown of a folder is a copy, made before anything runs, without what is
+hidden.
+
+Links are copied as links and never followed; what is no file, folder or link is left out.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Collection
+from typing import Final
+
+from nucleus_tokens.errors import CallerError, WorldError
+
+ENTRIES: Final = 200_000
+
+
+def packed(top: str, masked: Collection[str], most: int) -> bytes:
+    """A folder, or one file, as an archive with names relative to it.
+
+    Raises CallerError `vm.workspace` for more than `most` bytes, WorldError `vm.workspace`.
+    """
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        todo, seen = [(top, ".")], 0
+        while todo:
+            path, name = todo.pop()
+            seen += 1
+            found = os.lstat(path)
+            if path in masked:
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                todo += [(f"{path}/{inner}", f"{name}/{inner}") for inner in _names(path)]
+            _add(tar, path, name, found, most - out.tell())
+            if out.tell() > most or seen > ENTRIES:
+                raise CallerError(
+                    "vm.workspace",
+                    f"{top} is too large: at most {most >> 20} MiB are copied into a microVM.",
+                    hint="Show a smaller folder with --dir, or none with --workspace none.",
+                )
+    return out.getvalue()
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path), reverse=True)
+    except PermissionError:
+        return []  # it has no more rights than we have
+    except OSError as error:
+        raise WorldError(
+            "vm.workspace", f"{path} cannot be looked at: {error.strerror}."
+        ) from error
+
+
+def _add(tar: tarfile.TarFile, path: str, name: str, found: os.stat_result, left: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = stat.S_IMODE(found.st_mode) & 0o777, int(found.st_mtime)
+    try:
+        if stat.S_ISDIR(found.st_mode):
+            info.type = tarfile.DIRTYPE
+            tar.addfile(info)
+        elif stat.S_ISLNK(found.st_mode):
+            info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
+            tar.addfile(info)
+        elif stat.S_ISREG(found.st_mode):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(fd, "rb") as file:
+                # One byte beyond what fits says that it does not, whatever its size.
+                body = file.read(max(0, left) + 1)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+    except PermissionError:
+        return  # it has no more rights than we have
+    except OSError as error:
+        raise WorldError("vm.workspace", f"{path} cannot be copied: {error.strerror}.") from error

@@ -1,0 +1,180 @@
+"""Law: a machine serves one session; what it answers is bounded, and a machine that says what no
+guest says is ended.
+
+The host half of a channel: it names the two services that the guest may reach, claims the machine
+for its session and starts programs in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nucleus_tokens.errors import WorldError
+from nucleus_vmhost.vm.driver import Machine
+from nucleus_vmhost.vm.frames import Broken
+from nucleus_vmhost.vm.guest import names
+from nucleus_vmhost.vm.pumps import Channel
+from nucleus_vmhost.vm.streams import Side
+
+_CALL_SECONDS: Final = 60.0
+_ENTROPY: Final = 64
+_PIECE: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program in the machine: its streams, and what it ends with."""
+
+    stdin: socket.socket
+    stdout: socket.socket
+    stderr: socket.socket
+    ended: asyncio.Task[int]
+
+
+class Session:
+    """A machine that somebody uses."""
+
+    def __init__(self, machine: Machine, channel: Channel, over: asyncio.Task[None]) -> None:
+        self._machine, self._channel, self._over = machine, channel, over
+
+    async def ping(self) -> dict[str, Any]:
+        """One call all the way to the first process and back; what it says of its network."""
+        return await self._called(names.PING, {}, _CALL_SECONDS)
+
+    async def claim(self) -> None:
+        """Make the machine this session's: the clock is now, and its randomness its own."""
+        entropy = secrets.token_bytes(_ENTROPY).hex()
+        await self._called(names.CLAIM, {"entropy": entropy, "time": time.time_ns()}, _CALL_SECONDS)
+
+    async def start(
+        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], own: bool = False
+    ) -> Program:
+        """Start a program as the agent. `own` makes its folder the agent's. One at a time."""
+        order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own}
+        streams: list[socket.socket] = []
+        try:
+            for name in (names.STDIN, names.STDOUT, names.STDERR):
+                streams.append(await self._connected(name))
+        except BaseException:
+            for stream in streams:
+                stream.close()
+            raise
+        first, second, third = streams
+        return Program(first, second, third, asyncio.ensure_future(self._ran(order)))
+
+    async def run(self, argv: Sequence[str], stdin: bytes, *, cwd: str, own: bool = False) -> bytes:
+        """Run a program of the guest's own to its end; what it says.
+
+        Raises WorldError `vm.guest` where it fails.
+        """
+        program = await self.start(argv, cwd=cwd, env={}, own=own)
+        loop = asyncio.get_running_loop()
+
+        async def feed() -> None:
+            with program.stdin:
+                await loop.sock_sendall(program.stdin, stdin)
+                program.stdin.shutdown(socket.SHUT_WR)
+                await loop.sock_recv(program.stdin, 1)
+
+        async def read(stream: socket.socket) -> bytes:
+            kept = bytearray()
+            with stream:
+                while data := await loop.sock_recv(stream, _PIECE):
+                    if len(kept) < names.LINE:
+                        kept += data
+            return bytes(kept)
+
+        feeding = asyncio.ensure_future(feed())
+        try:
+            out, said = await asyncio.gather(read(program.stdout), read(program.stderr))
+            code = await program.ended
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        if code:
+            text = said.decode(errors="replace").strip()[:200]
+            raise WorldError("vm.guest", f"{argv[0]} failed in the microVM: {text!a}")
+        return out
+
+    async def _ran(self, order: dict[str, Any]) -> int:
+        code = (await self._called(names.RUN, order, None)).get("code")
+        if type(code) is not int or not 0 <= code <= 255:
+            raise WorldError("vm.guest", "The microVM does not say how its program ended.")
+        return code
+
+    async def _called(
+        self, service: str, order: dict[str, Any], seconds: float | None
+    ) -> dict[str, Any]:
+        connection = await self._connected(service)
+        loop = asyncio.get_running_loop()
+        kept = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
+                while b"\n" not in kept and len(kept) < names.LINE:
+                    data = await loop.sock_recv(connection, _PIECE)
+                    if not data:
+                        break
+                    kept += data
+            said = json.loads(kept)
+        except TimeoutError as error:
+            raise WorldError("vm.guest", "The microVM did not answer in time.") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise await self._why() from error
+        finally:
+            connection.close()
+        if not isinstance(said, dict):
+            raise WorldError("vm.guest", "The microVM does not speak as it should.")
+        if "error" in said:
+            text = ascii(str(said["error"]))[:200]
+            raise WorldError("vm.guest", f"The microVM refuses {service}: {text}")
+        return said
+
+    async def _connected(self, service: str) -> socket.socket:
+        try:
+            return await self._channel.connected(service)
+        except ConnectionError as error:
+            raise await self._why() from error
+
+    async def _why(self) -> WorldError:
+        """Why nothing comes any more."""
+        await asyncio.wait({self._over}, timeout=1)
+        if self._over.done() and not self._over.cancelled():
+            broken = self._over.exception()
+            if isinstance(broken, Broken):
+                return WorldError("vm.channel", f"The microVM broke its channel: {broken}.")
+            return WorldError(
+                "vm.ended", "The microVM has ended.", hint="Its last words: nucleus vm logs"
+            )
+        return WorldError("vm.guest", "The microVM does not speak as it should.")
+
+
+@contextlib.asynccontextmanager
+async def opened(machine: Machine, services: Mapping[str, Path]) -> AsyncIterator[Session]:
+    """Speak with a machine; at the end of the block it is over.
+
+    Raises WorldError `vm.*`.
+    """
+    channel = Channel(*machine.ends, Side.HOST, services)
+    over = asyncio.ensure_future(channel.run())
+    try:
+        yield Session(machine, channel, over)
+    finally:
+        over.cancel()
+        await asyncio.gather(over, return_exceptions=True)
+        await machine.end()
+
+
+def cache() -> Path:
+    """Where images and what was kept of them are, for this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nucleus" / "vm"
