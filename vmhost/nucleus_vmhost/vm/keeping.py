@@ -30,10 +30,10 @@ async def kept(cache: Path, driver: Qemu, image: Image, size: Size) -> QemuKept:
             return found
         made = await driver.keep(image, size)
         try:
-            _stored(folder, made)
-        except OSError as error:
+            stored(folder, made)
+        except BaseException:
             made.close()
-            raise WorldError("vm.kept", f"The microVM cannot be kept: {error}.") from error
+            raise
         return made
 
 
@@ -47,13 +47,17 @@ def _loaded(folder: Path, image: Image, size: Size) -> QemuKept | None:
         raise WorldError("vm.kept", f"What is kept in {folder} cannot be read: {error}.") from error
 
 
-def _stored(folder: Path, made: QemuKept) -> None:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+def stored(folder: Path, made: QemuKept) -> None:
+    """Keep a machine on the disk, whole or not at all. Raises WorldError `vm.kept`."""
     try:
-        memory.written(made.ram, new / _RAM)
-        (new / _STATE).write_bytes(made.state)
-        new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        try:
+            memory.written(made.ram, new / _RAM)
+            (new / _STATE).write_bytes(made.state)
+            new.rename(folder)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise WorldError("vm.kept", f"The microVM cannot be kept: {error}.") from error
