@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +23,20 @@ _RAM: Final = "ram"
 _STATE: Final = "state"
 
 
-async def kept(cache: Path, driver: Qemu, image: Image, size: Size) -> QemuKept:
-    """The kept machine of an image, booted where there is none. Raises WorldError `vm.*`."""
+def quietly() -> None:
+    """Nobody is told."""
+
+
+async def kept(
+    cache: Path, driver: Qemu, image: Image, size: Size, booting: Callable[[], None] = quietly
+) -> QemuKept:
+    """The kept machine of an image, booted where there is none, which `booting` is told before.
+    Raises WorldError `vm.*`."""
     folder = cache / "kept" / driver.key(image, size)
     with one_at_a_time(cache):
         if (found := _loaded(folder, image, size)) is not None:
             return found
+        booting()
         made = await driver.keep(image, size)
         try:
             stored(folder, made)
