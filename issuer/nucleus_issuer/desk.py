@@ -11,8 +11,10 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from nucleus_issuer.bundle import Bundle
 from nucleus_issuer.keys import Key
-from nucleus_tokens import writing
+from nucleus_tokens import approvals, names, writing
+from nucleus_tokens.approvals import UnverifiedApproval
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import APPROVAL_USES
 from nucleus_verifier.ports import PendingRequest
@@ -108,6 +110,23 @@ class ApprovalDesk:
                 "desk.closed", f"The request is {request.status}: an answer does nothing now."
             )
         return request
+
+
+def check_answer(given: UnverifiedApproval, waiting: PendingRequest, bundle: Bundle) -> None:
+    """Whether an approval that came from elsewhere is about exactly this request, by an approver
+    of the bundle who may approve all of it. Raises CredentialError or CallerError `approval.*`."""
+    about = (given.tid, given.rid, given.cell, set(given.obligations))
+    owed = {id_ for id_, _ in waiting.obligations}
+    if about != (waiting.tid, waiting.rid, waiting.cell, owed) or (
+        given.digest is not None and given.digest != waiting.call_digest
+    ):
+        raise CredentialError("approval.other", "This approval is about another request.")
+    approver = next((a for a in bundle.approvers if a.id == given.approver), None)
+    if approver is None or not approvals.signature_holds(given, approver.key):
+        raise CredentialError("approval.signature", "No approver of the bundle signed this.")
+    # As the kernel asks it: the operation, whatever of it is owed.
+    if names.OPERATIONS[waiting.operation] not in approver.operations:
+        raise CallerError("approval.operations", "This approver may not approve all of it.")
 
 
 # Letters, marks, numbers, punctuation and symbols are shown; what controls or hides is spelled out.

@@ -47,6 +47,7 @@ class Calls:
         live: Live,
         mediator: Mediator,
         held: str | None,
+        bearer: str = "",
     ) -> None:
         self._client = client
         self._servers = servers
@@ -54,6 +55,7 @@ class Calls:
         self._mediator = mediator
         self._opened = mediator.policy.opened
         self._held = held
+        self._bearer = bearer
         self._callers: dict[Key, Caller] = {}
         self.catalogue = Catalogue(mediator.policy.tools)
 
@@ -74,11 +76,16 @@ class Calls:
         """Whether a call that runs at this server asked to hear of progress under this token."""
         return self._under_way.knows_progress(token, server)
 
+    @property
+    def answerable(self) -> bool:
+        """Whether there is a token for what carries no credential itself."""
+        return bool(self._held or self._bearer)
+
     def presented(self, params: dict[str, Any]) -> Presented:
         """The credential of a request, by the road it came."""
         if self._held is not None:
             return Presented(self._held, "held")
-        return Presented(toolcall.credential_of(params), "carried")
+        return Presented(toolcall.credential_of(params) or self._bearer, "carried")
 
     # tools/call -------------------------------------------------------------------------------
 

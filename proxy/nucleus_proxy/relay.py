@@ -43,9 +43,11 @@ class Relay:
         held: str | None,
         draw: Callable[[int], bytes],
         log: Log,
+        bearer: str = "",
         grace: float = GRACE_SECONDS,
     ) -> None:
-        """`held` is the token when the relay holds it; without it every call carries its own.
+        """`held` is the token when the relay holds it; without it every call carries its own, or
+        else is its client's `bearer`, which came by the same road as the call.
         `live` decides its calls again while they run; whoever composes it has it watch. `log`
         gets one sentence for each thing that was dropped."""
         self._reader = reader
@@ -60,8 +62,9 @@ class Relay:
         self._grace = grace
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls = Calls(
-            client=self._client, servers=self._servers, live=live, mediator=mediator, held=held
-        )
+            client=self._client, servers=self._servers, live=live, mediator=mediator, held=held,
+            bearer=bearer,
+        )  # fmt: skip
 
     async def run(self, authority: Authority | None = None) -> None:
         """Until one side ends. The servers do not outlive this. `authority` is that of the held
@@ -135,7 +138,11 @@ class Relay:
             await self._plain_request(frame)
 
     async def _plain_request(self, frame: Frame) -> None:
-        first = self._servers.first or await self._begun(frame)
+        first = self._servers.first
+        if first is None:
+            first = await self._begun(frame)
+        elif frame.method != "ping" and self._calls.answerable and not await self._shown(frame):
+            return
         if first is None:
             return
         if frame.method in methods.CLIENT_OPENABLE and not await self._raised(frame):
@@ -150,17 +157,23 @@ class Relay:
         await first.link.pass_on(clean)
         self._spawn(self._plain_answer(frame, first, answer))
 
-    async def _begun(self, frame: Frame) -> Behind | None:
-        """The first server, started for whoever says hello: that is judged and recorded like a
-        list. None when it was refused, and the client told so."""
+    async def _shown(self, frame: Frame) -> bool:
+        """Whether a token that stands for the whole line still does: judged and recorded like a
+        list. If not, the client is told so."""
         params = frame.params
         presented = self._calls.presented(params)
-        if not presented.text:
-            await self._refuse(frame, "No server runs: the first request needs a credential.")
-            return None
         shown = await self._mediator.list_tools(presented, toolcall.without_meta(params))
         if isinstance(shown, Refusal):
             await self._refuse(frame, shown.line())
+        return not isinstance(shown, Refusal)
+
+    async def _begun(self, frame: Frame) -> Behind | None:
+        """The first server, started for whoever says hello, if that is allowed; None if not."""
+        presented = self._calls.presented(frame.params)
+        if not presented.text:
+            await self._refuse(frame, "No server runs: the first request needs a credential.")
+            return None
+        if not await self._shown(frame):
             return None
         try:
             async with self._servers.using(self._mediator.admits(presented.text)) as first:

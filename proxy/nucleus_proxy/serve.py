@@ -24,7 +24,7 @@ from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
 from nucleus_proxy.relay import Log, Relay
 from nucleus_proxy.toolserver import ToolServer
-from nucleus_proxy.wire import FRAME_BYTES
+from nucleus_proxy.wire import FRAME_BYTES, Reader, Writer
 from nucleus_proxy.work import Runner
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 
@@ -87,31 +87,38 @@ class Service:
             if self._native is not None:
                 await self._own_tools(reader, writer, self._native)
                 return
-            if self._live is None:
-                raise CallerError("server.unwatched", "Nobody watches what a server's calls do.")
-            servers = starter(
-                mediator.policy,
-                self._runner,
-                draw=self._draw,
-                log=self._log,
-                command=self._command,
-                stderr=self._stderr,
-            )
-            relay = Relay(
-                reader=reader,
-                writer=writer,
-                starter=servers,
-                live=self._live,
-                mediator=mediator,
-                held=self._held,
-                draw=self._draw,
-                log=self._log,
-            )
-            await relay.run(None if self._held is None else mediator.admits(self._held))
+            await self.relay(reader, writer)
         except (NucleusError, ConnectionError) as error:
             self._log(f"a connection ended: {error}")
         finally:
             writer.close()
+
+    async def relay(self, reader: Reader, writer: Writer, bearer: str = "") -> None:
+        """Serve one client of servers to its end; what it brings no credential for, it brings
+        `bearer` for. Raises what a relay does."""
+        mediator = self._mediator
+        if self._live is None:
+            raise CallerError("server.unwatched", "Nobody watches what a server's calls do.")
+        servers = starter(
+            mediator.policy,
+            self._runner,
+            draw=self._draw,
+            log=self._log,
+            command=self._command,
+            stderr=self._stderr,
+        )
+        relay = Relay(
+            reader=reader,
+            writer=writer,
+            starter=servers,
+            live=self._live,
+            mediator=mediator,
+            held=self._held,
+            bearer=bearer,
+            draw=self._draw,
+            log=self._log,
+        )
+        await relay.run(None if self._held is None else mediator.admits(self._held))
 
     async def _own_tools(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tools: Tools

@@ -16,6 +16,7 @@ _ALIKE: Final = ("ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LISU", 
                  "MATHEMATICAL", "ROMAN", "HALFWIDTH", "MODIFIER", "SUPERSCRIPT",
                  "CIRCLED", "PARENTHESIZED", "SQUARED", "DOUBLE-STRUCK", "SCRIPT", "BLACK-LETTER",
                  "DESERET", "OSAGE", "WARANG", "TIFINAGH", "VAI", "YI", "BAMUM")  # fmt: skip
+_PHONETIC: Final = "\u0250"
 # Marks that pass for the ones that structure a path, a host or a command.
 _MARKS: Final = frozenset("∕⁄⧸⼃╱․‥…。｡﹒·‧ꓸ‐‑‒–—―−﹣ː꞉∶‚ʹʼ’‘′“”")
 
@@ -28,8 +29,9 @@ def unusual(text: str) -> list[str]:
             continue
         name = unicodedata.name(character, "")
         script = name.partition(" ")[0]
-        latin = script == "LATIN" and unicodedata.normalize("NFKD", character)[:1].isascii()
-        if character in _MARKS or script in _ALIKE or (script == "LATIN" and not latin):
+        # Letters of living alphabets are no surprise; those for phonetics and style are.
+        odd = script == "LATIN" and character >= _PHONETIC
+        if character in _MARKS or script in _ALIKE or odd:
             found.setdefault(f"{character} is U+{ord(character):04X} {name}", None)
     listed = list(found)
     more = [f"and {len(listed) - _MOST} more such letters"] if len(listed) > _MOST else []

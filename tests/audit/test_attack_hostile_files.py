@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nucleus.audit import clients, commands, credentials, hidden, jsonc, yamlish
@@ -16,6 +16,7 @@ from nucleus.audit.facts import Instructions, Place
 from nucleus.audit.rules_text import instructions
 from tests.audit.stage import audit, found
 
+SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 REMOTE = '{"mcpServers": {"x": {"url": "http://a.example.com"}}}'
 SEEN = ("remote-without-tls", "z/.mcp.json", 1)
 
@@ -105,6 +106,7 @@ def test_much_of_anything_is_read_in_passing(piece: str) -> None:
         list(reader(name, text))
 
 
+@settings(SLOW)
 @given(st.text(max_size=200))
 def test_no_text_crashes_a_reader(text: str) -> None:
     for folder, name in (
@@ -131,6 +133,7 @@ _JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(SLOW)
 @given(_JSON)
 def test_no_shape_crashes_a_reader(value: object) -> None:
     """Keys that clients know, with values they never have."""

@@ -45,6 +45,7 @@ SERVICES = (
 IMPORT_NAME = {
     "grpcio": "grpc",
     "grpcio-health-checking": "grpc_health",
+    "opentelemetry-api": "opentelemetry",
     "prometheus-client": "prometheus_client",
     "protobuf": "google",
     "pyjwt": "jwt",

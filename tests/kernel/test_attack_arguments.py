@@ -169,6 +169,7 @@ def test_equal_means_the_same_type_too(wanted: Any) -> None:
             ["a", "abc", [1], {"a": 1}, "日本"],
             ["", "abcd", [], [1] * 4, {}, 2, None],
         ),
+        (["length", None, 3], ["", [], {}], [2, 0, None, True, "abcd"]),
         (["prefix", "ab"], ["ab", "abc"], ["a", "Ab", "", "xab", 5, ["ab"], None]),
         (["prefix", ""], ["", "x"], [None, 0]),
     ],

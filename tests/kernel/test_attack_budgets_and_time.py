@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.limits import INTEGER
 from nucleus_verifier import gather
-from nucleus_verifier.facts import Call, Cell
+from nucleus_verifier.facts import Call, Cell, Policy
+from nucleus_verifier.ports import Snapshot
 from tests.support import world
 from tests.support.judging import allowed, asked, denied, judge
 from tests.support.world import NOW
@@ -137,6 +138,25 @@ def test_what_an_exchanged_token_is_judged_by_is_its_whole_trees() -> None:
     assert wanted.counters == (f"{root}/calls",)
     fresh = world.opened(world.mint())
     assert gather.tree_cell(fresh) == f"tree:{fresh.prefix.rids[0]}"
+
+
+def test_what_was_read_is_what_is_judged_by() -> None:
+    """Nothing that speaks against a call is lost between the store and the decision."""
+    snapshot = Snapshot(
+        now=7, clock_ok=False, lease_ok=False, nonce_seen=True, revoked=frozenset({"a"}),
+        spent={"b": 1}, wall=Cell("w", 1, 1), tree=Cell("t", 2, 2), approvals=(b"c",),
+        revocation_seq=3,
+    )  # fmt: skip
+    facts = gather.facts(
+        world.KEYS, snapshot, arrived=5, instance="i", channel="carried", peer="p",
+        policy=Policy("evidence", 4), evidence=frozenset({"/e"}),
+    )  # fmt: skip
+    for field in fields(snapshot):
+        if field.name != "revocation_seq":
+            assert getattr(facts, field.name) == getattr(snapshot, field.name), field.name
+    assert (facts.keys, facts.arrived, facts.instance) == (world.KEYS, 5, "i")
+    assert (facts.channel, facts.peer, facts.evidence) == ("carried", "p", {"/e"})
+    assert facts.policy == Policy("evidence", 4)
 
 
 def test_an_account_outlives_its_tokens() -> None:

@@ -1,25 +1,29 @@
-"""kill -9 of the issuer, again and again, while clients order and revoke and a verifier watches."""
+"""kill -9 of issuer and database, while clients order and revoke and a verifier watches."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nucleus_issuer.store import Store
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_verifier.rpc import issuer_pb2 as pb
 from nucleus_verifier.rpc.client import IssuerClient
 from tests.issuer.making import SCALE
+from tests.issuer.postgres_server import Server
+from tests.issuer.postgres_server import running as postgres
 from tests.service.stage import Stage, order, running
 from tests.service.verifier import Verifier
 
 KILLS = 20 if SCALE == 1 else 10 * SCALE
+POSTGRES_KILLS = 6 if SCALE == 1 else 10 * SCALE
 
 
 class Run:
@@ -92,7 +96,7 @@ async def _insist(ask: Any) -> Any:
         try:
             return await ask()
         except NucleusError as error:
-            if error.code != "service.unreachable":
+            if error.code != "service.unreachable" and not error.code.startswith("store."):
                 raise
             await asyncio.sleep(0.02)
 
@@ -102,9 +106,62 @@ async def _ended(task: Awaitable[Any]) -> None:
         await task
 
 
+class Sqlite:
+    """The state is a file; what dies is the issuer."""
+
+    kills = KILLS
+    words: tuple[str, ...] = ()
+
+    def kill(self, stage: Stage, _: int) -> None:
+        stage.kill()
+
+    def start(self, stage: Stage, _: int) -> None:
+        stage.start()
+
+    def store(self, stage: Stage) -> Store:
+        return stage.store()
+
+
+class Database:
+    """The state is a PostgreSQL server; it dies, the issuer dies, or both do."""
+
+    kills = POSTGRES_KILLS
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.words = ("--postgres", server.address)
+
+    def kill(self, stage: Stage, n: int) -> None:
+        if n % 3 != 1:
+            self.server.kill()
+        if n % 3 != 0:
+            stage.kill()
+
+    def start(self, stage: Stage, n: int) -> None:
+        if n % 3 != 1:
+            self.server.start()
+        if n % 3 != 0:
+            stage.start()
+
+    def store(self, stage: Stage) -> Store:
+        return Store.open_postgres(self.server.address, stage.home / "test.anchor")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sqlite | Database]:
+    if request.param == "sqlite":
+        yield Sqlite()
+        return
+    with postgres() as server:
+        Store.open_postgres(server.address, tmp_path / "made.anchor", create=True).close()
+        yield Database(server)
+
+
 @pytest.mark.slow
-async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(tmp_path: Path) -> None:
-    with running(tmp_path, "--lease", "1s") as stage:
+async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(
+    tmp_path: Path, state: Sqlite | Database
+) -> None:
+    with running(tmp_path, "--lease", "1s", *state.words) as stage:
         await asyncio.to_thread(stage.register)
         run = Run(stage)
         async with stage.client("tool") as tool:
@@ -114,14 +171,14 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(tmp_path: Pa
                 asyncio.ensure_future(run.work(f"w{n}", verifier, waits=n % 2 == 0))
                 for n in range(4)
             ]
-            for kill in range(KILLS):
+            for kill in range(state.kills):
                 # Somewhere in the work, another place each time.
                 more = kill % 4 == 0  # a fresh issuer first waits for the leases of the one before
                 await run.until(run.acts + 1 + kill * 5 % 7, run.effective + more)
-                await asyncio.to_thread(stage.kill)
+                await asyncio.to_thread(state.kill, stage, kill)
                 for task in tasks:
                     assert not task.done(), task.exception()
-                await asyncio.to_thread(stage.start)
+                await asyncio.to_thread(state.start, stage, kill)
             await run.until(run.acts + 5)
             for task in tasks[1:]:
                 task.cancel()
@@ -133,7 +190,7 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(tmp_path: Pa
                 )
             tasks[0].cancel()
             await _ended(tasks[0])
-        with stage.store() as store:
+        with state.store(stage) as store:
             assert set(store.revoked(run.recorded)) == set(run.recorded), "recorded, and gone"
             assert set(run.recorded) <= verifier.revoked
             made = Counter(issued.memo for issued in store.inventory())
@@ -143,5 +200,5 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(tmp_path: Pa
                 assert known is not None, "acknowledged, and gone"
                 assert known.memo == key
             assert run.lost <= set(made)
-        assert len(run.recorded) >= KILLS
-        assert run.effective >= KILLS // 4
+        assert len(run.recorded) >= state.kills
+        assert run.effective >= state.kills // 4

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nucleus_issuer.bundle import Bundle
+from nucleus_issuer.desk import check_answer
 from nucleus_issuer.service.policy import Caller
 from nucleus_issuer.store import Store
 from nucleus_tokens import approvals, names
@@ -74,7 +75,7 @@ class Approving:
     async def approve(self, _: Caller, request: pb.ApproveRequest) -> pb.ApprovalStatus:
         parsed = approvals.parse(request.approval)
         waiting = await asyncio.to_thread(self._store.status, request.id)
-        self._check(parsed, waiting)
+        check_answer(parsed, waiting, self._bundle())
         await asyncio.to_thread(self._store.settle, request.id, approval=request.approval)
         return await self._status(request.id)
 
@@ -87,24 +88,12 @@ class Approving:
 
     # --------------------------------------------------------------------------------------------
 
-    def _check(self, given: approvals.UnverifiedApproval, waiting: PendingRequest) -> None:
-        about = (given.tid, given.rid, given.cell, set(given.obligations))
-        owed = {id_ for id_, _ in waiting.obligations}
-        if about != (waiting.tid, waiting.rid, waiting.cell, owed) or (
-            given.digest is not None and given.digest != waiting.call_digest
-        ):
-            raise CredentialError("approval.other", "This approval is about another request.")
-        approver = next((a for a in self._bundle().approvers if a.id == given.approver), None)
-        if approver is None or not approvals.signature_holds(given, approver.key):
-            raise CredentialError("approval.signature", "No approver of the bundle signed this.")
-        # As the kernel asks it: the operation, whatever of it is owed.
-        if names.OPERATIONS[waiting.operation] not in approver.operations:
-            raise CallerError("approval.operations", "This approver may not approve this.")
-
     def _checked(self, request: pb.ApprovalRequest) -> PendingRequest:
         try:
-            for text in (request.id, request.tid, request.rid):
+            for text in (request.tid, request.rid):
                 hexed(text, 16)
+            # A desk's own requests have short ids, which a person can type.
+            hexed(request.id, 8 if len(request.id) == 16 else 16)
             hexed(request.call_digest, 32)
         except (ValueError, CredentialError) as error:
             raise CallerError("desk.request", "A request's ids and digest are hex.") from error

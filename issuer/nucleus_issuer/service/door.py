@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
+from opentelemetry.trace import Span, Tracer
 
 from nucleus_issuer.desk import shown_safely
 from nucleus_issuer.service.policy import Caller, IssuancePolicy
 from nucleus_issuer.service.rates import Rates
 from nucleus_tokens.errors import CredentialError, NucleusError
-from nucleus_verifier.rpc import mtls, refusals
+from nucleus_verifier.rpc import mtls, refusals, spans
 from nucleus_verifier.rpc.names import WorkloadId
 
 M = TypeVar("M", bound=Message)
@@ -83,6 +84,7 @@ class Door(grpc.GenericRpcHandler):
         clock: Callable[[], int],
         log: Log,
         counted: Callable[[str, str], None] = lambda method, outcome: None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._methods = {f"/{service}/{name}": method for name, method in methods.items()}
         self._trust_domain = trust_domain
@@ -91,6 +93,7 @@ class Door(grpc.GenericRpcHandler):
         self._log = log
         self._counted = counted
         self._rates = Rates(policy.rate)
+        self._tracer = tracer or spans.tracer()
 
     def service(self, details: Any) -> Any:
         """What answers a call of this name: for a name that is not ours, a refusal."""
@@ -107,27 +110,29 @@ class Door(grpc.GenericRpcHandler):
     def _unary(self, name: str, method: Unary[Any] | None) -> Any:
         async def answer(data: bytes, context: Any) -> bytes:
             caller = None
-            try:
-                caller = self._admit(context, name, method)
-                assert method is not None  # noqa: S101 - admitted
-                made = await method.run(caller, _parsed(method.request, data))
-            except Exception as error:  # noqa: BLE001  what went wrong inside is not told outside
-                await self._refuse(context, name, caller, error)
-            self._counted(name, "ok")
-            return made.SerializeToString()
+            with self._span(name, context) as span:
+                try:
+                    caller = self._admit(context, name, method)
+                    assert method is not None  # noqa: S101 - admitted
+                    made = await method.run(caller, _parsed(method.request, data))
+                except Exception as error:  # noqa: BLE001  what went wrong is not told outside
+                    await self._refuse(context, name, caller, error, span)
+                self._ended(name, span)
+                return made.SerializeToString()
 
         return answer
 
     def _answering(self, name: str, method: Answering[Any]) -> Any:
         async def answer(data: bytes, context: Any) -> AsyncIterator[bytes]:
             caller = None
-            try:
-                caller = self._admit(context, name, method)
-                async for made in method.run(caller, _parsed(method.request, data)):
-                    yield made.SerializeToString()
-            except Exception as error:  # noqa: BLE001  what went wrong inside is not told outside
-                await self._refuse(context, name, caller, error)
-            self._counted(name, "ok")
+            with self._span(name, context) as span:
+                try:
+                    caller = self._admit(context, name, method)
+                    async for made in method.run(caller, _parsed(method.request, data)):
+                        yield made.SerializeToString()
+                except Exception as error:  # noqa: BLE001  what went wrong is not told outside
+                    await self._refuse(context, name, caller, error, span)
+                self._ended(name, span)
 
         return answer
 
@@ -138,20 +143,21 @@ class Door(grpc.GenericRpcHandler):
 
         async def answer(messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             caller = None
-            try:
+            with self._span(name, context) as span:
                 try:
-                    caller = self._admit(context, name, method)
-                except _Refused:
-                    # A client that still writes would not see the refusal.
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_FIRST_SECONDS):
-                            await anext(messages, None)
-                    raise
-                async for made in method.run(caller, asked(messages)):
-                    yield made.SerializeToString()
-            except Exception as error:  # noqa: BLE001  what went wrong inside is not told outside
-                await self._refuse(context, name, caller, error)
-            self._counted(name, "ok")
+                    try:
+                        caller = self._admit(context, name, method)
+                    except (_Refused, _TooMany):
+                        # A client that still writes would not see the refusal.
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(_FIRST_SECONDS):
+                                await anext(messages, None)
+                        raise
+                    async for made in method.run(caller, asked(messages)):
+                        yield made.SerializeToString()
+                except Exception as error:  # noqa: BLE001  what went wrong is not told outside
+                    await self._refuse(context, name, caller, error, span)
+                self._ended(name, span)
 
         return answer
 
@@ -174,9 +180,19 @@ class Door(grpc.GenericRpcHandler):
             raise _Refused(f"{peer}: the issuance policy does not allow this")
         return caller
 
+    def _span(self, name: str, context: Any) -> AbstractContextManager[Span]:
+        known = name.rpartition("/")[2] if name in self._methods else "unknown"
+        parent = spans.parent_of(context.invocation_metadata())
+        return spans.span(self._tracer, f"nucleus.issuer/{known}", parent)
+
+    def _ended(self, name: str, span: Span) -> None:
+        span.set_attribute(spans.OUTCOME, "ok")
+        self._counted(name, "ok")
+
     async def _refuse(
-        self, context: Any, name: str, caller: Caller | None, error: Exception
+        self, context: Any, name: str, caller: Caller | None, error: Exception, span: Span
     ) -> NoReturn:
+        span.set_attribute(spans.OUTCOME, "refused")
         stranger = caller is None or not caller.known
         why = str(error) if isinstance(error, NucleusError | _Refused) else repr(error)
         who: WorkloadId | str = "a stranger" if caller is None else caller.id

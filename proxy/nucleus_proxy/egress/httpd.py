@@ -41,6 +41,10 @@ class Asked:
         """The value of a header; the first where there are more."""
         return next((value for key, value in self.headers if key == name), "")
 
+    def has(self, name: str) -> bool:
+        """Whether a header stands there, be it empty."""
+        return any(key == name for key, _ in self.headers)
+
 
 def read_head(head: bytes) -> Asked:
     """Check a head, up to and with its empty line. Raises CredentialError `http.request`."""
@@ -171,11 +175,15 @@ class Client:
 
     async def refuse(self, status: int, refusal: Refusal) -> None:
         """A refusal in the form that the SDKs of both model providers read."""
-        if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        if self.may_answer():
             body = json.dumps(error_body(refusal)).encode()
             # No client shall try again by itself: the answer would be the same.
             kind = [("content-type", "application/json"), ("x-should-retry", "false")]
             await self.whole(status, kind, body)
+
+    def may_answer(self) -> bool:
+        """Whether no answer has begun."""
+        return self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE)
 
     def again(self) -> bool:
         """Whether another request may follow on this connection."""

@@ -86,7 +86,7 @@ def _server(server: Server) -> Iterator[Holder]:
     dark = [name for name, each in sources if each is knowing.OPAQUE]
     if dark and known is None:
         name = f"{server.name}: {', '.join(dark[:3])}{' …' if len(dark) > 3 else ''}"
-        legs: Mapping[int, str] = dict.fromkeys((1, 2, 4), "nobody knows")
+        legs: dict[int, str] = dict.fromkeys((1, 2, 4), "nobody knows")
         yield Holder(name, server.place, knowing.OPAQUE.legs, legs, (), False, mediated)
 
 

@@ -54,7 +54,7 @@ async def ask(server: Server, runner: Runner, folder: Path) -> Answer:
             async with runner.opened(work(server, argv, folder)) as process:
                 if process.stdin is None or process.stdout is None:
                     return "it has no pipes"
-                return await _listed(process.stdout, process.stdin)
+                return await listed(process.stdout, process.stdin)
     except TimeoutError:
         return f"it did not answer in {SECONDS:.0f} s"
     except NucleusError as error:
@@ -138,7 +138,7 @@ def _may_show(path: str) -> bool:
     return os.path.exists(path) and os.path.realpath(path) not in ("/", os.path.expanduser("~"))
 
 
-async def _listed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
+async def listed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
     async def request(number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
         message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         writer.write(json.dumps(message).encode() + b"\n")

@@ -25,6 +25,7 @@ from nucleus.cli import (
     issuer,
     issuer_keys,
     mcp,
+    observe,
     profiles,
     prompt,
     run,
@@ -91,6 +92,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "approve": (approvals.approve, approvals.APPROVE),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
+        "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),
         "revoke": (approvals_kept.revoke, approvals_kept.REVOKE),
         "rules": (approvals_kept.rules, approvals_kept.RULES),
@@ -109,6 +111,21 @@ def _mcp() -> tuple[typer.Typer, Table]:
         "run": (mcp.run, mcp.RUN),
         "serve": (mcp.serve, mcp.SERVE),
         "connect": (mcp.connect, mcp.CONNECT),
+    }
+
+
+def _observe() -> tuple[typer.Typer, Table]:
+    return group(
+        "See what an agent does, and make it the policy.",
+        "nucleus observe -- python3 agent.py",
+        "nucleus observe policy observed.jsonl -o observed.json",
+        "nucleus observe replay observed.json observed.jsonl",
+        cls=observe.Shorthand,
+    ), {
+        "run": (observe.run, observe.RUN),
+        "policy": (observe.policy, observe.POLICY),
+        "diff": (observe.diff, observe.DIFF),
+        "replay": (observe.replay, observe.REPLAY),
     }
 
 
@@ -218,10 +235,13 @@ def _vm() -> tuple[typer.Typer, Table]:
     }
 
 
+# Groups whose command may be left out before `--`.
+_SHORT: Final = ("mcp", "observe")
 GROUPS: Final = {
     "token": _token,
     "approvals": _approvals,
     "mcp": _mcp,
+    "observe": _observe,
     "session": _session,
     "prompt": _prompt,
     "declassify": _declassify,
@@ -251,7 +271,9 @@ def build(words: Collection[str] | None = None) -> typer.Typer:
         made, table = make()
         if words is None or name in words:
             # `mcp -- SERVER` names no command of ours, whatever the server is called.
-            named = [each for each in table if words and each in words and name != "mcp"]
+            named = [
+                each for each in table if words and each in words and name not in ("mcp", "observe")
+            ]
             for each in named or table:
                 command, epilog = table[each]
                 made.command(each, epilog=epilog)(command)

@@ -11,6 +11,7 @@ from nucleus.cli.options import Json, examples, home
 GRANTED = examples("nucleus approvals granted", "nucleus approvals granted --json")
 REVOKE = examples("nucleus approvals revoke 7c0d")
 RULES = examples("nucleus approvals rules", "nucleus approvals rules --json")
+FORWARD = examples("nucleus approvals forward")
 FORGET = examples("nucleus approvals forget 51aa")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Its id, or enough of its start.")]
@@ -95,6 +96,35 @@ def forget(ctx: typer.Context, rule: Id, as_json: Json = False) -> int:
     id_ = _one(rule, [each.id for each in kept.rules()], "rule")
     kept.forget(id_)
     answer(as_json, {"forgotten": True, "rule": id_}, f"Forgotten: {id_}.")
+    return OK
+
+
+def forward(ctx: typer.Context) -> int:
+    """Ask approvers of other hosts, until it is stopped.
+
+    What waits here is put before each approver that approvers.toml in the home lists, and what
+    they sign is kept here if it is their word on exactly that call. No passphrase is needed.
+    """
+    import signal
+    import threading
+
+    from nucleus import couriers
+    from nucleus.cli.console import OK, note, safe
+
+    place = home(ctx)
+    listed = couriers.read(place.config)
+    with place.store() as store:
+        courier = couriers.Courier(place, store, listed, lambda s: note(f"nucleus: {safe(s)}"))
+
+        def stop(_: int, __: object) -> None:
+            courier.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        note(f"nucleus: asking {', '.join(each.name for each in listed) or 'nobody'}")
+        thread = threading.Thread(target=courier.run)
+        thread.start()
+        thread.join()
     return OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,12 @@ def console(
             "--origin", metavar="URL", help="What a browser sees, where TLS stands in front."
         ),
     ] = None,
+    accept: Annotated[
+        Path | None,
+        typer.Option(
+            "--accept", metavar="FILE", help="File (0600): the secret of hosts that may ask here."
+        ),
+    ] = None,
     approver: Annotated[
         str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
     ] = None,
@@ -41,14 +48,18 @@ def console(
     from nucleus.cli import inputs
     from nucleus.cli.mcp import until_stopped
     from nucleus.minting import guarded
+    from nucleus_issuer import files
 
     place = home(ctx)
     guarded()
+    guests = None
+    if accept is not None:
+        guests = files.read(accept, secret=True, most=4096).decode("utf-8").strip()
     with place.store() as store:
         key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
         from nucleus.console.running import run
 
-        until_stopped(run(place, store, key, port, origin, _tell))
+        until_stopped(run(place, store, key, port, origin, guests, _tell))
     return 0
 
 

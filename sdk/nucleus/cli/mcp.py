@@ -23,7 +23,10 @@ RUN = examples(
     "nucleus mcp --token agent.token --prompt task.txt -- mcp-server-git",
     "nucleus mcp run --token-fd 3 --policy git.toml 3< agent.token",
 )
-SERVE = examples("nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git")
+SERVE = examples(
+    "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
+    "nucleus mcp serve --http 8080 --policy git.toml -- mcp-server-git",
+)
 CONNECT = examples(
     "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key"
 )
@@ -119,7 +122,7 @@ def run(
     place = options.home(ctx)
     rules = _given(_policy(policy or place.policy_path), place, secret or (), pass_env or ())
     seconds = inputs.duration(ask_for, "--ask-for")
-    command = _command(server)
+    command = command_of(server)
     live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         if prompt is not None:
@@ -153,44 +156,77 @@ def run(
 
 def serve(
     ctx: typer.Context,
-    socket: Socket,
+    socket: Annotated[
+        Path | None,
+        typer.Option("--socket", metavar="PATH", help="Unix socket, in a directory of yours."),
+    ] = None,
+    http: Annotated[
+        int | None,
+        typer.Option(
+            "--http",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Streamable HTTP on the loopback, at /mcp. 0 takes any port.",
+        ),
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="NAME[:PORT]", help="A further name that we are called."),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", metavar="URL", help="Whose pages in a browser may ask."),
+    ] = None,
+    issuer: Annotated[
+        list[str] | None,
+        typer.Option("--issuer", metavar="URL", help="Where clients are told to get tokens."),
+    ] = None,
     server: Server = None,
     policy: Policy = None,
     run_name: Run = None,
     ask_for: AskFor = "10m",
 ) -> int:
-    """Serve on a socket; each call carries its credential.
+    """Serve on a socket or over HTTP; each call carries its credential.
 
-    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`.
+    Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`,
+    or over HTTP with a token in `Authorization: Bearer`.
     """
     from nucleus.cli import inputs
     from nucleus.cli.console import note
     from nucleus.composing import Cells
     from nucleus_proxy.live import Live
     from nucleus_proxy.serve import run_serve
+    from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.bubblewrap import Bubblewrap
 
+    if (socket is None) is (http is None):
+        raise CallerError("serve.where", "Say where: either --socket PATH or --http PORT.")
     place = options.home(ctx)
     rules = _policy(policy or place.policy_path)
     seconds = inputs.duration(ask_for, "--ask-for")
-    command = _command(server)
+    command = command_of(server)
     live = Live()
     with place.store() as store, place.reveals() as reveals, place.labels() as labels:
         mediator = place.mediator(
             store, rules, reveals, ledger=live.watched(store), labels=labels, run=run_name,
             ask_seconds=seconds,
         )  # fmt: skip
-        work = run_serve(
-            socket,
-            mediator,
-            live=live,
-            draw=place.random,
-            log=_log,
-            command=command,
-            stderr=_server_says,
-            runner=Cells(Bubblewrap()),
-            ready=lambda: note(f"nucleus: listening at {socket}"),
-        )
+        if http is None and socket is not None:
+            work = run_serve(
+                socket, mediator, live=live, draw=place.random, log=_log, command=command,
+                stderr=_server_says, runner=Cells(Bubblewrap()),
+                ready=lambda: note(f"nucleus: listening at {socket}"),
+            )  # fmt: skip
+        else:
+            from nucleus_proxy.http.serving import run_http
+
+            work = run_http(
+                http or 0, mediator, live=live, draw=place.random, log=_log, command=command,
+                stderr=_server_says, runner=Cells(Bubblewrap()), hosts=host or (),
+                origins=origin or (), issuers=issuer or (),
+                ready=lambda port: note(f"nucleus: listening at http://127.0.0.1:{port}/mcp"),
+            )  # fmt: skip
         try:
             until_stopped(work)
         finally:
@@ -272,7 +308,7 @@ def _given(
     return replace(rules, server=replace(rules.server, env={**rules.server.env, **more}))
 
 
-def _command(server: list[str] | None) -> list[str]:
+def command_of(server: list[str] | None) -> list[str]:
     """The server's command, found where the person who typed it would find it: the server itself
     gets the environment of the policy file, and nothing of ours."""
     from shutil import which

@@ -72,6 +72,7 @@ def serve(
     from nucleus_verifier.sidecar.metrics import Metrics
     from nucleus_verifier.sidecar.revocations import Guarded
     from nucleus_verifier.sidecar.settings import load
+    from nucleus_verifier.sidecar.spanning import spanning
     from nucleus_verifier.sidecar.watching import Watched
 
     if (issuer is None) != (issuer_id is None):
@@ -159,7 +160,7 @@ def serve(
 
                 await sidecar.serve(
                     settings,
-                    counts.counting(gate),
+                    spanning(counts.counting(gate)),
                     log=log,
                     unready=unready,
                     workload=workload,

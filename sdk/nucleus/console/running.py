@@ -15,6 +15,7 @@ from aiohttp import web
 
 from nucleus.approver import Answering
 from nucleus.console.acting import Hands
+from nucleus.console.guests import Guests
 from nucleus.console.login import OneTimeLink, Visits
 from nucleus.console.serve import Console, Origin
 from nucleus.home import Home
@@ -31,9 +32,11 @@ async def run(
     key: Key,
     port: int,
     origin: str | None,
+    guests: str | None,
     tell: Callable[[str], None],
 ) -> None:
-    """Serve until cancelled. `origin` is what a browser sees. Raises CallerError
+    """Serve until cancelled. `origin` is what a browser sees, `guests` the secret of
+    other hosts that may ask. Raises CallerError
     `console.origin`, WorldError `console.port`."""
     try:
         listening = socket.create_server((_HERE, port))
@@ -47,7 +50,8 @@ async def run(
         desk = Answering(place, store, key)
         hands = Hands(place, store, desk, key.id, threading.Lock())
         login = OneTimeLink(key.id, place.clock, os.urandom)
-        console = Console(hands, login, Visits(place.clock, os.urandom), seen)
+        others = None if not guests else Guests(store, guests, place.clock, f"{seen}/#approvals")
+        console = Console(hands, login, Visits(place.clock, os.urandom), seen, others)
         runner = web.AppRunner(console.app(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from nucleus.console import pages
 from nucleus.console.acting import Hands
+from nucleus.console.guests import PREFIX, Guests
 from nucleus.console.login import Login, Signed, Visits
 from nucleus.console.looking import Look, look
 from nucleus.console.markup import Html
@@ -67,11 +68,20 @@ class Origin:
 class Console:
     """The pages of one approver."""
 
-    def __init__(self, hands: Hands, login: Login, visits: Visits, origin: Origin) -> None:
+    def __init__(
+        self,
+        hands: Hands,
+        login: Login,
+        visits: Visits,
+        origin: Origin,
+        guests: Guests | None = None,
+    ) -> None:
+        """`guests` are other hosts that may ask; without them there are none."""
         self._hands = hands
         self._login = login
         self._visits = visits
         self._origin = origin
+        self._guests = guests
         self._streams = 0
 
     def app(self) -> web.Application:
@@ -88,6 +98,8 @@ class Console:
         made.router.add_post("/end", self._acts(self._hands.end, "tokens"))
         for name, media in (("console.css", "text/css"), ("console.js", "text/javascript")):
             made.router.add_get(f"/{name}", _static(name, media))
+        if self._guests is not None:
+            self._guests.routes(made.router)
         made.cleanup_ctx.append(self._following)
         return made
 
@@ -109,6 +121,10 @@ class Console:
         # Another name that leads here is another site to a browser, and not ours.
         if request.headers.get("Host") != self._origin.host:
             raise web.HTTPMisdirectedRequest(reason="This is not the console's address.")
+        if self._guests is not None and request.path.startswith(f"{PREFIX}/"):
+            if not self._guests.admits(request):
+                raise web.HTTPUnauthorized(reason="No host that is known here.")
+            return await handler(request)
         site = request.headers.get("Sec-Fetch-Site")
         if request.method != "GET":
             # A browser says where a form comes from; one that does not is none we serve.

@@ -35,6 +35,7 @@ class Asked:
     body: bytes | None = b""  # None: there is one (or may be), and it was not shown to us
     media: str = ""  # its content type
     peer: str | None = None  # the SPIFFE ID of whoever holds the connection
+    trace: str = ""  # a traceparent, as somebody sent it; nothing depends on it
 
 
 class Unreadable(Exception):

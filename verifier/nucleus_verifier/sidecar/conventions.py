@@ -89,7 +89,14 @@ def from_subrequest(listener: Listener, headers: Headers) -> Asked:
         None if hidden else b"",
         "",
         peer or None,
+        trace_of(headers),
     )
+
+
+def trace_of(headers: Headers) -> str:
+    """Whose trace it belongs to; twice is never, and refuses nothing."""
+    values = headers.getall("traceparent", ())
+    return values[0] if len(values) == 1 else ""
 
 
 def spiffe_id_of(escaped: str) -> str | None:

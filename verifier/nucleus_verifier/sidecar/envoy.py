@@ -90,6 +90,7 @@ def read(listener: Listener, request: pb.CheckRequest) -> Asked:
         body,
         headers.get("content-type", ""),
         principal if principal.startswith("spiffe://") else None,
+        headers.get("traceparent", ""),
     )
 
 

@@ -94,4 +94,5 @@ async def _read(listener: Listener, request: web.Request) -> Asked:
         target[len(PREFIX) :],
         body,
         conventions.single(request.headers, "content-type") or "",
+        trace=conventions.trace_of(request.headers),
     )

@@ -1,0 +1,1 @@
+"""MCP over streamable HTTP: what stands in front of a relay."""

@@ -1,0 +1,1 @@
+"""What an agent did, the policy made of it, and what the kernel says of the two."""
