@@ -179,7 +179,7 @@ def run(
         from nucleus import microvm
         from nucleus_vmhost.vm.session import cache
 
-        where = microvm.where(place, cache(), image)
+        where = microvm.where(place, cache(), image, _say)
     terminal = Terminal()
     person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
 
