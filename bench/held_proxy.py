@@ -25,6 +25,7 @@ from nucleus_proxy import policy
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.held import run_held
+from nucleus_proxy.http.serving import run_http
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.offload import inline
@@ -53,7 +54,7 @@ class Made(NamedTuple):
         return Keys(AUDIENCE[0], {AUDIENCE[1]: self.audience}, issuers, {})
 
 
-def made(within: str) -> Made:
+def made(within: str, *, bearer: bool = False) -> Made:
     """A new issuer, a new audience, and a token that may read files below `within`."""
     issuer, audience, exchange = (os.urandom(32) for _ in range(3))
     now = int(time.time())
@@ -63,7 +64,7 @@ def made(within: str) -> Made:
         tid=os.urandom(16).hex(),
         root_key=os.urandom(32),
         sub="agent",
-        holder=Holder(None, crypto.public_of(os.urandom(32))),
+        holder=Holder(None, None if bearer else crypto.public_of(os.urandom(32))),
         ceil=[["only", {"read_files": "always"}], ["path", "in", [within]]],
         iat=now,
         exp=now + 3600,
@@ -78,9 +79,8 @@ def read(directory: Path) -> Made:
     return Made(text, bytes.fromhex(secrets["issuer"]), bytes.fromhex(secrets["audience"]))
 
 
-async def serve(directory: Path, *, labels: bool) -> None:
-    """One client, one server, until either ends."""
-    reader, writer = await stdio()
+async def serve(directory: Path, *, labels: bool, http: bool) -> None:
+    """One client, one server, until either ends; or, over HTTP, until it is told to end."""
     live = Live()
     given = read(directory)
     with ExitStack() as open_:
@@ -109,6 +109,12 @@ async def serve(directory: Path, *, labels: bool) -> None:
             offload=inline,
             flow=flow,
         )
+        if http:
+            await run_http(
+                0, mediator, live=live, draw=os.urandom, log=say,
+                ready=lambda port: print(port, flush=True),
+            )  # fmt: skip
+        reader, writer = await stdio()
         await run_held(
             given.text,
             reader=reader,
@@ -126,4 +132,6 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), labels="labels" in sys.argv[2:]))
+    asyncio.run(
+        serve(Path(sys.argv[1]), labels="labels" in sys.argv[2:], http="http" in sys.argv[2:])
+    )

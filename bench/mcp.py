@@ -3,14 +3,15 @@
     mcp.py [--json] [--rounds N] [--write [FILE]] [--disk DIRECTORY]
 
 Roads run side by side to copies of one server: direct; through the proxy with its state in memory
-(no flush to wait for); through the proxy with its state on disk; and both again with labels that
-follow values. Each round makes one call on each, in a new order. Times are wall time, as the
-client sees it.
+(no flush to wait for), on a pipe and over HTTP; through the proxy with its state on disk; and on a
+pipe again with labels that follow values. Each round makes one call on each, in a new order. Times
+are wall time, as the client sees it.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -39,10 +40,12 @@ ARGUMENTS: Final = {"n": 3, "path": "/data/team/x/report.txt"}
 DIRECT: Final = "direct"
 IN_MEMORY: Final = "through the proxy, state in memory"
 ON_DISK: Final = "through the proxy, state on disk"
+HTTP: Final = "through the proxy over HTTP, state in memory"
 LABELS: Final = ", with labels"
 WARM_UP: Final = 50
 # Added to p50, in microseconds, with no flush to wait for.
 MOST_ADDED: Final = 1000.0
+MOST_ADDED_BY_HTTP: Final = 2000.0
 POLICY: Final = f"""version = 1
 [wall]
 id = "bench"
@@ -119,23 +122,72 @@ class Road:
             self._process.wait()
 
 
-def prepare(directory: Path) -> None:
-    """Keys, one token and the policy, for `held_proxy.py` to find."""
-    made = held_proxy.made("/data")
+class HttpRoad(Road):
+    """A process that speaks MCP over HTTP, on one connection."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str], token: str) -> None:
+        self._serving = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+        assert self._serving.stdout is not None
+        port = int(self._serving.stdout.readline())
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+        }
+        super().__init__(("true",))
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._post(message)
+
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        self._id += 1
+        message = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}
+        for line in self._post(message).decode().split("\n"):
+            if line.startswith(("data: ", "{")):
+                reply: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                return reply
+        raise RuntimeError(f"no answer to {method}")
+
+    def _post(self, message: dict[str, Any]) -> bytes:
+        body = json.dumps(message, separators=(",", ":")).encode()
+        self._connection.request("POST", "/mcp", body, self._headers)
+        answer = self._connection.getresponse()
+        session = answer.getheader("mcp-session-id")
+        if session is not None:
+            self._headers["Mcp-Session-Id"] = session
+        return answer.read()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._serving.kill()
+        self._serving.communicate()
+        super().__exit__(kind, error, where)
+
+
+def prepare(directory: Path, *, bearer: bool = False) -> str:
+    """Keys, one token and the policy, for `held_proxy.py` to find; the token."""
+    made = held_proxy.made("/data", bearer=bearer)
     secrets = json.dumps({"audience": made.audience.hex(), "issuer": made.issuer.hex()})
     for name, text in (("keys.json", secrets), ("token", made.text), ("policy.toml", POLICY)):
         (directory / name).write_text(text, encoding="ascii")
         (directory / name).chmod(0o600)
+    return made.text
 
 
 def proxied(directory: Path, *words: str) -> Road:
     """A proxy with its state in `directory`."""
     directory.mkdir()
-    prepare(directory)
+    token = prepare(directory, bearer="http" in words)
     rooms = [entry for entry in sys.path if entry]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(rooms)}
     command = (sys.executable, str(HERE / "held_proxy.py"), str(directory), *words)
-    return Road(command, environment)
+    return HttpRoad(command, environment, token) if "http" in words else Road(command, environment)
 
 
 def _both(open_: ExitStack, roads: dict[str, Road], name: str, directory: Path) -> None:
@@ -180,13 +232,16 @@ def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] |
     parts = (("p50", 0.5), ("p99", 0.99))
     for name, times in taken.items():
         made += [Row(f"{name}, {label}", harness.percentile(times, part)) for label, part in parts]
-    for name in (IN_MEMORY, ON_DISK):
+    for name in (IN_MEMORY, HTTP, ON_DISK):
         if name not in taken:
             continue
         for label, part in parts:
             added = harness.percentile(taken[name], part) - harness.percentile(taken[DIRECT], part)
-            promised = MOST_ADDED if name == IN_MEMORY and label == "p50" else None
+            most = {IN_MEMORY: MOST_ADDED, HTTP: MOST_ADDED_BY_HTTP}.get(name)
+            promised = most if label == "p50" else None
             made.append(Row(f"added {name}, {label}", added, None, promised))
+        if name + LABELS not in taken:
+            continue
         # What labels cost: a whole call with them against a whole call without.
         plain, labelled = (harness.percentile(taken[each], 0.5) for each in (name, name + LABELS))
         row = f"added by labels, {name.partition(', ')[2]}, p50"
@@ -204,12 +259,13 @@ def report(made: list[Row]) -> str:
     """The section of docs/benchmarks.md."""
     parts = (
         "## A call through the proxy",
-        f"{harness.described()} Microseconds of wall time of one `tools/call` over stdio, as a "
-        "client sees it, to a server that only echoes; held token; the roads side by side. "
-        "The proxy parses, authenticates, decides, commits the decision before the effect, "
-        "forwards, and records the outcome before it answers. With its state in memory it does "
-        "all of this without waiting for a disk; what a commit costs on this disk stands below. "
-        "With labels it also remembers what every result is made of, in a database of its own.",
+        f"{harness.described()} Microseconds of wall time of one `tools/call`, over "
+        "stdio or as named, as a client sees it, to a server that only echoes; held token; the "
+        "roads side by side. The proxy parses, authenticates, decides, commits the decision "
+        "before the effect, forwards, and records the outcome before it answers. With its state "
+        "in memory it does all of this without waiting for a disk; what a commit costs on this "
+        "disk stands below. With labels it also remembers what every result is made of, in a "
+        "database of its own.",
         harness.table(made, "tools/call", "µs", "with labels / without").strip(),
     )
     return "\n\n".join(parts) + "\n"
@@ -230,6 +286,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if MEMORY.is_dir():
             memory = Path(open_.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
             _both(open_, roads, IN_MEMORY, memory)
+            roads[HTTP] = open_.enter_context(proxied(memory / "http", "http"))
             commits = flushes(memory, options.rounds)
         _both(open_, roads, ON_DISK, disk)
         made = rows(measure(roads, options.rounds), flushes(disk, options.rounds), commits)

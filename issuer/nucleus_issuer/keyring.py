@@ -10,6 +10,7 @@ Agents' holder keys stand elsewhere, with the agents.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -95,6 +96,29 @@ class KeyRing:
                 ).encode(),
                 0o644,
             )
+            files.become(ring.directory, directory)
+        except BaseException:
+            files.remove_directory(ring.directory)
+            raise
+        return cls(directory)
+
+    @classmethod
+    def join(
+        cls, directory: Path, *, akid: str, random: Random, told: Callable[[bytes], Bundle]
+    ) -> KeyRing:
+        """Make the keys of a verifier's host, or nothing: `told` makes the audience's public key
+        known elsewhere, and gives whom to believe. Raises what it raises, and CallerError
+        `file.exists`."""
+        if directory.exists() and any(directory.iterdir()):
+            raise CallerError("file.exists", f"{directory} is not empty and is not overwritten.")
+        ring = cls(directory.with_name(f".{directory.name}.{os.getpid()}.new"))
+        own = keys.generate("audience", akid, random)
+        files.private_directory(ring.directory)
+        try:
+            keys.write(ring.audience_path(akid), own, random=random)
+            trace = keys.generate("trace", "trace", random)
+            keys.write(ring.directory / TRACE, trace, random=random)
+            files.create(ring.directory / BUNDLE, told(own.public).encode(), 0o644)
             files.become(ring.directory, directory)
         except BaseException:
             files.remove_directory(ring.directory)

@@ -270,9 +270,19 @@ class _Loop:
     def stop(self) -> None:
         if self._loop.is_closed():
             return
+        self.wait(_nothing_left())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _nothing_left() -> None:
+    """What runs beside is ended, whoever forgot it."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in rest:
+        each.cancel()
+    if rest:
+        await asyncio.wait(rest)
 
 
 async def _started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -99,6 +99,12 @@ class RemoteIssuer:
         request = pb.ExchangeRequest(token=token, statement=statement)
         return _minted(self._wait(self._client.exchange(request)))
 
+    def register(self, audience: str, akid: str, public: bytes) -> None:
+        self._wait(self._client.register_audience(audience, akid, public))
+
+    def trust_bundle(self, audience: str) -> pb.TrustBundle:
+        return self._wait(self._client.trust_bundle(audience))
+
     def inventory(self) -> list[tuple[Issued, bool]]:
         """Everything we may see, and whether the whole of it is revoked."""
         return [(_issued(each), each.revoked) for each in self._wait(self._client.list())]

@@ -42,8 +42,8 @@ def test_every_example_is_a_command_that_exists() -> None:
         words = shlex.split(text.replace("…", "").replace("--home ./trial ", ""))
         path = tuple(w for w in words[1:3] if not w.startswith("-"))
         path = path if path in known else path[:1]
-        if path == ("mcp",):
-            path = ("mcp", "run")
+        if path in (("mcp",), ("observe",)):
+            path = (*path, "run")
         assert path in known, text
         mine = words[: words.index("--")] if "--" in words else words
         used = {w.partition("=")[0] for w in mine if w.startswith("--")}
@@ -85,7 +85,7 @@ def test_the_readme_tour_names_commands_that_exist() -> None:
                 words = shlex.split(line, comments=True)
                 path = tuple(words[1:3]) if tuple(words[1:3]) in known else tuple(words[1:2])
                 assert path in known, line
-                path = ("mcp", "run") if path == ("mcp",) else path
+                path = (*path, "run") if path in (("mcp",), ("observe",)) else path
                 mine = words[: words.index("--")] if "--" in words else words
                 assert {w for w in mine if w.startswith("--")} <= known[path], line
 

@@ -63,6 +63,7 @@ OWN = {
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/microvm.py": "the process of a person who runs an agent in a microVM",
     "sdk/nucleus/minting.py": "a process of a person's command, which makes a token and ends",
+    "sdk/nucleus/joining.py": "makes a home for a person's command",
     "sdk/nucleus/observe/recording.py": "a person's observation: the same road, with a wide token",
     "sdk/nucleus/places.py": "finds the places of one host",
     "sdk/nucleus/proxying.py": "the folder of the proxy's own sockets",

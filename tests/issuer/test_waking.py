@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nucleus_issuer import postgres_schema
 from nucleus_issuer.postgres_waking import CHANNEL
 from nucleus_issuer.service.leases import Leases
 from nucleus_issuer.store import Store
@@ -93,14 +94,13 @@ async def test_what_is_recorded_while_nobody_listens_is_seen_on_coming_back(
 
 
 async def test_an_older_database_learns_to_wake(
-    server: Server, address: str, tmp_path: Path
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schema = address.rpartition("=")[2]
-    server.sql(
-        f"SET search_path = {schema}; DROP TRIGGER revocations_wake ON revocations; "  # noqa: S608  our name
-        "DROP FUNCTION nucleus_wake(); UPDATE nucleus_schema SET version = 2",
-        server.address,
-    )
+    server.sql("CREATE SCHEMA older", server.address)
+    address = server.address_of("state", "older")
+    with monkeypatch.context() as before:
+        before.setattr(postgres_schema, "MIGRATIONS", postgres_schema.MIGRATIONS[:2])
+        Store.open_postgres(address, tmp_path / "made", create=True).close()
     async with Node(address, tmp_path / "here") as node:
         await node.until(await asyncio.to_thread(revoke, address, tmp_path / "there"))
 

@@ -196,6 +196,7 @@ def test_a_pattern_may_only_be_a_predicate_on_the_call(caveat: list[Any]) -> Non
         {"not_after": -1},
         {"v": 2},
         {"levels": {"write_files": "always"}},
+        {"pattern": [["tool", "in", [f"t{n}" for n in range(10, 70)]]] * 2},
     ],
 )
 def test_a_malformed_approval_cannot_be_written(change: dict[str, Any]) -> None:

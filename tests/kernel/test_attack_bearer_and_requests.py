@@ -70,6 +70,12 @@ def test_a_proof_over_nothing() -> None:
         denied(judge(text, READ, like=token, channel=channel), 5, "proof.without_request")
 
 
+def test_a_proof_by_nobody() -> None:
+    """Where the holder has no key, no signature proves anything."""
+    token = world.mint(holder=Holder(None, None))
+    denied(judge(world.request(token, READ), READ, like=token), 5, "proof.signature")
+
+
 # A stolen request -----------------------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ import pytest
 from nucleus_issuer.mint import Signer
 from nucleus_tokens import canonical, chain, crypto
 from nucleus_tokens.chain import UnverifiedToken
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.fields import name_set
 from nucleus_verifier.decide import decide
 from nucleus_verifier.decision import Deny
 from tests.support import world
@@ -261,6 +263,23 @@ def test_a_caveat_that_cannot_be_read_denies(raw: bytes) -> None:
     assert isinstance(decision, Deny)
     assert decision.step == 3
     assert decision.code in {"caveat.malformed", "json.canonical"}
+
+
+def test_an_exchange_carries_no_hand_over_and_no_request() -> None:
+    """What an issuer would sign as narrowed only narrows."""
+    token = world.mint()
+    credential = chain.read_credential(world.request(world.hand(token), READ, "sub"))
+    for raw in credential.token.caveats:
+        with pytest.raises(CredentialError, match=r"header.malformed"):
+            world.mint(narrowed=[(world.hex16("r"), canonical.decode(raw))])
+
+
+def test_a_set_names_nothing_twice() -> None:
+    twice = ["write_files", "write_files"]
+    with pytest.raises(CredentialError):
+        world.narrow(world.mint(), ["approve", twice])
+    with pytest.raises(ValueError, match=r"^$"):
+        name_set(twice)
 
 
 def test_more_patterns_than_a_chain_may_hold() -> None:

@@ -229,6 +229,8 @@ def test_a_record_out_of_its_place_is_noticed() -> None:
     assert not trace.checkpoint_holds(kept, entries, world.public("trace"))
     assert trace.checkpoint_holds(kept, trace.read(lines)[0], world.public("trace"))
     assert not trace.checkpoint_holds(kept, trace.read(lines)[0], world.public("mallory"))
+    other = trace.checkpoint(5, "11" * 32, world.secret("trace"))
+    assert not trace.checkpoint_holds(other, trace.read(lines)[0], world.public("trace"))
 
 
 WRONG: tuple[Any, ...] = (None, 5, -1, "", "zz", [], {}, [[]], [1, 2, 3], {"a": 1}, True)

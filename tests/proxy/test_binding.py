@@ -13,6 +13,7 @@ from nucleus_proxy.binding import BoundCall, Hints
 from nucleus_tokens import canonical, labelling, labels, names
 from nucleus_tokens.exposure import ALL, PRIVATE_DATA, UNTRUSTED_CONTENT
 from nucleus_verifier import resources
+from nucleus_verifier.choosing import SelectorRule, chosen
 
 TOOLS = policy.parse(
     b"""
@@ -127,6 +128,14 @@ def test_a_list_of_paths_is_every_one_of_them_from_its_base(tree: Path) -> None:
     assert call.resources["path"] is None
     call = _bind("add", {"repo": str(tree), "files": []})
     assert _selectors(call)[1] == ("/files", "path", None)
+
+
+def test_one_that_is_not_known_makes_the_kind_not_known() -> None:
+    """Whatever comes before it or after."""
+    rules = [SelectorRule("/a", "host"), SelectorRule("/b", "host")]
+    for args in ({"a": "300.0.0.1", "b": "x.org"}, {"a": "x.org", "b": "300.0.0.1"}):
+        _, touched = chosen(rules, args, lambda rule, value: None, False)
+        assert touched == {"host": None}
 
 
 def test_resources_of_kinds_the_binding_does_not_name_are_absent() -> None:

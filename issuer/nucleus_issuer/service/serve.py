@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,25 +84,26 @@ async def serve(parts: Parts, address: str, ready: Callable[[int], None]) -> Non
         raise WorldError(
             "service.address", f"Nobody can listen at {address}: is it free, and is it ours?"
         ) from error
-    await server.start()
+    loop = asyncio.get_running_loop()
 
     def failed(error: WorldError) -> None:
         parts.log(f"the state cannot be read: {error}")
 
-    loop = asyncio.get_running_loop()
-    deaf = await asyncio.to_thread(
-        parts.store.listen, lambda: loop.call_soon_threadsafe(leases.hear)
-    )
-    polling = asyncio.ensure_future(leases.poll(failed))
-    telling = asyncio.ensure_future(_tell(health_of, leases))
-    ready(port)
-    try:
-        await asyncio.gather(polling, telling)
-    finally:
-        polling.cancel()
-        telling.cancel()
-        await asyncio.to_thread(deaf)
-        await server.stop(_GRACE_SECONDS)
+    def heard() -> None:
+        with suppress(RuntimeError):  # we have ended meanwhile
+            loop.call_soon_threadsafe(leases.hear)
+
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, _GRACE_SECONDS)
+        await server.start()
+        deaf = await asyncio.to_thread(parts.store.listen, heard)
+        stack.push_async_callback(asyncio.to_thread, deaf)
+        tasks = [asyncio.ensure_future(leases.poll(failed))]
+        tasks.append(asyncio.ensure_future(_tell(health_of, leases)))
+        for each in tasks:
+            stack.callback(each.cancel)
+        ready(port)
+        await asyncio.gather(*tasks)
 
 
 async def _tell(health_of: health.aio.HealthServicer, leases: Leases) -> None:

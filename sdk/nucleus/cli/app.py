@@ -216,6 +216,7 @@ def _verifier() -> tuple[typer.Typer, Table]:
         "Decisions for gateways and tools.",
         "nucleus verifier serve --config sidecar.toml",
     ), {
+        "join": (verifier.join, verifier.JOIN),
         "serve": (verifier.serve, verifier.SERVE),
     }
 

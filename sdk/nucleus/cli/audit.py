@@ -58,6 +58,9 @@ def audit(
         Path | None,
         typer.Option("--summary", metavar="FILE", help="Append to a job's summary; annotate."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write one page, for people.")
+    ] = None,
     live: Annotated[
         bool,
         typer.Option("--live", help="Ask the servers for their tools, in cells."),
@@ -81,7 +84,7 @@ def audit(
     least as bad as --fail-on, 2 nothing was decided.
     """
     from nucleus import __version__
-    from nucleus.audit import judging, markdown, suggesting, suppressing
+    from nucleus.audit import judging, markdown, page, suggesting, suppressing
     from nucleus.audit import sarif as sarifs
     from nucleus.cli import audit_acts
     from nucleus.cli.console import DENIED, OK, note, say
@@ -115,6 +118,8 @@ def audit(
         return OK
     if sarif is not None:
         _write(sarif, _spelled(sarifs.document(report, __version__)))
+    if html is not None:
+        _write(html, page.report(report, suggesting.text(read.facts, report.groups), least))
     if pr_comment is not None:
         _write(pr_comment, markdown.comment(report, least))
     if summary is not None:

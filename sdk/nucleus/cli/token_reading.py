@@ -26,7 +26,13 @@ EXPLAIN = examples(
 
 
 def inspect(
-    ctx: typer.Context, token: Token = None, token_fd: TokenFd = None, as_json: Json = False
+    ctx: typer.Context,
+    token: Token = None,
+    token_fd: TokenFd = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one page instead.")
+    ] = None,
+    as_json: Json = False,
 ) -> int:
     """Show what a token says, and no secret.
 
@@ -42,7 +48,12 @@ def inspect(
     place = options.home(ctx)
     known = read(text, place.verifier_keys() if place.exists else None)
     value = describe(known, _spent(place, known))
-    if as_json:
+    if html is not None:
+        from nucleus.audit import page
+        from nucleus_issuer import files
+
+        files.create(html, page.token(value).encode())
+    elif as_json:
         document(value)
     else:
         from nucleus.cli.drawing import token as draw_token

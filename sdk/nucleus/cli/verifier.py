@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from nucleus.cli import options
-from nucleus.cli.options import examples
+from nucleus.cli.options import Json, RemoteAt, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SERVE = examples(
     "nucleus verifier serve --config sidecar.toml",
     "nucleus verifier serve --issuer unix:/run/issuer.sock --issuer-id spiffe://example.org/issuer",
+)
+JOIN = examples(
+    "nucleus verifier join git.example --issuer issuer.example.org:8443",
 )
 _NAME: Final = "sidecar.toml"
 _ISSUER_SECONDS: Final = 5.0
@@ -189,3 +192,39 @@ async def _reread(place: Home, use: Callable[[Keys], None], log: Log) -> None:
             seen = keys.epoch
             use(keys)
             log("bundle", {"issuers": len(keys.issuers)})
+
+
+def join(
+    ctx: typer.Context,
+    audience: Annotated[
+        str, typer.Argument(metavar="AUDIENCE", help="Ours, as the issuance policy names it.")
+    ],
+    issuer: RemoteAt = None,
+    as_json: Json = False,
+) -> int:
+    """Make a verifier's home on this host: its key, its state, and whom it believes.
+
+    The issuer's policy names this workload for the audience. For another replica of one that is
+    there, copy its data directory here first: the keys are kept, and only the state is new.
+    """
+    from datetime import UTC, datetime
+
+    from nucleus.cli.console import OK, answer
+    from nucleus.joining import join as joined
+    from nucleus.remote import connected
+    from nucleus_tokens.errors import CallerError
+
+    place = options.home(ctx)
+    where = options.remote(place, issuer)
+    if where is None:
+        raise CallerError("join.issuer", "Say which issuer it joins: give --issuer ADDRESS.")
+    akid = datetime.fromtimestamp(place.clock(), UTC).strftime("%Y%m%d-%H%M%S")
+    with connected(where) as there:
+        bundle = joined(place, there, audience, akid)
+    answer(
+        as_json,
+        {"audience": bundle.audience, "keys": str(place.keys_directory)},
+        f"A verifier of {bundle.audience}: its keys are in {place.keys_directory}.",
+        "Next: write sidecar.toml, and start it with nucleus verifier serve --issuer ADDRESS.",
+    )
+    return OK

@@ -74,11 +74,12 @@ def of_trace(
         last = facts["now"]
         if decision["verdict"] == "ask" or reveal is None:
             continue  # the same call comes again when it is approved
-        known = 0 <= call["operation"] < len(names.OPERATIONS)
+        number: int = call["operation"]
+        operation = names.OPERATIONS[number] if 0 <= number < len(names.OPERATIONS) else ""
         calls.append(
             Seen(
                 tool=call["tool"],
-                operation=names.OPERATIONS[call["operation"]] if known else "",
+                operation=operation,
                 sink=call["sink"],
                 at=facts["now"],
                 verdict=decision["verdict"],
@@ -90,7 +91,7 @@ def of_trace(
                 projects=reveal["projects"],
                 label=_label(reveal["label"]),
                 costs=dict(reveal["costs"]),
-                asked=tuple(map(str, items(decision.get("discharged")) or ())),
+                asked=tuple(str(each) for each in items(decision.get("discharged")) or ()),
                 code=str(decision.get("code", "")),
                 args=crypto.sha256(salt + jcs.digest(reveal["args"])).hex()[:32],
             )

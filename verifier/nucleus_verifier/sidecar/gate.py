@@ -155,7 +155,8 @@ class Gate:
         owed = tuple(o.id for o in ask.obligations)
         what = "\0".join((ask.tid, ask.rid, ask.cell, call.digest.hex(), *owed))
         name = crypto.sha256(f"{facts.now // ASK_SECONDS}\0{what}".encode()).hex()[:32]
-        request = asking.request(name, credential, call, facts, ask, ASK_SECONDS)
+        legs = self._world.desk.legs((facts.wall.id, facts.tree.id))
+        request = asking.request(name, credential, call, facts, ask, ASK_SECONDS, legs=legs)
         try:
             self._world.desk.ask(request)
         except NucleusError as error:
