@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from nucleus_issuer.opening import Opener
 from nucleus_issuer.ports import Inventory, Issued, Link, Revocation
-from nucleus_tokens import canonical, chain, crypto
+from nucleus_tokens import canonical, chain
 from nucleus_tokens.errors import CallerError, CredentialError
+
+_TAG_BYTES: Final = 32  # of HMAC-SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Revoker:
         return Recorded(self._inventory.revoke(rid, by=by, reason=reason), rid)
 
     def _rid_of_preimage(self, preimage: bytes, prefix: str | None) -> str:
-        if len(preimage) != crypto.TAG_BYTES:
+        if len(preimage) != _TAG_BYTES:
             raise CredentialError("revoke.preimage", "A revocation preimage has 32 bytes.")
         rid = chain.rid_of_preimage(preimage)
         if self._inventory.link(rid) is not None:

@@ -18,7 +18,6 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 from nacl.signing import SigningKey
 
 KEY_BYTES = 32
-TAG_BYTES = 32
 SIGNATURE_BYTES = 64
 # An X25519 sealed box is an ephemeral public key (32), a Poly1305 tag (16) and the plaintext.
 SEALED_KEY_BYTES = 32 + 16 + KEY_BYTES

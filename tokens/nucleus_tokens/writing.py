@@ -10,7 +10,6 @@ from typing import Any
 
 from nucleus_tokens import approvals, canonical, caveats, crypto, header
 from nucleus_tokens.chain import HEAD, PREFIX, TAIL, UnverifiedToken, to_text
-from nucleus_tokens.crypto import TAG_BYTES
 from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import CAVEATS, CREDENTIAL_CHARS, FIELD_BYTES
 
@@ -69,7 +68,7 @@ def extend(text: str, token: UnverifiedToken, *caveats: bytes) -> str:
     `token.too_large`.
     """
     _must_fit(len(token.caveats) + len(caveats))
-    size = 3 * (len(text) - len(PREFIX)) // 4 - len(TAIL) - TAG_BYTES
+    size = 3 * (len(text) - len(PREFIX)) // 4 - len(TAIL) - len(token.tag)
     last = token.caveats[-1] if token.caveats else token.identifier
     parts = [(b"\0" + last[-1:] + b"\0")[-(size % 3) :] if size % 3 else b""]
     tag = token.tag
