@@ -18,7 +18,7 @@ from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.commit import Permit
 from nucleus_verifier.decision import LAST_SILENT_STEP, REFUSED, Ask, Deny
 from nucleus_verifier.facts import Call, Facts
-from nucleus_verifier.hints import STEPS, added_by, caveat_text, hint, public_detail
+from nucleus_verifier.hints import STEPS, added_by, caveat_text, demanding, hint, public_detail
 from nucleus_verifier.ports import Snapshot
 from nucleus_verifier.repairs import Repair, repairs
 
@@ -58,13 +58,15 @@ class Refusal:
         )
 
     @classmethod
-    def asked(cls, ask: Ask) -> Refusal:
+    def asked(cls, ask: Ask, credential: VerifiedCredential) -> Refusal:
         """The answer to a caller who does not wait for a person."""
+        source = demanding(ask, credential)
         why = "; ".join(f"{o.id}: {o.why}" for o in ask.obligations)
         owed = tuple(o.id for o in ask.obligations)
         return cls(
-            "approval.required", 13, f"A person must approve this: {why}.", hint(ask), "", "", owed,
-            repairs(ask),
+            "approval.required", 13, f"A person must approve this: {why}.", hint(ask),
+            caveat_text(credential, source),
+            "" if source is None else added_by(credential, source), owed, repairs(ask),
         )  # fmt: skip
 
     @classmethod

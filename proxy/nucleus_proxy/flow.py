@@ -182,7 +182,7 @@ class Flow:
                 parts.append(_of(given, pointer, ceiling))
         for pointer in sorted(binding.payload):
             value = lookup(bound.args, pointer)
-            if value is MISSING or value is None:
+            if value is MISSING or value is None or value == binding.defaults.get(pointer):
                 continue
             part = _of(given, pointer, ceiling)
             done = declassify.release(

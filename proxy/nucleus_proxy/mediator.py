@@ -234,7 +234,7 @@ class Mediator:
                 case Ask():
                     self.judge.ledger.append(record)
                     if not waits:
-                        return Refusal.asked(decision)
+                        return Refusal.asked(decision, arrival.credential)
                     return self._asked(arrival, considered, decision)
                 case Deny():
                     self.judge.ledger.append(record)

@@ -47,6 +47,8 @@ class ToolBinding:
     sink: int
     selectors: tuple[SelectorRule, ...] = ()
     payload: frozenset[str] = frozenset()
+    # Of the payload: the value by which an argument says what it says by being left out.
+    defaults: Mapping[str, str] = field(default_factory=dict)
     adds: int = 0
     costs: Mapping[str, int] = field(default_factory=dict)
     trusted_sink: bool = False

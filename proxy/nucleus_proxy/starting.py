@@ -16,7 +16,7 @@ from typing import Any
 
 
 async def started(starting: Coroutine[Any, Any, Process]) -> Process:
-    """The process, which must be the first of a session of its own. Raises what starting does."""
+    """The process. Raises what starting does."""
     task = asyncio.ensure_future(starting)
     try:
         return await asyncio.shield(task)
@@ -28,7 +28,9 @@ async def started(starting: Coroutine[Any, Any, Process]) -> Process:
 
 
 async def end(process: Process) -> None:
-    """Kill it and what it started, and wait for it."""
+    """Kill it, with its whole group where it leads one, and wait for it."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

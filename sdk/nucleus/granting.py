@@ -7,7 +7,8 @@ and turns them from Ask into Allow as often as it says. It permits nothing that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,9 +82,23 @@ def owed_by(tool: ToolBinding) -> list[str]:
     return owed
 
 
-def pattern(
-    *, hosts: Sequence[str], paths: Sequence[str], refs: Sequence[str]
-) -> tuple[list[Any], ...]:
-    """A pattern from words; each kind is demanded, its values are alternatives."""
-    kinds = (("host", hosts), ("path", paths), ("ref", refs))
-    return tuple([kind, "in", sorted(set(values))] for kind, values in kinds if values)
+def pattern(where: Mapping[str, Sequence[str]]) -> tuple[list[Any], ...]:
+    """A pattern from words; each kind is demanded, its values are alternatives. A command is a
+    text, and means every one that starts with its words. Raises CallerError `granting.command`."""
+    return tuple(
+        [kind, "in", _commands(values) if kind == "cmd" else sorted(set(values))]
+        for kind, values in where.items()
+        if values
+    )
+
+
+def _commands(values: Sequence[str]) -> list[list[str]]:
+    try:
+        made = sorted({tuple(shlex.split(value)) for value in values})
+    except ValueError as error:
+        raise CallerError(
+            "granting.command", "A command is words, quoted as in a shell."
+        ) from error
+    if () in made:
+        raise CallerError("granting.command", "A command has at least one word.")
+    return [list(words) for words in made]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +25,11 @@ from nucleus_vmhost.vm import keeping, packing, probing, session, stdio
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.guest import names
 
+_FIRST: Final = "this image runs for the first time: it is booted and kept"
 _UNPACK: Final = ("busybox", "tar", "-x", "-p", "-f", "-")
 
 
-def where(place: Home, cache: Path, name: str) -> Where:
+def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> Where:
     """A microVM of a named image. Raises CallerError `vm.image`."""
     image = images.named(cache, name)
 
@@ -44,7 +46,7 @@ def where(place: Home, cache: Path, name: str) -> Where:
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
-        kept = await keeping.kept(cache, driver, image, size)
+        kept = await keeping.kept(cache, driver, image, size, partial(tell, _FIRST))
         with (
             vms.listed(place, name, order.argv[0], str(order.folder)) as said,
             _held(folder) as services,

@@ -25,6 +25,7 @@ from nucleus.home import Home
 from nucleus.hosting import Start, say_no
 from nucleus_issuer.issuing import Issuer, Minted
 from nucleus_issuer.profiles import Profile
+from nucleus_proxy import starting
 from nucleus_tokens.errors import CallerError, NucleusError
 
 MOST_SESSIONS: Final = 64
@@ -94,12 +95,14 @@ class Sessions:
                 self._log(f"refused a session: {error}")
                 await asyncio.to_thread(say_no, connection, error)
                 return
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "nucleus.hosting",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                pass_fds=(connection.fileno(),),
-                env=environment(),
+            process = await starting.started(
+                asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "nucleus.hosting",
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    pass_fds=(connection.fileno(),),
+                    env=environment(),
+                )
             )  # fmt: skip
         await _until_it_ends(process, start.encode())
 

@@ -76,8 +76,11 @@ class Browser:
         """Look until it is so."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            if true():
-                return
+            try:
+                if true():
+                    return
+            except AssertionError:
+                continue  # a page that goes while it is looked at
         raise AssertionError(f"{what} did not come to pass: {self.text()}")
 
     def shoot(self, path: Path) -> None:

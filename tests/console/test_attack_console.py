@@ -189,8 +189,8 @@ def test_another_site_neither_frames_nor_posts(stage: Stage, asked: dict[str, st
             browser.go(f"http://localhost:{server.server_port}/")
             # What is not allowed to be framed is another origin's error page: nothing to click.
             assert browser.run("return document.getElementById('f').contentDocument") is None
-            browser.ask("POST", "/frame", {"id": 0})
-            assert "Approve" not in browser.text()
+            browser.until(lambda: browser.ask("POST", "/frame", {"id": 0}) is None, "the frame")
+            browser.until(lambda: "Approve" not in browser.text(), "nothing to click")
             browser.ask("POST", "/frame", {"id": None})
             browser.click("button")
             browser.until(lambda: "Not done" in browser.text(), "the refusal")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from nucleus_proxy.effects import net
+from nucleus_proxy.egress import fetching
 from nucleus_proxy.egress.fetching import Hit
 from nucleus_tokens import labelling
+from nucleus_tokens.errors import CredentialError
 from tests.egress.far import HOST, answer, far, fetcher
+from tests.egress.laws import LAW
 from tests.proxy.native_stage import NativeStage
 from tests.support import world
 
@@ -54,6 +61,32 @@ async def test_what_no_decision_could_allow_is_refused_before_one(tmp_path: Path
         ({"url": "http://a.test/", "headers": {}}, "call.arguments"),
     ):
         assert await stage.code(token, "net_fetch", args) == code
+
+
+@LAW
+@given(
+    st.fixed_dictionaries(
+        {"url": st.just("http://a.test/x")},
+        optional={
+            "method": st.sampled_from(sorted(fetching.METHODS)),
+            "accept": st.sampled_from(["*/*", "text/html", "application/json"]),
+            "body": st.sampled_from(["", "x"]),
+            "content_type": st.sampled_from(["application/octet-stream", "text/plain"]),
+        },
+    )
+)
+def test_a_default_says_what_is_said_by_leaving_it_out(args: dict[str, str]) -> None:
+    """The same fetch, so the same bytes on their way: that is why it is no payload (ADR 0040)."""
+    binding = net.tools(fetcher())["net_fetch"].binding
+    assert binding.defaults.keys() <= binding.payload
+    short = {k: v for k, v in args.items() if binding.defaults.get(f"/{k}") != v}
+    try:
+        order = fetching.read(args, fetching.Limits())
+    except CredentialError:
+        with pytest.raises(CredentialError):
+            fetching.read(short, fetching.Limits())
+    else:
+        assert fetching.read(short, fetching.Limits()) == order
 
 
 async def test_bytes_that_leave_are_priced(tmp_path: Path) -> None:

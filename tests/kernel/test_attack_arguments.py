@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_tokens.errors import CredentialError
-from nucleus_verifier.decision import Allow
+from nucleus_tokens.names import OPERATIONS
+from nucleus_verifier.decision import Allow, Deny
 from nucleus_verifier.facts import Call
 from tests.algebra.reference import LAW
 from tests.support import world
@@ -96,6 +97,25 @@ def test_nested_worlds_are_closed_too() -> None:
         {"a": 5},
     ):
         assert not passes(rules, args), args
+
+
+TOUCHES = {
+    "path": "read_files write_files edit_files run_bash glob_search grep_search git_commit git_push"
+    " spawn_agent",
+    "host": "run_bash web_search web_fetch git_push create_pr manage_pods",
+    "cmd": "run_bash",
+    "ref": "run_bash git_commit git_push create_pr",
+}
+
+
+@pytest.mark.parametrize("kind", TOUCHES)
+def test_what_an_operation_may_touch_must_be_known(kind: str) -> None:
+    """A call that says nothing of a resource is held against every scope it could break."""
+    for operation in OPERATIONS:
+        silent = world.call("some.tool", operation, {}, resources={})
+        decision = judge(world.narrow(ANY, [kind, "not", []]), silent)
+        unknown = isinstance(decision, Deny) and decision.code == "scope.unknown"
+        assert unknown == (operation in TOUCHES[kind].split()), operation
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from nucleus import Session
 from nucleus_issuer.profiles import CANONICAL, named
 from nucleus_tokens.names import unpack_levels
-from tests.sdk.stage import Served
+from tests.cli.command import Desk
+from tests.sdk.stage import Served, serving
 
 URL = "https://example.com/"
 
@@ -57,8 +58,27 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
 }
 
 
-# Tools that sessions do not have yet: they are denied for what they are, not for the level.
-MISSING = {"web_search", "spawn_agent"}
+# A host that has a tool for every operation of the table.
+POLICY = """
+version = 1
+[egress.secrets]
+search = { file = "search.key" }
+[search]
+url = "https://search.example/v1"
+secret = "search"
+[agents.helper]
+argv = ["/usr/bin/true"]
+shows = []
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(host: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    host.file("search.key", "the-key-of-the-provider")
+    words = [word for name in CANONICAL for word in ("--profile", name)]
+    folder = tmp_path_factory.mktemp("profiles")
+    with serving(host, folder, *words, "--policy", host.file("whole.toml", POLICY)) as made:
+        yield made
 
 
 def test_every_profile_is_here() -> None:
@@ -66,14 +86,13 @@ def test_every_profile_is_here() -> None:
 
 
 @pytest.mark.parametrize("profile", CANONICAL)
-def test_what_a_profile_allows_asks_and_denies(served: Served, folder: Path, profile: str) -> None:
+def test_what_a_profile_allows_asks_and_denies(whole: Served, profile: str) -> None:
     allowed, asked = EXPECTED[profile]
     levels = unpack_levels(named(profile).levels)
-    with served.session(profile) as s:
-        found = {operation: ask(s) for operation, ask in _calls(folder).items()}
-        # A tool that this host has not is denied, whatever the token says.
+    with whole.session(profile) as s:
+        found = {operation: ask(s) for operation, ask in _calls(whole.workspace).items()}
+        assert found.keys() == levels.keys() - {"manage_pods"}  # no tool of ours does that
         for operation, verdict in found.items():
-            if levels[operation] == "never":
-                assert verdict == "deny", operation
-        assert {op for op, verdict in found.items() if verdict == "allow"} == allowed - MISSING
-        assert {op for op, verdict in found.items() if verdict == "ask"} == asked - MISSING
+            assert (verdict == "deny") is (levels[operation] == "never"), operation
+        assert {op for op, verdict in found.items() if verdict == "allow"} == allowed
+        assert {op for op, verdict in found.items() if verdict == "ask"} == asked

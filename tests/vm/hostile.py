@@ -57,7 +57,8 @@ def ended() -> None:
 def flood_of_streams() -> None:
     """Opens to what it was not given, and to what it was, and never reads."""
     for number in range(1, 20001, 2):
-        say(frame(2, number, b"issuer" if number % 4 == 1 else b"tools"))
+        name = b"issuer" if number % 4 == 1 else b"tools"
+        say(frame(2, number, name) + frame(3, number, name + b"\n"))
 
 
 def flood_of_console() -> None:

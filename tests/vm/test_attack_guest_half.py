@@ -70,11 +70,10 @@ def test_whatever_it_says_ends_in_one_sentence(hostile: Image, attack: str, code
 
 
 def test_it_reaches_what_it_was_given_and_costs_no_more_than_its_bounds(hostile: Image) -> None:
-    met = 0
+    met: list[bytes] = []
 
     async def service(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal met
-        met += 1
+        met.append(await reader.readline())
         with contextlib.suppress(ConnectionError):
             await reader.read()
         writer.close()
@@ -88,7 +87,7 @@ def test_it_reaches_what_it_was_given_and_costs_no_more_than_its_bounds(hostile:
                     with contextlib.suppress(WorldError, TimeoutError):
                         program = await vm.start(["attack:flood_of_streams!"], cwd="/", env={})
                         async with asyncio.timeout(30):
-                            while met < 64:
+                            while len(met) < 64:
                                 await asyncio.sleep(0.02)
                         for stream in (program.stdin, program.stdout, program.stderr):
                             stream.close()
@@ -104,4 +103,4 @@ def test_it_reaches_what_it_was_given_and_costs_no_more_than_its_bounds(hostile:
             yield
 
     asyncio.run(main())
-    assert met == 64, "no more at once than may be, and none to what it was not given"
+    assert met == [b"tools\n"] * 64, "no more at once than may be, none to what it was not given"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.vm import image as images
-from nucleus_vmhost.vm import kernel, memory, packages
+from nucleus_vmhost.vm import keeping, kernel, memory, packages
+from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, Recipe
+from nucleus_vmhost.vm.qemu import QemuKept
 from tests.vm.machines import CACHE, copied
 
 
@@ -74,6 +77,28 @@ def test_a_sealed_memory_is_seen_by_all_and_changed_by_nobody() -> None:
         assert os.pread(fd, 4, 0) == b"kept"
     finally:
         os.close(fd)
+
+
+def test_what_cannot_be_kept_whole_is_not_kept(image: Image, tmp_path: Path) -> None:
+    """The disk is full in the middle: here, no file may grow over 64 KiB."""
+    ram = memory.made(1 << 20)
+    os.pwrite(ram, os.urandom(1 << 20), 0)
+    memory.seal(ram)
+    made = QemuKept("key", image, Size(1), ram, b"state")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(WorldError) as found:
+            keeping.stored(tmp_path / "kept" / "key", made)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found.value.code == "vm.kept"
+    assert list((tmp_path / "kept").iterdir()) == []
+    keeping.stored(tmp_path / "kept" / "key", made)
+    again = memory.read(tmp_path / "kept" / "key" / "ram")
+    assert os.pread(again, 1 << 20, 0) == os.pread(ram, 1 << 20, 0)
+    os.close(again)
+    made.close()
 
 
 def test_copies_differ_in_their_randomness_and_have_the_time_of_now(image: Image) -> None:

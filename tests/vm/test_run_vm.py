@@ -129,6 +129,18 @@ def test_of_a_run_that_is_killed_nothing_is_left(place: Place, how: int) -> None
     place.desk.run("trace", "verify").ok()
 
 
+def test_a_person_ends_a_machine_and_reads_what_it_printed(place: Place) -> None:
+    running = place.start("--", "sh", "-c", "echo begun; cat")
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"begun\n"
+    (listed,) = place.desk.run("vm", "list", "--json").ok().json
+    assert place.desk.run("vm", "kill", listed["id"]).ok().out == f"ended {listed['id']}\n"
+    running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM
+    place.desk.run("vm", "logs", listed["id"]).ok()
+    assert "vm.which" in place.desk.run("vm", "kill", listed["id"]).ok(2).err
+
+
 def test_a_machine_whose_qemu_is_killed_ends_the_run_with_a_sentence(place: Place) -> None:
     running = place.start("--", "sh", "-c", "echo begun; cat")
     assert running.stdout is not None

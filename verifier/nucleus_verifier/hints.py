@@ -13,8 +13,8 @@ from typing import Final
 
 from nucleus_tokens import canonical, caveats, exposure
 from nucleus_tokens.authority import Source
-from nucleus_tokens.caveats import Caveat, Exp, ExposureLimit, Levels, Nbf
-from nucleus_tokens.lattice import known, level_of
+from nucleus_tokens.caveats import Approve, Caveat, Exp, ExposureLimit, Levels, Nbf
+from nucleus_tokens.lattice import known, level_of, obliged
 from nucleus_verifier.authenticate import VerifiedCredential, VerifiedPrefix
 from nucleus_verifier.decision import LAST_SILENT_STEP, Allow, Ask, Decision, Deny
 
@@ -169,7 +169,17 @@ def explain(decision: Decision, credential: VerifiedCredential | None) -> Explan
             return Explanation("allow", 14, STEPS[14], "", "Every step let it pass.", "", "", "")
         case Ask():
             why = "; ".join(f"{o.id}: {o.why}" for o in decision.obligations)
-            return Explanation("ask", 13, STEPS[13], "approval.required", why, "", "", enough)
+            source = demanding(decision, credential)
+            return Explanation(
+                "ask",
+                13,
+                STEPS[13],
+                "approval.required",
+                why,
+                caveat_text(credential, source),
+                "" if source is None else added_by(credential, source),
+                enough,
+            )
         case Deny():
             source = decision.source
             return Explanation(
@@ -250,6 +260,16 @@ def deciding(code: str, prefix: VerifiedPrefix, operation: int, session: int) ->
                     return source
             case _:
                 continue
+    return None
+
+
+def demanding(ask: Ask, credential: VerifiedCredential | None) -> Source | None:
+    """The first `approve` caveat that demands a person for a call like this, if one does."""
+    if credential is None or not any(o.id.startswith("op:") for o in ask.obligations):
+        return None
+    for source, caveat in restrictions(credential.prefix):
+        if isinstance(caveat, Approve) and obliged(caveat.operations, ask.operation):
+            return source
     return None
 
 

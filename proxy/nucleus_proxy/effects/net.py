@@ -42,6 +42,7 @@ def tools(client: Fetcher, provider: SearchProvider | None = None) -> Tools:
                 sink=flow.default_sink(lattice.WEB_FETCH),
                 selectors=(SelectorRule("/url", "url"),),
                 payload=frozenset(("/method", "/accept", "/body", "/content_type")),
+                defaults={f"/{name}": value for name, value in fetching.DEFAULTS.items()},
             ),
             says="Fetch a page. A redirect is told, not followed: going there is another call.",
             params={

@@ -13,7 +13,7 @@ import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -118,19 +118,21 @@ class GitTransport:
         done = await _git(
             "push", "-q", "--no-verify", "--no-signed", "--recurse-submodules=no", "--no-thin",
             remote.url, f"{mirror.commit}:refs/heads/{branch}",
-            env={**environment(**more), **env},
+            env={**environment(**more), **env}, login=login,
         )  # fmt: skip
-        checked(done if login is None else replace(done, stderr=login.scrub(done.stderr)))
+        checked(done)
 
 
-async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
-    """git on the proxy's side: only with arguments, configuration and repository of ours. Whoever
-    is cancelled meanwhile leaves no git that goes on."""
+async def _git(
+    *words: str, env: dict[str, str] | None = None, login: Credential | None = None
+) -> Done:
+    """git on the proxy's side: only with arguments, configuration and repository of ours. What it
+    says is a remote's word: bounded, and without the secret that let us in."""
     try:
         process = await starting.started(
             asyncio.create_subprocess_exec(
                 PROGRAM, *words,
-                stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd="/",
+                stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, cwd="/",
                 env=environment() if env is None else env, start_new_session=True,
             )
         )  # fmt: skip
@@ -139,13 +141,25 @@ async def _git(*words: str, env: dict[str, str] | None = None) -> Done:
             "git.transport", f"git cannot be started: {error.strerror}.",
             hint="Install it with: sudo apt-get install -y git",
         ) from error  # fmt: skip
+    if process.stderr is None:
+        raise CallerError("git.pipes", "git needs a pipe.")
     try:
-        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+        async with asyncio.timeout(SECONDS):
+            said = await _tail(process.stderr)
+            code = await process.wait()
     except TimeoutError:
-        await starting.end(process)
         return Done(-9, b"", b"", truncated=False, timed_out=True)
-    except asyncio.CancelledError:
-        await starting.end(process)
-        raise
-    code = process.returncode
-    return Done(-1 if code is None else code, out, err[-_SAID:], truncated=False, timed_out=False)
+    finally:
+        # Whoever is cancelled meanwhile leaves no git that goes on, nor the transport it started.
+        if process.returncode is None:
+            await starting.end(process)
+    said = said if login is None else login.scrub(said)
+    return Done(code, b"", said[-_SAID:], truncated=False, timed_out=False)
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    """The end of what is said, with enough before it that no secret is cut in two."""
+    kept = b""
+    while piece := await stream.read(_SAID):
+        kept = (kept + piece)[-2 * _SAID :]
+    return kept

@@ -22,6 +22,10 @@ TEXTS: Final = (
     "text/*", "application/json", "application/*+json", "application/xml", "application/*+xml",
     "application/javascript", "application/x-ndjson", "application/yaml",
 )  # fmt: skip
+# An argument with this value says what it says by being left out.
+DEFAULTS: Final = {
+    "method": "GET", "accept": "*/*", "body": "", "content_type": "application/octet-stream",
+}  # fmt: skip
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 # What an answer may say of itself to the agent; the rest (cookies above all) is dropped.
 SHOWN: Final = ("content-type", "etag", "last-modified", "content-language", "link", "retry-after")
@@ -122,13 +126,13 @@ class SearchProvider(Protocol):
 
 def read(args: object, limits: Limits) -> Order:
     """Read the arguments of net_fetch, strictly. Raises CredentialError `net.arguments`."""
-    known = {"url", "method", "accept", "body", "content_type"}
+    known = {"url", *DEFAULTS}
     if type(args) is not dict or not args.keys() <= known:
         raise CredentialError("net.arguments", f"net_fetch takes {', '.join(sorted(known))}.")
-    method = _word(args, "method", "GET")
+    method = _word(args, "method")
     if method not in METHODS:
         raise CredentialError("net.method", "There is no such method here.")
-    body = args.get("body", "")
+    body = args.get("body", DEFAULTS["body"])
     if type(body) is not str or (body and method in READS):
         raise CredentialError("net.arguments", "A body is a text, and GET and HEAD have none.")
     try:
@@ -140,14 +144,14 @@ def read(args: object, limits: Limits) -> Order:
     return Order(
         parse(args.get("url")),
         method,
-        _word(args, "accept", "*/*"),
+        _word(args, "accept"),
         data,
-        _word(args, "content_type", "application/octet-stream"),
+        _word(args, "content_type"),
     )
 
 
-def _word(args: dict[str, Any], name: str, default: str) -> str:
-    value = args.get(name, default)
+def _word(args: dict[str, Any], name: str) -> str:
+    value = args.get(name, DEFAULTS[name])
     if type(value) is not str or not 0 < len(value) <= 256 or not value.isascii():
         raise CredentialError("net.arguments", f"{name} is a short ASCII text.")
     if not value.isprintable():

@@ -1,12 +1,13 @@
-"""Law: what is approved ahead is written as it is meant: one tool, where, how often, how long."""
+"""Law: what is approved for more than one call is written as it is meant: one tool, where, how
+often, how long."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nucleus.cli import inputs
 from nucleus_tokens.errors import CallerError
@@ -15,25 +16,19 @@ if TYPE_CHECKING:
     from nucleus.granting import Grant
     from nucleus_proxy.policy import PolicyFile, ToolBinding
 
-_FORM = "TOOL [host=HOST] [path=DIR] [ref=REF] [count=N] [for=TIME]"
+KINDS: Final = ("host", "path", "ref", "cmd")
+_WORDS: Final = "[host=HOST] [path=DIR] [ref=REF] [cmd='WORD …'] [count=N] [for=TIME]"
+FORM: Final = f"TOOL {_WORDS}"
 
 
 def read(text: str, tools: Mapping[str, ToolBinding]) -> Grant:
     """One `--ahead` option. Raises CallerError `ahead.*` or `input.*`."""
-    try:
-        tool, *rest = shlex.split(text)
-    except ValueError as error:
-        raise CallerError("ahead.form", f"--ahead is written {_FORM}.") from error
-    words = inputs.pairs(rest, "--ahead")
-    unknown = sorted(words.keys() - {"host", "path", "ref", "count", "for"})
-    if unknown:
-        raise CallerError("ahead.form", f"--ahead has no {unknown[0]!r}: it is written {_FORM}.")
+    tool, *rest = _split(text) or [""]
+    words = _pairs(rest)
     return made(
         tools,
         tool,
-        hosts=[words["host"]] if "host" in words else [],
-        paths=[words["path"]] if "path" in words else [],
-        refs=[words["ref"]] if "ref" in words else [],
+        {kind: [words[kind]] for kind in KINDS if kind in words},
         count=inputs.whole(words.get("count", "1"), "count"),
         seconds=inputs.duration(words.get("for", "1h"), "for"),
     )
@@ -42,10 +37,8 @@ def read(text: str, tools: Mapping[str, ToolBinding]) -> Grant:
 def made(
     tools: Mapping[str, ToolBinding],
     tool: str,
+    where: Mapping[str, Sequence[str]],
     *,
-    hosts: list[str],
-    paths: list[str],
-    refs: list[str],
     count: int,
     seconds: int,
 ) -> Grant:
@@ -58,8 +51,7 @@ def made(
             f"There is no tool {tool!r} here.",
             hint=f"There are {', '.join(sorted(tools)) or 'none'}.",
         )
-    resolved = [os.path.realpath(each) for each in paths]
-    return Grant(tools[tool], pattern(hosts=hosts, paths=resolved, refs=refs), count, seconds)
+    return Grant(tools[tool], pattern(_resolved(where)), count, seconds)
 
 
 def tools(policy: PolicyFile, workspace: Path) -> Mapping[str, ToolBinding]:
@@ -70,3 +62,26 @@ def tools(policy: PolicyFile, workspace: Path) -> Mapping[str, ToolBinding]:
     rules = composing.at(policy, workspace)
     made = composing.with_tools(rules, composing.tools(rules, draw=os.urandom)).tools
     return {**made, spawn.NAME: spawn.BINDING} if rules.agents else made
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise CallerError("ahead.form", f"It is written {FORM}.") from error
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    found = inputs.pairs(words, _WORDS)
+    unknown = sorted(found.keys() - {*KINDS, "count", "for"})
+    if unknown:
+        raise CallerError("ahead.form", f"There is no {unknown[0]!r}: it is written {_WORDS}.")
+    return found
+
+
+def _resolved(where: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Paths as the proxy will resolve them."""
+    return {
+        kind: [os.path.realpath(each) for each in values] if kind == "path" else values
+        for kind, values in where.items()
+    }

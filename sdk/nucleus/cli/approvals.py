@@ -36,7 +36,7 @@ APPROVE = examples(
 )
 GRANT = examples(
     "nucleus approvals grant net_fetch --host example.com --count 5 --for 1h",
-    "nucleus approvals grant exec_run --session 3f9c --count 20",
+    "nucleus approvals grant exec_run --session 3f9c --cmd 'npm test' --count 20",
 )
 DENY = examples('nucleus approvals deny 3f9c --reason "not on a Friday"')
 
@@ -162,6 +162,10 @@ def grant(
     ref: Annotated[
         list[str] | None, typer.Option("--ref", metavar="REF", help="On this ref. Repeatable.")
     ] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Option("--cmd", metavar="WORDS", help="Commands that start so. Repeatable."),
+    ] = None,
     count: Annotated[int, typer.Option("--count", metavar="N", help="So many calls.")] = 1,
     lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="So long from now.")] = "1h",
     approver: Annotated[
@@ -189,9 +193,7 @@ def grant(
     given = ahead.made(
         ahead.tools(policies.load(policy or place.policy_path), Path(found.workspace)),
         tool,
-        hosts=host or [],
-        paths=path or [],
-        refs=ref or [],
+        {"host": host or [], "path": path or [], "ref": ref or [], "cmd": command or []},
         count=count,
         seconds=inputs.duration(lasts, "--for"),
     )

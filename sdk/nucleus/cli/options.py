@@ -87,7 +87,7 @@ Ahead = Annotated[
     list[str] | None,
     typer.Option(
         "--ahead",
-        metavar="'TOOL host=H path=P ref=R count=N for=TIME'",
+        metavar="'TOOL host=H path=P ref=R cmd=C count=N for=TIME'",
         help="Approve such calls ahead. Repeatable.",
     ),
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,12 +27,8 @@ from nucleus.cli.options import (
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from nucleus.granting import Grant
-    from nucleus.home import Home
-    from nucleus.walled import Held
     from nucleus_issuer.store import Store
     from nucleus_proxy.agents import Mode
-    from nucleus_proxy.policy import PolicyFile
 
 RUN = examples(
     "nucleus run --local --profile read-only -- ./agent.sh",
@@ -129,7 +124,7 @@ def run(
 
     from nucleus import walled
     from nucleus.approver import Answering
-    from nucleus.cli import inputs
+    from nucleus.cli import giving, inputs
     from nucleus.cli.prompting import AtTerminal
     from nucleus_proxy import policy as policies
     from nucleus_tokens.errors import CallerError
@@ -153,13 +148,13 @@ def run(
         raise CallerError("run.which", "Give a profile or a token, not both.")
     if passphrase_fd is not None:
         issuers("")  # a descriptor is read once, and two processes need what is in it
-    held = _held(
+    held = giving.held(
         place,
-        Given(
+        giving.Given(
             profile=profile,
             token="" if profile is not None else inputs.token(token, token_fd),
             prompt="" if prompt is None else inputs.text_file(prompt),
-            ahead=_ahead(rules, workspace, ahead or ()),
+            ahead=giving.ahead(rules, workspace, ahead or ()),
             approver=approver,
             wall="vm" if vm else "local",
         ),
@@ -184,7 +179,7 @@ def run(
         from nucleus import microvm
         from nucleus_vmhost.vm.session import cache
 
-        where = microvm.where(place, cache(), image)
+        where = microvm.where(place, cache(), image, _say)
     terminal = Terminal()
     person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
 
@@ -206,63 +201,6 @@ def run(
             )  # fmt: skip
         finally:
             place.checkpoint(store)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a person gives an agent: a profile or a token, their words, and approvals ahead."""
-
-    profile: str | None
-    token: str = field(repr=False)
-    prompt: str
-    ahead: Sequence[Grant]
-    approver: str | None
-    wall: str
-
-
-def _held(
-    place: Home,
-    given: Given,
-    workspace: Path,
-    issuers: Callable[[str], bytes],
-    approvers: Callable[[str], bytes],
-) -> Held:
-    """What the agent acts with. The keys that mint and approve are opened in another process."""
-    from nucleus import granting, minting
-    from nucleus.walled import Held
-
-    wall = f"{given.wall}:{place.random(8).hex()}"
-    chosen = None if given.profile is None else minting.profiles([given.profile])[0]
-
-    def work() -> tuple[str, bytes]:
-        text, private = given.token, b""
-        with place.store() as store:
-            if chosen is not None:
-                issuer, memo = place.issuer(store, issuers), f"run in {workspace}"
-                minted, private = minting.mint(place, issuer, chosen, workspace, memo=memo)
-                text = minted.text
-            if given.ahead:
-                key = place.approver(given.approver, approvers)
-                whom = granting.Whom(*place.ids_of(text), Held(wall, text).cell)
-                for each in given.ahead:
-                    granting.grant(place, store, key, whom, each)
-        return text, private
-
-    needs_keys = chosen is not None or given.ahead
-    text, private = minting.apart(work) if needs_keys else (given.token, b"")
-    if given.prompt:
-        with place.labels() as labels:
-            labels.give_prompt(place.tree_of(text), given.prompt)
-    return Held(wall, text, private)
-
-
-def _ahead(rules: PolicyFile, workspace: Path, words: Sequence[str]) -> Sequence[Grant]:
-    from nucleus.cli.ahead import read, tools
-
-    if not words:
-        return []
-    known = tools(rules, workspace)
-    return [read(each, known) for each in words]
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,18 +23,26 @@ _RAM: Final = "ram"
 _STATE: Final = "state"
 
 
-async def kept(cache: Path, driver: Qemu, image: Image, size: Size) -> QemuKept:
-    """The kept machine of an image, booted where there is none. Raises WorldError `vm.*`."""
+def quietly() -> None:
+    """Nobody is told."""
+
+
+async def kept(
+    cache: Path, driver: Qemu, image: Image, size: Size, booting: Callable[[], None] = quietly
+) -> QemuKept:
+    """The kept machine of an image, booted where there is none, which `booting` is told before.
+    Raises WorldError `vm.*`."""
     folder = cache / "kept" / driver.key(image, size)
     with one_at_a_time(cache):
         if (found := _loaded(folder, image, size)) is not None:
             return found
+        booting()
         made = await driver.keep(image, size)
         try:
-            _stored(folder, made)
-        except OSError as error:
+            stored(folder, made)
+        except BaseException:
             made.close()
-            raise WorldError("vm.kept", f"The microVM cannot be kept: {error}.") from error
+            raise
         return made
 
 
@@ -47,13 +56,17 @@ def _loaded(folder: Path, image: Image, size: Size) -> QemuKept | None:
         raise WorldError("vm.kept", f"What is kept in {folder} cannot be read: {error}.") from error
 
 
-def _stored(folder: Path, made: QemuKept) -> None:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+def stored(folder: Path, made: QemuKept) -> None:
+    """Keep a machine on the disk, whole or not at all. Raises WorldError `vm.kept`."""
     try:
-        memory.written(made.ram, new / _RAM)
-        (new / _STATE).write_bytes(made.state)
-        new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        try:
+            memory.written(made.ram, new / _RAM)
+            (new / _STATE).write_bytes(made.state)
+            new.rename(folder)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise WorldError("vm.kept", f"The microVM cannot be kept: {error}.") from error
