@@ -40,3 +40,26 @@ def test_every_part_of_a_token_alone_is_refused() -> None:
             chain.parse(raw[:end])
     with pytest.raises(CredentialError, match=r"\[token\.malformed\]"):
         chain.parse(raw + b"t")
+
+
+@pytest.mark.parametrize("size", [16255, 16256, 16300, 16383])
+def test_the_greatest_length_that_two_bytes_can_say(size: int) -> None:
+    one = UnverifiedToken(b"i" * size, (), b"t" * 32)
+    assert chain.parse(writing.render(one)) == one
+
+
+@pytest.mark.parametrize("high", [0, 128, 129, 255])
+def test_a_length_of_more_bytes_or_of_more_than_it_needs_is_refused(high: int) -> None:
+    body = b"i" * (high << 7)
+    raw = chain.HEAD + bytes([2, 128, high]) + body + b"\0" + chain.TAIL + b"t" * 32
+    with pytest.raises(CredentialError, match=r"\[token\.malformed\]"):
+        chain.parse(raw)
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 65, 128])
+def test_a_proof_is_of_64_bytes(size: int) -> None:
+    token = UnverifiedToken(b"i", (), b"t" * 32)
+    text = chain.PREFIX + chain.to_text(writing.render(token))
+    with pytest.raises(CredentialError, match=r"\[token\.malformed\]"):
+        chain.read_credential(f"{text}.{chain.to_text(b'p' * size)}")
+    assert chain.read_credential(f"{text}.{chain.to_text(b'p' * 64)}").proof == b"p" * 64
