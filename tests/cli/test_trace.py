@@ -107,7 +107,9 @@ def test_it_is_shown_and_filtered(told: tuple[Desk, list[Any]]) -> None:
     last = desk.run("trace", "show", "--tool", "read", "--last", "1", "--json").ok().json
     assert len(last) == 1
     tid = last[0]["record"]["token"]["tid"]
-    assert len(desk.run("trace", "show", "--tid", tid[:8], "--json").ok().json) == 5
+    of_tree = desk.run("trace", "show", "--tid", tid[:8], "--json").ok().json
+    # Who said hello and what was listed, then the four calls.
+    assert [r["record"]["type"] for r in of_tree] == ["list"] * 2 + ["decision"] * 4
     assert "no such record" in desk.run("trace", "show", "--since", "999").ok().out
 
 

@@ -17,6 +17,7 @@ from nucleus_issuer.bundle import TrustedApprover
 from nucleus_issuer.keys import Key
 from tests.cli.command import PASSPHRASE, Desk
 from tests.sdk.stage import home, serving
+from tests.service.machine import until as until_true
 from tests.support import world
 
 # A proxy that makes one call, over the home's own store, and says how it went.
@@ -124,21 +125,24 @@ def test_two_approvers_are_two_people(desk: Desk, tmp_path: Path) -> None:
         told.append(sentence)
 
     with (
+        ThreadPoolExecutor(1) as pool,  # ended last: a call that waits ends with its session
         serving(desk, workspace, "--profile", "codegen", "--policy", rules) as served,
         served.session() as s,
         place.store() as store,
-        ThreadPoolExecutor(1) as pool,
     ):
         alice = Answering(place, store, place.approver("alice", lambda _: PASSPHRASE), told=hears)
         other = Answering(place, store, second, told=hears)
         call = pool.submit(approve, "read", s.fs.read, "x")
 
         def until(desk_of: Answering, voices: tuple[str, ...]) -> Question:
-            for _ in range(4000):
-                for asked in desk_of.questions():
-                    if asked.voices == voices:
-                        return asked
-            raise AssertionError("it did not come to pass")
+            found: list[Question] = []
+
+            def shown() -> bool:
+                found[:] = [each for each in desk_of.questions() if each.voices == voices]
+                return bool(found)
+
+            until_true(shown, f"a question answered by {voices}")
+            return found[0]
 
         asked = until(alice, ())
         assert asked.needed == 2

@@ -61,7 +61,8 @@ def test_a_stranger_gets_none_and_the_table_has_no_code_that_does_not_exist() ->
 def test_a_refusal_carries_them(code: str) -> None:
     fields = Refusal.denied(Deny(12, code)).fields()
     assert [r["of"] for r in fields["repairs"]] == [code]
-    fields = Refusal.asked(ask("input:/to", "gate:exposure")).fields()
+    whose = world.opened(world.mint())
+    fields = Refusal.asked(ask("input:/to", "gate:exposure"), whose).fields()
     assert fields["repairs"][0] == {
         "kind": "provide_content_addressed_inputs",
         "of": "input:/to",

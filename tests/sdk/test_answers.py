@@ -124,9 +124,9 @@ def test_a_rule_says_no_more_than_was_shown(served: Served, folder: Path) -> Non
         (rule,) = [r for r in desk.standing.rules() if str(folder) in r.pattern]
         assert rule.covers(asked, 0)
         for other in (
-            replace(asked, exposure=(*asked.exposure, "exfil_vector")),
+            replace(asked, exposure=(*asked.exposure, "another_leg")),
             replace(asked, who=("somebody",)),
-            replace(asked, owed=(*asked.owed, ("gate:exposure", ""))),
+            replace(asked, owed=(*asked.owed, ("flow:another", ""))),
             replace(asked, whole=False),
             replace(asked, arguments=json.dumps({"path": "/etc/passwd"})),
             replace(asked, tool="fs_write"),
