@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -126,6 +127,10 @@ async def test_the_issuers_calls_are_spans_whatever_they_are_called() -> None:
                 call: Any = channel.unary_unary(f"/nucleus.issuer.v1.Issuer/{name}")
                 with pytest.raises(grpc.aio.AioRpcError):
                     await call(b"", metadata=(("traceparent", PARENT),), timeout=10)
+            # The caller has its answer a moment before the handler is over.
+            async with asyncio.timeout(30):
+                while not all(span.ended for span in recorder.spans):
+                    await asyncio.sleep(0.005)
     finally:
         await server.stop(None)
     assert [span.name for span in recorder.spans] == [
