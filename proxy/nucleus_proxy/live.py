@@ -1,7 +1,7 @@
 """Law: what still runs is decided again whenever the world moved, and cut when it would not start.
 
-A tunnel, a stream, a process or a server's call stays under the permit it began with. After every
-commit here, and at least once in each poll interval (for what another process or the clock
+A tunnel, a stream, a process or a server's call stays under the permit it began with. Soon after
+each commit here, and at least once in each poll interval (for what another process or the clock
 changed), every live effect is judged again from step 6: with the facts of now, but with its own
 arrival, its own evidence and what it paid already. A Deny cuts it, and so does an obligation that
 its permit did not discharge. So does a ledger that cannot be read.
@@ -25,6 +25,7 @@ from nucleus_verifier.decision import Allow, Ask, Deny, Intent
 from nucleus_verifier.ports import Ledger, Snapshot, Wanted
 
 POLL_SECONDS: Final = 0.5
+GATHER_SECONDS: Final = 0.05
 MOST_LIVE: Final = 1024
 Cut = Callable[[Refusal], None]
 
@@ -163,6 +164,8 @@ class Live:
                     # Not wait_for: in Python 3.11 it can swallow our own cancellation.
                     async with asyncio.timeout(self._poll_seconds):
                         await self._moved.wait()
+                    # What moves together is looked at once, and most calls are over by then.
+                    await asyncio.sleep(GATHER_SECONDS)
                 except TimeoutError:
                     pass
                 self._moved.clear()
