@@ -30,7 +30,7 @@ Door = Callable[["Shared", type[Store]], AbstractContextManager[Store]]
 # Makes an empty state for one run.
 Stage = Callable[[], AbstractContextManager[Door]]
 # Order is judged, not the disk; where there is no memory to write to, it is only slower.
-MEMORY: Final = next((p for p in (Path("/dev/shm"),) if p.is_dir()), None)  # noqa: S108
+MEMORY: Final = next((p for p in (Path("/dev/shm"),) if p.is_dir()), None)  # noqa: S108  mkdtemp
 NOW: Final = 1_800_000_000
 
 

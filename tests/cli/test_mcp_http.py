@@ -37,8 +37,8 @@ def _ask(url: str, token: str, method: str, params: Any, **headers: str) -> tupl
         "Content-Type": "application/json",
         "Accept": "application/json, text/event-stream",
     }
-    request = urllib.request.Request(url, body.encode(), {**fields, **headers})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+    request = urllib.request.Request(url, body.encode(), {**fields, **headers})  # noqa: S310  ours
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  ours
         text = answer.read().decode()
         if answer.headers["content-type"] == "text/event-stream":
             text = next(line[6:] for line in text.split("\n") if line.startswith("data: "))

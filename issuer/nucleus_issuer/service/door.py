@@ -113,7 +113,7 @@ class Door(grpc.GenericRpcHandler):
             with self._span(name, context) as span:
                 try:
                     caller = self._admit(context, name, method)
-                    assert method is not None  # noqa: S101 - admitted
+                    assert method is not None  # noqa: S101  `_admit` refuses a name that has none
                     made = await method.run(caller, _parsed(method.request, data))
                 except Exception as error:  # noqa: BLE001  what went wrong is not told outside
                     await self._refuse(context, name, caller, error, span)

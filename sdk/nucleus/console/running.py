@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -61,9 +60,10 @@ async def run(
                 tell(f"the console, once within 5 minutes: {seen}/enter?once={login.link()}")
 
             link()
-            with contextlib.suppress(NotImplementedError, ValueError):
+            # Only the main thread hears signals; elsewhere the signal would end the process.
+            if threading.current_thread() is threading.main_thread():
                 asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, link)
-            tell(f"another link: kill -USR1 {os.getpid()}")
+                tell(f"another link: kill -USR1 {os.getpid()}")
             await asyncio.Event().wait()
         finally:
             desk.stop()
