@@ -48,17 +48,17 @@ async def restores(driver: Qemu, kept: QemuKept, count: int) -> dict[str, float]
 async def claims(driver: Qemu, kept: QemuKept, count: int, size: int) -> dict[str, float]:
     """One after the other; the pool is full again before each, so that nothing else runs."""
     took: list[float] = []
-    async with Pool(driver, kept, size, {}) as pool:
+    async with Pool(driver, kept, size) as pool:
         for _ in range(count):
             await pool.full()
             start = time.perf_counter()
-            async with pool.claimed():
+            async with pool.claimed({}):
                 took.append(time.perf_counter() - start)
     return {**spread(took), "claims": len(took)}
 
 
 async def idle(driver: Qemu, kept: QemuKept, count: int) -> dict[str, float]:
-    async with Pool(driver, kept, count, {}) as pool:
+    async with Pool(driver, kept, count) as pool:
         await pool.full()
         sizes = [_pss(pid) for pid in _emulators()]
     return {"machines": len(sizes), "pss_mib": round(sum(sizes) / len(sizes) / 1024, 1)}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_vmhost.vm import image, keeping, session
-from nucleus_vmhost.vm.driver import Said, Size, unheard
+from nucleus_vmhost.vm.console import Said, unheard
+from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, Recipe
 from nucleus_vmhost.vm.qemu import Qemu, QemuMachine
 from nucleus_vmhost.vm.session import Session

@@ -30,11 +30,11 @@ def test_each_claim_is_another_machine_and_the_dead_are_passed_over(image: Image
         driver = Qemu()
         kept = await keeping.kept(CACHE, driver, image, Size.of(image))
         try:
-            async with Pool(driver, kept, 2, {}) as pool:
+            async with Pool(driver, kept, 2) as pool:
                 said = []
                 for _ in range(2):
                     await pool.full()
-                    async with pool.claimed() as vm:
+                    async with pool.claimed({}) as vm:
                         out = await vm.run(SCRIPT, b"", cwd="/work", own=True)
                         said.append(out.decode().split())
                 assert [each[0] for each in said] == ["mine", "mine"]
@@ -44,7 +44,7 @@ def test_each_claim_is_another_machine_and_the_dead_are_passed_over(image: Image
                 dead = emulators()
                 for pid in dead:
                     os.kill(pid, signal.SIGKILL)
-                async with pool.claimed() as vm:
+                async with pool.claimed({}) as vm:
                     assert (await vm.ping())["network"] == ["lo"]
                 await pool.full()
                 left = emulators() - dead

@@ -1,6 +1,6 @@
 """Law: a warm machine is claimed once, by one session, and nobody's until then.
 
-Copies of one kept machine that have answered one call and were paused: their code is translated.
+Copies of one kept machine that have answered a few calls and were paused: their code is translated.
 A machine that does not answer is not handed out. What is claimed is replaced in the background.
 """
 
@@ -20,11 +20,9 @@ from nucleus_vmhost.vm.session import Session
 class Pool:
     """So many warm copies of one kept machine. Use it as a context; `kept` stays its owner's."""
 
-    def __init__(
-        self, driver: Qemu, kept: QemuKept, size: int, services: Mapping[str, Path]
-    ) -> None:
-        self._driver, self._kept, self._size, self._services = driver, kept, size, services
-        self._warm: asyncio.Queue[_Warm | WorldError] = asyncio.Queue()
+    def __init__(self, driver: Qemu, kept: QemuKept, size: int) -> None:
+        self._driver, self._kept, self.size = driver, kept, size
+        self._warm: asyncio.Queue[QemuMachine | WorldError] = asyncio.Queue()
         self._filler: asyncio.Task[None] | None = None
         self._wanted = asyncio.Semaphore(size)
         self._why: WorldError | None = None
@@ -32,7 +30,7 @@ class Pool:
     @property
     def warm(self) -> int:
         """How many can be claimed at once."""
-        return self._warm.qsize()
+        return 0 if self._why else self._warm.qsize()
 
     async def __aenter__(self) -> Pool:
         self._filler = asyncio.create_task(self._fill())
@@ -44,22 +42,19 @@ class Pool:
         await asyncio.gather(self._filler, return_exceptions=True)
         while not self._warm.empty():
             one = self._warm.get_nowait()
-            if isinstance(one, _Warm):
+            if not isinstance(one, WorldError):
                 await one.end()
 
     async def full(self) -> None:
         """Until as many are warm as shall be. Raises WorldError where none can be made."""
-        while self.warm < self._size:
+        while self.warm < self.size:
             if self._why is not None:
                 raise self._why
             await asyncio.sleep(0.005)
 
-    @contextlib.asynccontextmanager
-    async def claimed(self) -> AsyncIterator[Session]:
-        """A machine of one's own, with the time of now; at the end of the block it is over.
-
-        Raises WorldError where none can be made.
-        """
+    async def taken(self) -> QemuMachine:
+        """A machine that runs again, and is the caller's to end. Raises WorldError where none can
+        be made."""
         while True:
             one = await self._warm.get()
             if isinstance(one, WorldError):
@@ -67,16 +62,21 @@ class Pool:
                 raise one
             self._wanted.release()
             try:
-                await one.machine.resume()
-                await one.session.claim()
+                await one.resume()
             except WorldError:
                 await one.end()  # it died while it waited: the next one
-                continue
-            break
-        try:
-            yield one.session
-        finally:
-            await one.end()
+            else:
+                return one
+
+    @contextlib.asynccontextmanager
+    async def claimed(self, services: Mapping[str, Path]) -> AsyncIterator[Session]:
+        """A machine of one's own, with the time of now; at the end of the block it is over.
+
+        Raises WorldError where none can be made.
+        """
+        async with session.opened(await self.taken(), services) as claimed:
+            await claimed.claim()
+            yield claimed
 
     async def _fill(self) -> None:
         while True:
@@ -89,25 +89,11 @@ class Pool:
                 return
             self._warm.put_nowait(one)
 
-    async def _made(self) -> _Warm:
+    async def _made(self) -> QemuMachine:
         machine = await self._driver.copy(self._kept)
-        stack = contextlib.AsyncExitStack()
         try:
-            opened = await stack.enter_async_context(session.opened(machine, self._services))
-            await machine.resume()
-            await opened.ping()
-            await machine.pause()
+            await session.warmed(machine)
         except BaseException:
-            await stack.aclose()
+            await machine.end()
             raise
-        return _Warm(machine, opened, stack)
-
-
-class _Warm:
-    def __init__(
-        self, machine: QemuMachine, opened: Session, stack: contextlib.AsyncExitStack
-    ) -> None:
-        self.machine, self.session, self._stack = machine, opened, stack
-
-    async def end(self) -> None:
-        await self._stack.aclose()
+        return machine

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_vmhost.vm.guest.names import INSIDE, PING, PROXY, PROXY_PORT, TOOLS, TOOLS_PORT
-from nucleus_vmhost.vm.pumps import Channel
+from nucleus_vmhost.vm.pumps import Channel, Line
 from nucleus_vmhost.vm.streams import Side
 
 FIRST: Final = Path("/run/first")  # the first process listens here, for us alone
@@ -29,14 +29,7 @@ async def serve(port: int, ready: int) -> None:
     """Serve the agent and the channel until that ends. `ready` is written to once we listen."""
     loop = asyncio.get_running_loop()
     services = {name: FIRST / f"{name}.sock" for name in INSIDE}
-    reader = asyncio.StreamReader(limit=_PIECE)
-    protocol = asyncio.StreamReaderProtocol(reader)
-    transport, flow = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, os.fdopen(os.dup(port), "wb", 0)
-    )
-    channel = Channel(
-        reader, asyncio.StreamWriter(transport, flow, reader, loop), Side.GUEST, services
-    )
+    channel = Channel(Line(port), Side.GUEST, services)
     async with AsyncExitStack() as stack:
         for service, number in ((TOOLS, TOOLS_PORT), (PROXY, PROXY_PORT)):
             path = AGENT / f"{service}.sock"
@@ -51,7 +44,6 @@ async def serve(port: int, ready: int) -> None:
         os.close(ready)
         await spoken.wait()
         loop.remove_reader(port)
-        await loop.connect_read_pipe(lambda: protocol, os.fdopen(port, "rb", 0))
         await channel.run()
 
 
@@ -60,12 +52,12 @@ async def _rehearsed(services: Mapping[str, Path]) -> None:
     for the first time is done once, and not by each copy in memory of its own."""
     loop = asyncio.get_running_loop()
     ends = [
-        Channel(*await asyncio.open_unix_connection(sock=end, limit=_PIECE), side, services)
+        Channel(Line(end.detach()), side, services)
         for end, side in zip(socket.socketpair(), Side, strict=True)
     ]
     running = [asyncio.ensure_future(end.run()) for end in ends]
     for _ in range(_REHEARSALS):
-        connection = await ends[1].connected(PING)
+        connection = ends[1].connected(PING)
         await loop.sock_sendall(connection, b"{}\n")
         while await loop.sock_recv(connection, _PIECE):
             pass
