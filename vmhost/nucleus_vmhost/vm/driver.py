@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from nucleus_vmhost.vm.console import Said, unheard
 from nucleus_vmhost.vm.image import Image
 from nucleus_vmhost.vm.pumps import Line
+
+# How long a machine may be somebody's.
+LIFE_SECONDS: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,6 @@ class Running(Protocol):
         """This side's end of its channel: from now on the caller's."""
         ...
 
-    async def over(self) -> int:
-        """Until it has ended; what its program ended with."""
-        ...
-
     async def end(self) -> None:
         """End it now; nothing of it is left then."""
         ...
@@ -81,6 +80,10 @@ class Machine(Running, Protocol):
 
     def printing(self) -> int:
         """The pipe into which it prints: from now on the caller's."""
+        ...
+
+    async def over(self) -> int:
+        """Until it has ended; what its program ended with."""
         ...
 
     async def pause(self) -> None: ...

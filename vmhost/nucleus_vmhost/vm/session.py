@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
-from nucleus_vmhost.vm.driver import Machine, Running
+from nucleus_vmhost.vm.driver import LIFE_SECONDS, Machine, Running
 from nucleus_vmhost.vm.frames import Broken
 from nucleus_vmhost.vm.guest import names
 from nucleus_vmhost.vm.pumps import Channel
@@ -162,14 +162,20 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def opened(machine: Running, services: Mapping[str, Path]) -> AsyncIterator[Session]:
-    """Speak with a machine; at the end of the block it is over.
+    """Speak with a machine; at the end of the block, or of the time it has, it is over.
 
     Raises WorldError `vm.*`.
     """
     channel = Channel(machine.channel(), Side.HOST, services)
     over = asyncio.ensure_future(channel.run())
+    life = asyncio.timeout(LIFE_SECONDS)
     try:
-        yield Session(machine, channel, over)
+        async with life:
+            yield Session(machine, channel, over)
+    except TimeoutError as error:
+        if not life.expired():
+            raise
+        raise WorldError("vm.life", "The microVM ran as long as one may.") from error
     finally:
         over.cancel()
         await asyncio.gather(over, return_exceptions=True)
