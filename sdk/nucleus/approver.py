@@ -147,6 +147,11 @@ class Answering:
             return self.settle(asked, Deny(rule.reason or "denied once and for all")) > 0
         return self.settle(asked, Approve()) > 0
 
+    def follow_rules(self) -> None:
+        """Answer all that a standing rule answers. Raises NucleusError."""
+        for asked in self.questions():
+            self.by_rule(asked)
+
     def _may_follow(self, answer: str, approver: str) -> bool:
         """Anybody may say no; yes is said by whoever said it then."""
         return answer == "deny" or (self._key is not None and self._key.id == approver)

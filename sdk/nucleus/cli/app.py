@@ -14,6 +14,7 @@ import typer
 from nucleus.cli import (
     approvals,
     approvals_kept,
+    approvals_tui,
     audit,
     claims,
     console_serving,
@@ -90,6 +91,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
     ), {
         "list": (approvals.waiting, approvals.LIST),
         "approve": (approvals.approve, approvals.APPROVE),
+        "tui": (approvals_tui.tui, approvals_tui.TUI),
         "grant": (approvals.grant, approvals.GRANT),
         "deny": (approvals.deny, approvals.DENY),
         "forward": (approvals_kept.forward, approvals_kept.FORWARD),

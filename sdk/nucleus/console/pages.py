@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from nucleus.asked import Question, Seen
+from nucleus.asked import Question
 from nucleus.cli.console import span, when
 from nucleus.console.looking import Denial, Look, Session
-from nucleus.console.markup import Child, Html, exactly, joined, lines, tag, text
+from nucleus.console.markup import Child, Html, exactly, joined, tag, text
 from nucleus.console.trees import trees
-from nucleus.lookalikes import unusual
 from nucleus.offers import COUNT, SECONDS
+from nucleus.showing import Look as Meaning
+from nucleus.showing import Piece, Row, rows, seen
 
-_DIFF: Final = 200
 # The answer to ?, and all that the keys do.
 KEYS: Final = (
     ("j k", "next, previous"),
@@ -123,26 +124,7 @@ def document(title: str, *body: Child, live: bool = False) -> Html:
 
 def _question(asked: Question, now: int, csrf: str) -> Html:
     alike = ",".join(f"{each.id}:{each.mark}" for each in asked.alike)
-    rows: list[tuple[str, Child]] = [
-        ("who", joined(_chain(asked), tag("small", f" token {asked.tid[:8]}… of {asked.issuer}"))),
-        ("exactly", joined(tag("code", asked.tool), " ", exactly(asked.arguments),
-                           None if asked.whole else " … (cut)")),
-    ]  # fmt: skip
-    rows += [("beware", tag("strong", each, class_="beware")) for each in unusual(asked.words)]
-    if asked.diff:
-        rows.append(("diff", tag("pre", _diff(asked.diff), class_="diff")))
-    for owed in asked.demanded:
-        by = f", wanted by {owed.demanded_by}" if owed.demanded_by else ""
-        rows.append(("why", joined(tag("code", owed.id), f" {owed.why}{by} (step 13)")))
-    rows.append(("seen", _seen(asked.seen)))
-    new = [name for name in asked.records if name not in asked.exposure]
-    if new:
-        rows.append(("then", joined("it will have seen ", *_chips(new), " as well")))
-    rows += [("alike", exactly(each.arguments)) for each in asked.alike]
-    if asked.needed > 1:
-        said = ", ".join(asked.voices) or "nobody yet"
-        rows.append(("needs", f"{asked.needed} approvers; so far {said}"))
-    terms: list[Html] = [joined(tag("dt", name), tag("dd", value)) for name, value in rows]
+    terms = [joined(tag("dt", row.name), tag("dd", _said(row))) for row in rows(asked)]
     return tag(
         "article",
         tag("h3", text(asked.words), tag("small", f" {span(max(0, asked.expires - now))} left")),
@@ -206,34 +188,34 @@ def _answers(asked: Question, alike: str, csrf: str) -> Html:
     )  # fmt: skip
 
 
-def _chain(asked: Question) -> Html:
-    made: list[Child] = []
-    for each in asked.who:
-        made += [" → " if made else None, text(each)]
-    return joined(*made)
+_TAGS: Final[Mapping[Meaning, str]] = {
+    "added": "ins", "code": "code", "place": "i", "removed": "del", "soft": "small",
+    "strong": "b", "warn": "strong",
+}  # fmt: skip
 
 
-def _diff(diff: str) -> Html:
-    made: list[Child] = []
-    shown = diff.split("\n")
-    for line in shown[:_DIFF]:
-        kind = {"+": "ins", "-": "del"}.get(line[:1], "span")
-        made += [tag(kind, line), Html("\n")]
-    return joined(*made, lines("\n".join(shown[_DIFF:]), 0) if len(shown) > _DIFF else None)
+def _said(row: Row) -> Html:
+    if row.name != "diff":
+        return joined(*map(_piece, row.pieces))
+    lines = [joined(_piece(each), Html("\n")) for each in row.pieces]
+    return tag("pre", *lines, class_="diff")
 
 
-def _seen(seen: tuple[Seen, ...]) -> Html:
-    if not seen:
-        return joined("nothing")
-    made: list[Child] = []
-    for leg in seen:
-        since = f" since {leg.tool}, record {leg.seq} " if leg.seq else " from the start "
-        made += [*_chips([leg.leg]), tag("small", since)]
-    return joined(*made)
+def _piece(piece: Piece) -> Html:
+    """One piece. What an agent wrote is text on its own: its direction is nobody else's."""
+    match piece.look:
+        case "leg":
+            return _chip(piece.text)
+        case "code":
+            return exactly(piece.text)
+        case "strong":
+            return tag("b", text(piece.text))
+        case look:
+            return tag(_TAGS.get(look, "span"), piece.text)
 
 
-def _chips(legs: list[str]) -> list[Html]:
-    return [tag("span", leg.replace("_", " "), class_=f"leg {leg}") for leg in legs]
+def _chip(leg: str) -> Html:
+    return tag("span", leg.replace("_", " "), class_=f"leg {leg}")
 
 
 # The rest ---------------------------------------------------------------------------------------
@@ -244,7 +226,7 @@ def _session(each: Session) -> Html:
     return tag(
         "article",
         tag("h3", tag("code", each.cell), tag("small", f" {each.about}")),
-        tag("p", _seen(each.exposure)),
+        tag("p", _said(seen(each.exposure))),
         class_=f"session{full}",
     )
 
