@@ -17,7 +17,7 @@ _PATIENCE = 60.0  # seconds
 
 
 def typed(
-    argv: Sequence[str],
+    argv: list[str],
     dialogue: Sequence[tuple[bytes, Said]],
     *,
     env: Mapping[str, str],

@@ -13,6 +13,7 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    approvals_ahead,
     approvals_kept,
     approvals_tui,
     audit,
@@ -92,7 +93,7 @@ def _approvals() -> tuple[typer.Typer, Table]:
         "list": (approvals.waiting, approvals.LIST),
         "approve": (approvals.approve, approvals.APPROVE),
         "tui": (approvals_tui.tui, approvals_tui.TUI),
-        "grant": (approvals.grant, approvals.GRANT),
+        "grant": (approvals_ahead.grant, approvals_ahead.GRANT),
         "deny": (approvals.deny, approvals.DENY),
         "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import typer
 
-from nucleus.cli.options import PassphraseFd, PassphraseFile, examples, home
+from nucleus.cli.options import Approver, PassphraseFd, PassphraseFile, examples, home
 
 TUI = examples("nucleus approvals tui", "nucleus approvals tui --approver alice")
 
 
 def tui(
     ctx: typer.Context,
-    approver: Annotated[
-        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
-    ] = None,
+    approver: Approver = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
 ) -> int:
