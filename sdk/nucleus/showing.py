@@ -97,5 +97,5 @@ def seen(legs: tuple[Seen, ...]) -> Row:
     made: list[Piece] = []
     for leg in legs:
         since = f" since {leg.tool}, record {leg.seq}" if leg.seq else " from the start"
-        made += [Piece("  ")] * bool(made) + [Piece(leg.leg, "leg"), Piece(since, "soft")]
+        made += [Piece(" · ", "soft")] * bool(made) + [Piece(leg.leg, "leg"), Piece(since, "soft")]
     return _row("seen", *(made or [Piece("nothing")]))
