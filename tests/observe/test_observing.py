@@ -66,6 +66,7 @@ root = "{desk.root / "repo"}"
 shows = []
 [server]
 cwd = "{desk.root / "repo"}"
+danger_outside_cell = true
 env = {{ PATH = "/usr/local/bin:/usr/bin:/bin", GIT_AUTHOR_NAME = "P", GIT_AUTHOR_EMAIL = "p@example.org", GIT_COMMITTER_NAME = "P", GIT_COMMITTER_EMAIL = "p@example.org" }}
 [tools.git_status]
 operation = "read_files"
@@ -79,7 +80,7 @@ payload = ["/branch_type", "/contains"]
 {takes}
 [tools.git_add]
 operation = "git_commit"
-payload = ["/files"]
+selectors."/files" = {{ kind = "path", base = "/repo_path" }}
 {takes}
 [tools.git_commit]
 operation = "git_commit"
@@ -147,7 +148,9 @@ def test_the_policy_says_why_and_denies_nothing(desk: Desk, observed: Path) -> N
 def test_a_token_narrowed_to_it_serves_the_same_calls_and_no_other(
     desk: Desk, observed: Path
 ) -> None:
-    wide = desk.issue("wide", "--bearer", "--ttl", "2h", profile="local-dev")
+    wide = desk.issue(
+        "wide", "--bearer", "--path", desk.root / "repo", "--ttl", "2h", profile="local-dev"
+    )
     narrow = desk.root / "narrow.token"
     desk.run("observe", "policy", observed, "-o", desk.root / "again.json",
              "--token", wide, "--out-token", narrow).ok(0)  # fmt: skip
@@ -156,8 +159,6 @@ def test_a_token_narrowed_to_it_serves_the_same_calls_and_no_other(
 
     repo = str(desk.root / "repo")
     policy = desk.file("git-policy.toml", drafted(desk))
-    trusted = desk.file("approved.txt", "")
-    assert trusted.exists()
     argv = [*PROGRAM, "--home", str(desk.home), "mcp", "--token", str(narrow), "--policy", str(policy),
             "--", *server(desk)]  # fmt: skip
     (desk.root / "repo" / "b.txt").write_text("two\n")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from nucleus.audit import knowing
+from nucleus.audit import knowing, scrubbing
 from nucleus.audit.facts import Fact, Server
 from nucleus.audit.findings import Group
 from nucleus.audit.rules_servers import is_mediated
@@ -93,9 +93,10 @@ def allow_list(client: str, servers: Sequence[Server]) -> dict[str, Any] | None:
 
 
 def command(server: Server) -> str:
-    """The line that would mediate a server."""
+    """The line that would mediate a server. A credential in it is left out: it is to be moved."""
+    scrub = scrubbing.of(server.env, server.args)
     words = ["nucleus", "mcp", "--token", "agent.token", "--policy", f"{server.name}.toml", "--"]
-    return shlex.join([*words, *server.argv])
+    return shlex.join([*words, *map(scrub.text, server.argv)])
 
 
 def text(facts: Sequence[Fact], groups: Sequence[Group]) -> str:
