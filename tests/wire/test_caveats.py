@@ -33,6 +33,10 @@ def read(value: Any) -> Caveat:
     return caveats.parse(canonical.encode(value))
 
 
+def each(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
 def rule(*parts: Any, pointer: str = "/a") -> list[Any]:
     return ["arg", "t", {pointer: list(parts)}]
 
@@ -110,38 +114,38 @@ def test_what_a_caveat_reads_as(value: list[Any], caveat: Caveat) -> None:
 
 REFUSED: list[list[Any]] = [
     *([kind, *rest] for kind in ("exp", "nbf")
-      for rest in ([], [-1], [True], ["1"], [None], [1, 2], [[1]])),
+      for rest in each([], [-1], [True], ["1"], [None], [1, 2], [[1]])),
     *([kind, *rest] for kind in ("cap", "only")
-      for rest in ([], [[]], [None], [""], [{}, {}], [{"x": "never"}], [{"git_push": "some"}],
+      for rest in each([], [[]], [None], [""], [{}, {}], [{"x": "never"}], [{"git_push": "some"}],
                    [{"git_push": 0}], [{"git_push": None}], [{"git_push": ["never"]}])),
     *([kind, *rest] for kind in ("path", "host", "cmd", "ref", "tool")
-      for rest in ([], ["in"], ["in", [], []], ["or", []], ["IN", []], [True, []], [None, []],
+      for rest in each([], ["in"], ["in", [], []], ["or", []], ["IN", []], [True, []], [None, []],
                    [["in"], []], ["in", None], ["in", {}], ["in", ""], ["in", "a"], ["in", [5]],
                    ["in", [None]], ["in", [[]]], ["in", [""]], ["not", [{}]])),
     ["path", "in", ["/b", "/a"]], ["path", "in", ["/a", "/a"]], ["cmd", "in", [["b"], ["a"]]],
     ["cmd", "in", [["a"], ["a"]]], ["cmd", "in", ["ls"]],
     ["tool", "in", [f"t{n:02}" for n in range(65)]],
-    *(["arg", *rest] for rest in ([], ["t"], ["t", []], ["t", ""], ["t", None], ["", {}], [5, {}],
-                                  [None, {}], ["t", {}, {}])),
+    *(["arg", *rest] for rest in each([], ["t"], ["t", []], ["t", ""], ["t", None], ["", {}],
+                                      [5, {}], [None, {}], ["t", {}, {}])),
     ["arg", "t", {f"/{n:02}": ["any"] for n in range(65)}],
     *(rule("any", pointer=p) for p in ("a", "~", "/~", "/~2", "/a~", "/~0~", "/" + "x" * 1024)),
-    *(["arg", "t", {"/a": value}] for value in ([], "any", None, {}, {"any": 1}, 5, [[]], [None],
-                                               ["some"], ["Any"], [5])),
+    *(["arg", "t", {"/a": value}] for value in each([], "any", None, {}, {"any": 1}, 5, [[]],
+                                                   [None], ["some"], ["Any"], [5])),
     rule("any", None), rule("any", 1),
     *(rule(op, *rest) for op in ("equals", "one-of", "prefix", "subpath")
-      for rest in ([], ["/a", "/a"], [[[]]], [{}])),
+      for rest in each([], ["/a", "/a"], [[[]]], [{}])),
     rule("equals", []), rule("one-of", "x"), rule("one-of", None), rule("one-of", {"x": 1}),
     rule("one-of", [[1]]), rule("one-of", [1, {}]), rule("one-of", [0] * 65),
     rule("prefix", 5), rule("prefix", None), rule("prefix", ["x"]), rule("prefix", "x" * 1025),
     *(rule("subpath", value) for value in ("", "a", "/a/", "/a/..", "/a*", "/**", 5, None, ["/a"])),
     *(rule(op, *rest) for op in ("range", "length")
-      for rest in ([], [1], [1, 2, 3], ["1", 2], [1, "2"], [True, 2], [1, True], [[], 1])),
+      for rest in each([], [1], [1, 2, 3], ["1", 2], [1, "2"], [True, 2], [1, True], [[], 1])),
     rule("length", -1, 5), rule("length", None, -1),
     ["budget"], ["budget", "calls"], ["budget", "coins", 1], ["budget", "calls", -1],
     ["budget", "calls", True], ["budget", "calls", None], ["budget", ["calls"], 1],
     ["budget", None, 1], ["budget", "calls", 1, 1],
     *([kind, *rest] for kind in ("exposure", "approve")
-      for rest in ([], ["git_push"], [None], [{}], [5], [["else"]], [[5]], [[], []])),
+      for rest in each([], ["git_push"], [None], [{}], [5], [["else"]], [[5]], [[], []])),
     ["exposure", ["private_data", "exfil_vector"]], ["approve", ["git_push", "git_push"]],
     ["link"], ["link", HEX16[1:]], ["link", HEX32], ["link", HEX16.upper()], ["link", 5],
     ["link", None], ["link", HEX16, HEX16],
@@ -161,8 +165,9 @@ REFUSED += [
     *(["delegate", body, HEX64] for body in changed(
         BODY, depth=[-1, 9, True, None, "1"], key=[HEX16, HEX32.upper(), None, 5],
         purpose=["x" * 1025, None, 5], to=["", "x" * 1025, None, 5])),
-    *(["delegate", BODY, signature] for signature in (HEX32, HEX64.upper(), None, 5, [])),
-    *(["delegate", *rest] for rest in ([], [BODY], [BODY, HEX64, 1], [[], HEX64], [None, HEX64])),
+    *(["delegate", BODY, signature] for signature in each(HEX32, HEX64.upper(), None, 5, [])),
+    *(["delegate", *rest] for rest in each([], [BODY], [BODY, HEX64, 1], [[], HEX64],
+                                           [None, HEX64])),
     *(["req", body] for body in changed(
         CALL, args=[HEX16, HEX32.upper(), None, 5], instance=["", "x" * 1025, None, 5],
         nonce=[HEX32, HEX16.upper(), None, 5], time=[-1, True, None, "1"],

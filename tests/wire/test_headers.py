@@ -15,6 +15,7 @@ from tests.support import world
 ONLY = ["only", {}]
 RID, KEY = "ab" * 16, "cd" * 32
 BODY: dict[str, Any] = canonical.decode(world.mint().identifier[64:-161])
+NO_LISTS: list[Any] = [{}, "", None, 0, False, [[]], [{}], [""], {RID: KEY}, ["ab"]]
 BEARER = {"bearer": True, "key": None, "spiffe": None}
 
 
@@ -45,7 +46,7 @@ def test_how_many_fit(member: str, kept: list[Any], item: list[Any], most: int) 
 @pytest.mark.parametrize(
     ("member", "value"),
     [(member, value) for member in ("ceil", "narrowed", "ancestors")
-     for value in ({}, "", None, 0, False, [[]], [{}], [""], {RID: KEY}, ["ab"])]
+     for value in NO_LISTS]
     + [("ceil", []), ("ceil", [["cap", {}]]), ("ceil", ["only"]), ("ceil", [ONLY, ["exp", 1]]),
        ("ceil", [ONLY, ["exposure", []]]), ("ceil", [ONLY, ["link", RID]]),
        ("narrowed", [[RID, ["delegate", {}, ""]]]), ("narrowed", [[RID, ["unknown"]]]),
