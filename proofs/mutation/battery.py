@@ -58,10 +58,12 @@ FILES: Final = (
     "tests/wire/test_caveats.py",
     "tests/wire/test_canonical.py",
     "tests/wire/test_fields.py",
+    "tests/wire/test_jcs.py",
     "tests/wire/test_headers.py",
     "tests/wire/test_limits.py",
     "tests/wire/test_codec.py",
     "tests/wire/test_same_bytes.py",
+    "tests/kernel/test_pattern_tables.py",
     "tests/kernel/test_permits.py",
 )
 LADDERS: Final = range(0, 60, 10)  # ten chains beside the slow reference, each with CALLS calls
