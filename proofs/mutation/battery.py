@@ -44,6 +44,7 @@ FILES: Final = (
     "tests/kernel/test_attack_evidence.py",
     "tests/kernel/test_attack_scopes.py",
     "tests/kernel/test_attack_seals_and_chains.py",
+    "tests/kernel/test_answers.py",
     "tests/kernel/test_authority_tables.py",
     "tests/kernel/test_what_is_verified.py",
     "tests/kernel/test_crypto.py",
