@@ -89,7 +89,7 @@ def test_many_are_read_each_by_itself() -> None:
     assert canonical.decode_all([]) == []
     texts = [text.encode() for _, text in SPELLED]
     assert canonical.decode_all(texts) == [value for value, _ in SPELLED]
-    for parts in ([b'["a"', b"]"], [b'"a","b"'], [b"1", b"2,3"], [b"1,2", b"3"], [b"", b"1"],
-                  [b"1", b""], [b'["a" ]', b"[-0]"], [b"[1", b"2]"], [b"1", b"", b""]):  # fmt: skip
+    for parts in ([b'"a', b'"b"'], [b'["a"', b"]"], [b'"a","b"'], [b"1", b"2,3"], [b"1,2", b"3"],
+                  [b"", b"1"], [b"1", b""], [b'["a" ]', b"[-0]"], [b"[1", b"2]"], [b"1", b"", b""]):  # fmt: skip
         with pytest.raises(CredentialError, match=r"\[json\.canonical\]"):
             canonical.decode_all(parts)
