@@ -174,3 +174,10 @@ def test_sets_go_there_and_back() -> None:
         "allow", "secret_to_exfil", "authority", "integrity", "web_to_exfil", "freshness",
         "derivation",
     )  # fmt: skip
+
+
+def test_levels_are_named_in_order() -> None:
+    given = {"git_push": "low_risk", "read_files": "always"}
+    named = N.unpack_levels(N.pack_levels(given))
+    assert list(named) == list(N.OPERATIONS)
+    assert named == {**dict.fromkeys(N.OPERATIONS, "never"), **given}

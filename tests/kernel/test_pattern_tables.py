@@ -21,7 +21,7 @@ OTHER_KINDS: list[Any] = [None, 5, True, b"/a", (), {}, {"/a"}, ["a", 5], [[]]]
 NAMES = ["a", "main", "fs.read", "a/b", "*", "**", "a*b*c*d*e", "**/a/**", "caf\u00e9",
          "/".join("a" * 32), "a\\*"]  # fmt: skip
 NO_NAMES = ["", "/", "a/", "/a", "a//b", "a\0b", "***", "a**", "**a", "a/**b", "a*b*c*d*e*f",
-            "**/**/**", "/".join("a" * 33)]  # fmt: skip
+            "**/**/**", "/".join("a" * 33), "!**", "!*a*b*c*d*e"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,8 @@ NO_NAMES = ["", "/", "a/", "/a", "a//b", "a\0b", "***", "a**", "**a", "a/**b", "
          ["", "a", "a/b", "/a/", "//", "/a//b", "/.", "/..", "/a/./b", "/a/../b", "/a/..", "a/*",
           "*", "*/a", "/a/*/", "/*//b", "/*/.", "/*/..", "/*/./b", "/*/../b", "./*", "/***",
           "/a**", "/**a", "/a*b*c*d*e*f", "/**/**/**", "/a\0", "/*\0", "/" + "/".join("a" * 32),
-          "/" + "/".join(["a*"] * 32), "/" + "a" * 4096, "\ud800/*"]),
+          "/" + "/".join("a" * 40), "/!**", "/" + "/".join(["a*"] * 32), "/" + "a" * 4096,
+          "\ud800/*"]),
         ("host", ["a", "a.example", "*.example", "10.0.0.1", "[::1]", "a:1", "*.example:65535",
                   "[::1]:80", "a_b-c"],
          ["", "*", "*.", "**.example", "a.*", "*a.example", "*.*.example", "A", "a.", ".a", "-a",
@@ -64,7 +65,7 @@ def test_what_may_stand_in_a_caveat(kind: str, taken: list[Any], refused: list[A
                   "[" + "f" * 45 + "]", "[]", "a" * 253, "_a", "a-"],
          ["", "A", "a.", ".a", "-a", "a..b", "a:", "a:0", "a:00", "a:01", "a:65536", "a:100000",
           "a:+1", "a:1:2", "a:\u0661", "a b", "a*", "*.a", "a/b", "a@b", "a\0", "\u00e9", "[::1",
-          "::1]", "[g]", "[::1]a", "[::1]]", "[" + "f" * 46 + "]", "a" * 254, "[::1%1]"]),
+          "::1]", "[g]", "[::1]a", "[::1]]", "[" + "f" * 46 + "]", "a" * 254, "[::1%1]", "[x]"]),
         ("ref", ["a", "a/b", "/", "*", "x" * 4096, "/".join("a" * 65), "\u00e9"],
          ["", "x" * 4097, "/".join("a" * 66), "\ud800"]),
     ],
@@ -129,6 +130,8 @@ GLOBS: list[tuple[str, str, bool]] = [
     ("a*b*c", "acb", False), ("a*bb*c", "abc", False), ("a*b*b", "ab", False),
     ("a*b*b", "abb", True), ("*a*", "bab", True), ("*a*", "b", False), ("*ab*ba*", "aba", False),
     ("*ab*ba*", "abba", True), ("a*", "b", False), ("*b", "a", False),
+    ("*ab*ab*", "xxab", False), ("*ab*ab*", "xxabab", True), ("*b*a*b*", "xab", False),
+    ("**/a/**/a/**", "x/a", False), ("**/a/**/a/**", "a/x/a", True),
     ("a*bc*cd", "abcd", False), ("a*bc*cd", "abccd", True),
     ("a/*", "a", False), ("a/*", "a/", True), ("a/*", "a/b", True), ("a/*", "a/b/c", False),
     ("*/b", "a/b", True), ("*/b", "a/c", False), ("*/*", "a", False),
@@ -189,6 +192,7 @@ def test_a_wildcard_spans_what_it_says(pattern: str, value: str, said: bool) -> 
         ("cmd", [("a", "b")], ("b", "a"), False, False),
         ("cmd", [("a", "b")], ("a", "x", "b"), False, True),
         ("cmd", [("a", "a")], ("a",), False, True),
+        ("cmd", [("a", "a", "a")], ("a",), False, False),
         ("cmd", [("x",), ("a",)], ("a",), True, True),
         ("cmd", [("a", "b"), ("c",)], ("a", "c"), False, True),
         ("cmd", [("/",)], ("rm", "/"), False, True),

@@ -62,6 +62,7 @@ REFUSED = [
     "", " ", "1 ", " 1", "1\n", "\t1", "[1, 2]", "[ 1]", '{"a": 1}', '{"a" :1}', "[1,]", "[,]",
     "01", "-0", "[-0]", "-01", "+1", "1.0", "1.", ".5", "1e2", "1E2", "-", "--1", "0x1", "NaN",
     "Infinity", "-Infinity", "nul", "True", "null1", "1 2", "1,2", "[1][2]", "[]]", "[", "{", '"',
+    "[\n1]", "[1\n]", "[\t1]", "[1,\r2]", "[\n]",
     "9007199254740992", "-9007199254740992", "9" * 17, "9" * 18, "9" * 19, "9" * 5000,
     "-" + "9" * 18,
     "'a'", '"\\u0061"', '"\\/"', '"\\u000a"', '"\\u001F"', '"\n"', '"\\ud800"', '"\\ud83d\\ude00"',
@@ -90,6 +91,7 @@ def test_many_are_read_each_by_itself() -> None:
     texts = [text.encode() for _, text in SPELLED]
     assert canonical.decode_all(texts) == [value for value, _ in SPELLED]
     for parts in ([b'"a', b'"b"'], [b'["a"', b"]"], [b'"a","b"'], [b"1", b"2,3"], [b"1,2", b"3"],
-                  [b"", b"1"], [b"1", b""], [b'["a" ]', b"[-0]"], [b"[1", b"2]"], [b"1", b"", b""]):  # fmt: skip
+                  [b"", b"1"], [b"1", b""], [b'["a" ]', b"[-0]"], [b"[1", b"2]"], [b"1", b"", b""],
+                  [b"1", b"2 "]):  # fmt: skip
         with pytest.raises(CredentialError, match=r"\[json\.canonical\]"):
             canonical.decode_all(parts)
