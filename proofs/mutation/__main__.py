@@ -6,12 +6,13 @@
     python -m proofs.mutation again [MODULE ...] those that survived without a reason on record
     python -m proofs.mutation --record …         the same, and write what became of them down
     python -m proofs.mutation --second FILE …    the mutants that `cosmic.py` made
+    python -m proofs.mutation --second-sample N FILE   N of those outside the algebra, drawn alike
 
 The algebra is asked by its claims (`killing.py`), the rest of the kernel by its vectors, named
 attacks and laws (`battery.py`).
 
 Exit 1 when a mutant survives that the record does not list with its reason, and when the record is
-of other code than this.
+of other code than this or lacks a module of the kernel.
 """
 
 import json
@@ -30,6 +31,7 @@ from proofs.sources import MODULES, source_of
 
 RECORD = Path(__file__).resolve().parent / "record.json"
 SAMPLE = (4, 24)  # of the algebra, whose claims are dear, and of the rest
+SEED = 42  # of the sample of the second mutator
 WORDS = ("killed", "equivalent", "no answer", "survived")
 
 
@@ -124,7 +126,7 @@ def write(which: str, module: str, counted: Counter[str], left: list[Mutant], ag
     """Put a module's results into the record as it is now; reasons that stood there stay. `again`:
     these are only the survivors of before."""
     record = recorded()
-    old = record[which].get(module, {})
+    old = record.setdefault(which, {}).get(module, {})
     before = old.get("survivors", {})
     entry: dict[str, Any] = {word: counted[word] for word in WORDS}
     kept = {}
@@ -150,18 +152,24 @@ def main(words: list[str]) -> int:
     for module, functions in changed.items():
         print(f"mutation: the record is not of this {module}: {', '.join(functions)}; "
               f"python -m proofs.mutation --record full {module}")  # fmt: skip
-    if pending(record):
-        print(f"mutation: never asked in full: {', '.join(pending(record))}")
+    missing = pending(record)
+    for module in missing:
+        print(f"mutation: {module} is in the kernel and not on record; "
+              f"python -m proofs.mutation --record full {module}")  # fmt: skip
     match words:
         case ["stale"]:
-            return 1 if changed else 0
+            return 1 if changed or missing else 0
         case []:
             some = [m for module in changed for m in of_source(module, source_of(module))
                     if m.function in changed[module]]  # fmt: skip
-            return _end(record, [*some, *sample(record)]) or (1 if changed else 0)
+            return _end(record, [*some, *sample(record)]) or (1 if changed or missing else 0)
         case ["--second", rows, *modules]:
             mutants = second(rows, modules or every())
             return _end(record, mutants, keep=keep, which="cosmic-ray")
+        case ["--second-sample", count, rows]:
+            # Drawn to be spread, not to be secret.
+            mutants = Random(SEED).sample(second(rows, battery.modules()), int(count))
+            return _end(record, mutants, keep=keep, which="cosmic-ray, sampled")
         case ["full", *modules]:
             return _end(record, _all_of(modules or every()), keep=keep)
         case ["again", *modules]:
@@ -187,7 +195,7 @@ def _end(
     started = time.perf_counter()
     known = {
         id_: each["reason"]
-        for entry in record[which].values()
+        for entry in record.get(which, {}).values()
         for id_, each in entry["survivors"].items()
         if each["reason"]
     }

@@ -14,6 +14,7 @@ import importlib.abc
 import importlib.util
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -231,11 +232,13 @@ def fates(
                 os.close(reader)
                 _tell(writer, mutant, judge)
             os.close(writer)
-            running[child] = (mutant, reader)
-        child, status = os.wait()
-        mutant, reader = running.pop(child)
+            running[reader] = (mutant, child)
+        (reader, *_), _, _ = select.select(list(running), [], [])
+        mutant, child = running.pop(reader)
+        # Read, and then wait: who has more to tell than a pipe holds ends only when it is read.
         with os.fdopen(reader, "rb") as file:
             told = file.read()
+        _, status = os.waitpid(child, 0)
         yield mutant, Fate(*json.loads(told)) if told else _silent(status)
 
 

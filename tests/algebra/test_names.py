@@ -1,8 +1,8 @@
 """Names to numbers and back; whatever is not a name is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -134,3 +134,50 @@ def test_tables_cannot_be_written_to() -> None:
     for table in (N.OPERATION_NUMBER, N.LEVEL_NUMBER, LN.GROUPS, LN.NODE_KINDS, LN.SINK_NUMBER):
         with pytest.raises(TypeError):
             cast(dict[str, object], table)["read_files"] = 0
+
+
+@pytest.mark.parametrize(
+    ("ask", "given", "said"),
+    [
+        (N.operation, "x", "unknown operation: 'x'"),
+        (N.pack_levels, {"x": "always"}, "unknown operation: 'x'"),
+        (N.pack_levels, {"git_push": "x"}, "unknown level: 'x'"),
+        (lambda default: N.pack_levels({}, default), "x", "unknown level: 'x'"),
+        (N.exposure_bits, ["x"], "unknown exposure: 'x'"),
+        (N.exposure_bits, "x", "a list of exposure names is needed, not the string 'x'"),
+        (N.obligation_bits, ["x"], "unknown operation: 'x'"),
+        (N.obligation_bits, "x", "a list of operation names is needed, not the string 'x'"),
+        (N.exposure_names, 8, "not a set of exposures: 0x8"),
+        (N.exposure_names, -1, "not a set of exposures: -0x1"),
+        (N.obligation_names, 1 << 13, "not a set of operations: 0x2000"),
+        (N.unpack_levels, 2, "not a packed capability: 0x2"),
+    ],
+)
+def test_a_refusal_says_what_is_not_known(
+    ask: Callable[[Any], object], given: Any, said: str
+) -> None:
+    """Who writes a policy reads these."""
+    with pytest.raises(ValueError) as refused:
+        ask(given)
+    assert str(refused.value) == said
+
+
+def test_sets_go_there_and_back() -> None:
+    for bits in range(8):
+        assert N.exposure_bits(N.exposure_names(bits)) == bits
+    for bits in (0, 1, 1 << 12, 0b1010101010101, (1 << 13) - 1):
+        assert N.obligation_bits(N.obligation_names(bits)) == bits
+    assert N.exposure_names(5) == ("private_data", "exfil_vector")
+    assert N.obligation_names(1 << 12 | 1) == ("read_files", "spawn_agent")
+    assert N.exposure_bits(["private_data"] * 2) == 1
+    assert N.FLOW_RULES == (
+        "allow", "secret_to_exfil", "authority", "integrity", "web_to_exfil", "freshness",
+        "derivation",
+    )  # fmt: skip
+
+
+def test_levels_are_named_in_order() -> None:
+    given = {"git_push": "low_risk", "read_files": "always"}
+    named = N.unpack_levels(N.pack_levels(given))
+    assert list(named) == list(N.OPERATIONS)
+    assert named == {**dict.fromkeys(N.OPERATIONS, "never"), **given}

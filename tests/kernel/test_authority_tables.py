@@ -7,16 +7,36 @@ from typing import Any
 import pytest
 
 from nucleus_tokens.authority import (
+    FULL,
     MISSING,
+    Authority,
+    Counter,
+    Source,
     admits,
     args_admit,
     fixed_by_ceil,
+    fold,
     lookup,
     ready,
     rule_admits,
     scope_admits,
 )
-from nucleus_tokens.caveats import Arg, Budget, Exp, Scope
+from nucleus_tokens.caveats import (
+    Approve,
+    Arg,
+    Budget,
+    Caveat,
+    Delegate,
+    Exp,
+    ExposureLimit,
+    Levels,
+    Link,
+    Nbf,
+    Req,
+    Scope,
+)
+from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.lattice import TOP
 
 ARGS: dict[str, Any] = {"a": {"b": [10, 20], "/": 1, "~": 2, "~1": 3}, "": 4, "n": None}
 TEN = list(range(12))
@@ -229,3 +249,46 @@ def test_what_a_rule_of_the_issuer_fixes(
             caveats = (scope("cmd", ("ls",)), Exp(9), Budget("calls", 1), Arg(tool, rules))
             assert fixed_by_ceil(caveats, "t", args, "/x", kind, value) is said
     assert fixed_by_ceil((Arg("other", (rule,)),), "t", args, "/x", kind, value) is False
+
+
+def test_what_nothing_narrowed_is_everything() -> None:
+    assert Authority(TOP, 2**53 - 1, 0, 0b111, 0, (), (), ()) == FULL
+
+
+def test_each_caveat_takes_away_its_own_part() -> None:
+    rule, tool = Arg("t", ()), Scope("tool", True, ("t",))
+    parts: list[Caveat] = [
+        Levels(6), Exp(9), Nbf(4), ExposureLimit(3), Approve(5), tool, rule, Budget("calls", 8),
+        Link("ab"), Delegate("", b"", "", 0, b"", b""),
+        Levels(TOP), Exp(10), Nbf(3), ExposureLimit(6), Approve(8), Budget("calls", 9),
+    ]  # fmt: skip
+    numbered = [(n, f"rid{n}", caveat) for n, caveat in enumerate(parts)]
+    wanted = Authority(
+        6, 9, 4, 2, 13, ((Source("here", 5), tool),), ((Source("here", 6), rule),),
+        (Counter(Source("here", 7), "rid7/calls", "calls", 8),
+         Counter(Source("here", 15), "rid15/calls", "calls", 9)),
+    )  # fmt: skip
+    assert fold(FULL, "here", numbered) == wanted
+    for at in range(len(parts)):
+        assert fold(fold(FULL, "here", numbered[:at]), "here", numbered[at:]) == wanted
+
+
+def test_a_caveat_without_a_meaning_here_is_not_passed_over() -> None:
+    """A request is read by itself; what the table of types knows and this fold does not is no
+    authority."""
+    for odd in (Req("t", "", 0, "", ""), object(), None):
+        with pytest.raises(CredentialError) as refused:
+            fold(FULL, "caveat", [(1, "rid", Exp(9)), (2, "rid", odd)])  # type: ignore[list-item]
+        assert refused.value.code == "caveat.unknown"
+
+
+def test_patterns_are_counted_over_the_whole_chain() -> None:
+    def some(first: int, last: int) -> list[tuple[int, str, Caveat]]:
+        return [(1, "rid", Scope("tool", True, tuple(f"t{n:02}" for n in range(first, last))))]
+
+    half = fold(FULL, "ceil", some(0, 32))
+    fold(half, "caveat", some(32, 64))
+    for start, parts in ((FULL, some(0, 65)), (half, some(32, 65))):
+        with pytest.raises(CredentialError) as refused:
+            fold(start, "caveat", parts)
+        assert refused.value.code == "caveat.too_many_patterns"

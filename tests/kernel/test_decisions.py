@@ -1,10 +1,11 @@
 """A decision is a value: nobody changes it, nobody takes it for a bool, and a stranger is told
-nothing but one word."""
+nothing but one word. An error says its sentence, its code and what to do next."""
 
 from __future__ import annotations
 
 import pytest
 
+from nucleus_tokens.errors import CallerError, CredentialError, NucleusError, WorldError
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import REFUSED, Allow, Ask, Decision, Deny
 from tests.support import world
@@ -39,3 +40,14 @@ def test_a_decision_stays_as_it_was_made(decision: Decision) -> None:
     with pytest.raises(AttributeError):
         setattr(decision, first, None)
     assert not hasattr(decision, "__dict__"), "nothing can be written beside it either"
+
+
+@pytest.mark.parametrize("kind", [CredentialError, CallerError, WorldError])
+def test_an_error_says_its_sentence_its_code_and_the_next_step(kind: type[NucleusError]) -> None:
+    plain, hinted = kind("a.code", "It failed."), kind("a.code", "It failed.", hint="Try again.")
+    assert str(plain) == "It failed. [a.code]"
+    assert str(hinted) == "It failed. [a.code] Try again."
+    assert (plain.code, plain.message, plain.hint, plain.args) == (
+        "a.code", "It failed.", "", ("It failed.",)
+    )  # fmt: skip
+    assert hinted.hint == "Try again."

@@ -45,7 +45,7 @@ class UnverifiedApproval:
 def parse(data: bytes) -> UnverifiedApproval:
     """Read `signature(64) || body`. Raises CredentialError `approval.malformed`."""
     try:
-        need(64 < len(data) <= APPROVAL_BYTES)
+        need(len(data) <= APPROVAL_BYTES)
         value = members(canonical.decode(data[64:]), _FIELDS)
         integer(value["v"], 1, 1)
         for field in ("id", "tid", "rid"):

@@ -81,7 +81,7 @@ def _holder(value: Any) -> Holder:
 
 
 def _ceil(value: Any) -> tuple[Caveat, ...]:
-    need(type(value) is list and 0 < len(value) <= LIST_ITEMS)
+    need(len(value) <= LIST_ITEMS)
     # Levels are said in full: a ceiling without them would leave every dimension open.
     need(value[0][0] == "only")
     made = []
@@ -114,7 +114,7 @@ def parse(identifier: bytes) -> UnverifiedHeader:
     signed = identifier[crypto.SIGNATURE_BYTES :]
     body, end = signed[: -_SEALS - 1], signed[-_SEALS - 1 : -_SEALS]
     try:
-        need(0 < len(body) <= HEADER_BYTES and end == b"\0")
+        need(len(body) <= HEADER_BYTES and end == b"\0")
         value = members(canonical.decode(body), _FIELDS)
         integer(value["v"], 1, 1)
         hexed(value["tid"], 16)
