@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nucleus.audit import clients, commands, credentials, hidden, jsonc, yamlish
+from nucleus.audit import clients, commands, credentials, hidden, jsonc, reading_yaml
 from nucleus.audit.facts import Instructions, Place
 from nucleus.audit.rules_text import instructions
 from tests.audit.stage import audit, found
@@ -89,7 +89,7 @@ def test_what_is_too_large_or_too_deep_is_named(place: Path) -> None:
 def test_much_of_anything_is_read_in_passing(piece: str) -> None:
     """No pattern takes time that grows faster than the text: the suite's own limit is the clock."""
     text = piece * (64 * 1024 // len(piece))
-    for parse in (jsonc.parse, yamlish.parse):
+    for parse in (jsonc.parse, reading_yaml.parse):
         try:
             parse(text)
         except ValueError:
