@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_no_secret_reaches_the_record_or_what_is_made_of_it(
 ) -> None:
     where = tmp_path / "record.jsonl"
     client = Client(where, server, *values, API_TOKEN=SECRET, TMPDIR=str(tmp_path))
-    calls = [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("read_note", {"path": "/etc/hostname"}),
         ("read_note", {"path": "/etc/hostname", "how": "error"}),
         ("read_note", {"path": f"/etc/{WORD}", "how": "failed"}),

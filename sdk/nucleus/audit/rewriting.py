@@ -53,7 +53,8 @@ def entry(
         words += ["--secret", f"{variable}={name}"]
     for variable in passed:
         words += ["--pass-env", variable]
-    first, *rest = [*words, "--", *argv]
+    words += ["--", *argv]
+    first, rest = words[0], words[1:]
     made = dict(value)
     nested = table(value.get("command"))
     if nested is not None:  # zed
