@@ -25,13 +25,13 @@ def fetch() -> Path:
     """The folder of a real mcp-server-fetch, installed once for this lock by its hashes. It has an
     environment of its own: it needs another MCP library than ours."""
     lock = ROOT / "requirements" / "fetch.txt"
-    place = _CACHE / f"fetch-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    place = _CACHE / f"server-fetch-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     found = place / "bin" / "mcp-server-fetch"
     _CACHE.mkdir(parents=True, exist_ok=True)
     with open(_CACHE / "fetch.lock", "w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
         if not found.exists():
-            venv.create(place, clear=True, with_pip=True)
+            venv.create(place, clear=True, with_pip=True, symlinks=True)
             install = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--no-deps",
                        "--require-hashes", "--only-binary=:all:", "--no-compile", "-r",
                        str(lock)]  # fmt: skip
@@ -75,8 +75,9 @@ def test_real_servers_are_asked_and_judged(desk: Desk, path: None) -> None:
     assert shown.err.count("was not asked") == 1, shown.err
     # The three legs, each by a tool that its server lists.
     assert "UNINHABITABLE" in shown.out
-    for tool in ("fetch: fetch", "files: read_text_file", "git: git_status"):
-        assert tool in shown.out, shown.out
+    rows = {line.split()[0]: line.split()[1:] for line in shown.out.splitlines() if "●" in line}
+    assert rows["fetch"] == ["·", "●", "●", "web_fetch"]
+    assert rows["git"][:3] == rows["files"][:3] == ["●", "·", "·"]
     report = desk.run("audit", desk.root / "repo", "--live", "--fail-on", "never", "--json").json
     rules = {each["rule"] for each in report["findings"]}
     assert "uninhabitable-state" in rules
