@@ -8,7 +8,6 @@ digest. Rules are made of these leaves alone, so whatever satisfies a leaf's rul
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,8 +75,9 @@ def sketch(args: Any, selectors: Sequence[Any], keep: Keep) -> Sketch | None:
 
 
 def _leaves(value: Any, at: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if type(value) is dict and value and depth < _DEPTH:
-        for key, item in (table(value) or {}).items():
+    named = table(value)
+    if named and depth < _DEPTH:
+        for key, item in named.items():
             name = key.replace("~", "~0").replace("/", "~1")
             yield from _leaves(item, f"{at}/{name}", depth + 1)
     else:
@@ -100,7 +100,7 @@ def _leaf(pointer: str, value: Any, chosen: tuple[str, Any], keep: Keep) -> Leaf
         return Leaf("value", value)
     if type(value) is int and keep.values and abs(value) <= INTEGER:
         return Leaf("value", value)
-    if type(value) in (int, float):
+    if isinstance(value, int | float):
         return Leaf("number", bounds(value), _digest(value, keep))
     if type(value) is not str:
         return Leaf("many", min(len(value), MOST), _digest(value, keep))
@@ -188,9 +188,10 @@ def stand_in(found: Sketch | None) -> tuple[dict[str, Any], dict[str, str]]:
         *way, name = (w.replace("~1", "/").replace("~0", "~") for w in pointer.split("/")[1:])
         at = made
         for each in way:
-            at = at.setdefault(each, {})
-            if type(at) is not dict:
+            inner = table(at.setdefault(each, {}))
+            if inner is None:
                 raise ValueError("an argument is in two places")
+            at = inner
         if name in at:
             raise ValueError("an argument is in two places")
         at[name] = _value(leaf)
@@ -320,4 +321,4 @@ def text(rule: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "anything" if value is None else os.fspath(value) if type(value) is str else repr(value)
+    return "anything" if value is None else value if type(value) is str else repr(value)
