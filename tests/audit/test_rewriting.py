@@ -175,6 +175,27 @@ def test_tables_apart_are_changed_too_or_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        "a = " + "[" * 120 + "]" * 120,
+        "a = " + "[" * 300 + "]" * 300,
+        "# " + "x" * 200_000,
+        "".join(f"[t{n}]\n" for n in range(3000)),
+        'a = """' + "x\n" * 999 + '"""',
+        "\r\n# é",
+    ],
+    ids=range(6),
+)
+def test_whatever_else_stands_there_stays_or_nothing_is_done(more: str) -> None:
+    source = f"[mcp_servers.a]\ncommand = 'x'\n[other]\n{more}\n"
+    try:
+        made = rewriting_toml.replaced(source, {("mcp_servers", "a"): {"command": "y"}})
+    except ValueError:
+        return
+    assert made == source.replace("'x'", '"y"', 1)
+
+
+@pytest.mark.parametrize(
     ("value", "argv"),
     [
         ({"command": "x", "args": ["y"]}, ["x", "y"]),

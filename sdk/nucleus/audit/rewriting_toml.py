@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nucleus.shapes import table
 
 if TYPE_CHECKING:
     from nucleus.audit.rewriting import Road
 
+_MOST_CHARS: Final = 128 * 1024  # it is read slowly
+
 
 def value(source: str) -> Any:
     """What the file says. Raises ValueError."""
-    return tomllib.loads(source)
+    try:
+        return tomllib.loads(source)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def stood(source: str, keys: Road) -> Any:
@@ -51,9 +56,11 @@ def _document(source: str) -> Any:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    if len(source) > _MOST_CHARS:
+        raise ValueError("it is too long")
     try:
         return tomlkit.parse(source)
-    except TOMLKitError as error:
+    except (TOMLKitError, RecursionError) as error:
         raise ValueError("it is not TOML") from error
 
 
