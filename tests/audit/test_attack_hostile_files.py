@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nucleus.audit import clients, commands, credentials, hidden, jsonc, yamlish
+from nucleus.audit import clients, commands, credentials, hidden, jsonc, reading_yaml
 from nucleus.audit.facts import Instructions, Place
 from nucleus.audit.rules_text import instructions
 from tests.audit.stage import audit, found
@@ -89,7 +90,7 @@ def test_what_is_too_large_or_too_deep_is_named(place: Path) -> None:
 def test_much_of_anything_is_read_in_passing(piece: str) -> None:
     """No pattern takes time that grows faster than the text: the suite's own limit is the clock."""
     text = piece * (64 * 1024 // len(piece))
-    for parse in (jsonc.parse, yamlish.parse):
+    for parse in (jsonc.parse, reading_yaml.parse):
         try:
             parse(text)
         except ValueError:
@@ -145,3 +146,54 @@ def test_no_shape_crashes_a_reader(value: object) -> None:
         assert reader is not None
         for fact in reader(name, json.dumps({"mcpServers": {"a": value}, "permissions": value})):
             list(of(fact))
+
+
+LAUGHS = "a: &a [x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (LAUGHS, "line 1 has an anchor"),
+        ("a: *nobody\n", "line 1 has an anchor"),
+        ("a: 1\nb: !!python/object/apply:os.system ['true']\n", "line 2 has a tag"),
+        ("a: !include other.yml\n", "line 1 has a tag"),
+        ("on: push\non: pull_request_target\n", "line 2 has a key twice"),
+        ("? [a]\n: b\n", "line 1 has a key twice, or one that is no text"),
+        ("a: 1\n---\nb: 2\n", "several documents"),
+        ("[" * 200 + "]" * 200, "nested too deeply"),
+        ("a: [" + "x," * 60_000 + "]", "too many values"),
+        ("a: x" + "y" * reading_yaml.MOST_CHARS, "too long"),
+        ("a: 'b\n", "is not YAML"),
+        ("a: \x00\n", "is not YAML"),
+        ("a: \ud800\n", "no Unicode"),
+    ],
+    ids=range(13),
+)
+def test_yaml_that_would_be_more_than_it_says_is_not_read(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        reading_yaml.parse(text)
+    reader = clients.reader(".github/workflows", "x.yml")
+    assert reader is not None
+    (fact,) = reader(".github/workflows/x.yml", text)
+    assert type(fact).__name__ == "Unread"
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["risk-assessment-reporting", "task-management-server-v2", "npm_config_cache_directory",
+     "key-value-store-2024-release", "sk-learn-pipeline-examples", "secret_santa_organiser",
+     "--package=task-master-ai@0.31.2", "key-rotation-20240101"],
+)  # fmt: skip
+def test_a_name_is_no_credential(word: str) -> None:
+    assert not credentials.is_one("PACKAGE", word)
+    assert not list(credentials.in_words(["run", word]))
+
+
+@pytest.mark.parametrize("body", ["a1B2c3D4e5F6g7H8i9J0", "abcdefgh12345678", "QwErTyUiOpAsDfGh"])
+@pytest.mark.parametrize("prefix", ["sk-", "sk-proj-", "hf_", "npm_", "glpat-", "xoxb-1234567890-"])
+def test_what_has_the_form_of_one_is_one(prefix: str, body: str) -> None:
+    assert credentials.formed(f"x={prefix}{body}")
+    assert credentials.blotted(f"x={prefix}{body};", "?") == "x=?;"

@@ -15,7 +15,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from nucleus.audit import rewriting
+from nucleus.audit import jsonc
 from tests.audit.stage import CREDENTIALS, audit, found
 from tests.cli.command import ROOMS, Desk
 from tests.house.source import ROOT
@@ -81,7 +81,7 @@ class Shop:
         return self.desk.run("audit", self.repo, "--fix", "--token", self.token)
 
     def servers(self) -> dict[str, Any]:
-        servers: dict[str, Any] = rewriting.jsonc.parse(self.config.read_text()).value["mcpServers"]
+        servers: dict[str, Any] = jsonc.parse(self.config.read_text()).value["mcpServers"]
         return servers
 
     async def client(self, name: str, tool: str, arguments: dict[str, Any]) -> Any:

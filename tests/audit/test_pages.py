@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nucleus.audit import yamlish
+from nucleus.audit import reading_yaml
 from tests.audit import rules_table
 from tests.audit.stage import lay
 from tests.cli.command import ROOMS
@@ -22,7 +22,7 @@ def test_the_page_of_rules_is_the_catalogue() -> None:
 
 def test_the_action_runs_as_it_is_written(tmp_path: Path) -> None:
     """Its own script in bash, with the command of this checkout where the action installs one."""
-    action = yamlish.parse((ROOT / "action.yml").read_text(encoding="utf-8"))
+    action = reading_yaml.parse((ROOT / "action.yml").read_text(encoding="utf-8"))
     inputs = {k: v.get("default") for k, v in (action.get("inputs") or action).table.items()}
     steps = action.get("runs", "steps")
     assert steps is not None
@@ -56,8 +56,10 @@ def test_the_action_runs_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_the_hook_names_a_command_that_exists() -> None:
-    (hook,) = yamlish.parse((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")).items
-    assert hook.get("entry") == yamlish.Node("nucleus audit", hook.get("entry").line)  # type: ignore[union-attr]
+    (hook,) = reading_yaml.parse(
+        (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    ).items
+    assert hook.get("entry") == reading_yaml.Node("nucleus audit", hook.get("entry").line)  # type: ignore[union-attr]
     wanted = re.findall(
         r'"([^"]+)"', (ROOT / "pyproject.toml").read_text().split("cli = [")[1].split("]")[0]
     )

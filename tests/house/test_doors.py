@@ -64,6 +64,7 @@ OWN = {
     "sdk/nucleus/microvm.py": "the process of a person who runs an agent in a microVM",
     "sdk/nucleus/minting.py": "a process of a person's command, which makes a token and ends",
     "sdk/nucleus/joining.py": "makes a home for a person's command",
+    "sdk/nucleus/observe/book.py": "a person's record of an observation",
     "sdk/nucleus/observe/recording.py": "a person's observation: the same road, with a wide token",
     "sdk/nucleus/places.py": "finds the places of one host",
     "sdk/nucleus/proxying.py": "the folder of the proxy's own sockets",

@@ -43,6 +43,7 @@ SERVICES = (
 
 # Third-party: where the import name is not the distribution's name in lower case.
 IMPORT_NAME = {
+    "pyyaml": "yaml",
     "grpcio": "grpc",
     "grpcio-health-checking": "grpc_health",
     "opentelemetry-api": "opentelemetry",

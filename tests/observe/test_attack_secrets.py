@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_no_secret_reaches_the_record_or_what_is_made_of_it(
 ) -> None:
     where = tmp_path / "record.jsonl"
     client = Client(where, server, *values, API_TOKEN=SECRET, TMPDIR=str(tmp_path))
-    calls = [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("read_note", {"path": "/etc/hostname"}),
         ("read_note", {"path": "/etc/hostname", "how": "error"}),
         ("read_note", {"path": f"/etc/{WORD}", "how": "failed"}),
@@ -84,11 +85,14 @@ def test_no_secret_reaches_the_record_or_what_is_made_of_it(
 
 def test_no_secret_reaches_the_report(server: list[str], tmp_path: Path) -> None:
     """It knows a credential of its command line; those of its environment are not given to it."""
-    (tmp_path / "server.py").write_text(SERVER)
     command = ["server.py", "--api-key", WORD]
     config = {"command": sys.executable, "args": command, "env": {"API_TOKEN": SECRET}}
     (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": {"leaky": config}}))
-    (tmp_path / "server.py").write_text(SERVER.replace("sys.argv[1]", "sys.argv[-1]"))
+    (tmp_path / "server.py").write_text(
+        SERVER.replace("sys.argv[1]", "sys.argv[-1]").replace(
+            '"frobnicate"]', '"frobnicate", word]'
+        )
+    )
     desk = Desk(tmp_path)
     for words in ((), ("--json",), ("--format", "sarif"), ("--format", "markdown"), ("--suggest",)):
         shown = desk.run("audit", tmp_path, "--live", "--fail-on", "never", *words)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nucleus.observe import arguments, comparing, generalising, record, replaying
+from nucleus.observe import arguments, comparing, generalising, record, replaying, ruling
 from nucleus.observe.arguments import Keep
 from nucleus.observe.record import Record, Seen
 from nucleus_tokens import caveats, exposure, flow, lattice, names, projection
@@ -208,7 +208,7 @@ def test_the_rules_admit_the_real_arguments_too(
     the stand-in that replaying puts in its place."""
     keep = Keep(SALT, values=values)
     sketches = [arguments.sketch(args, selected(args, path), keep) for args, path in seen]
-    made = arguments.rules("tool", sketches, tight, frozenset())
+    made = ruling.rules("tool", sketches, tight, frozenset())
     if made is None:
         assert None in sketches
         return
@@ -234,7 +234,7 @@ def test_tighter_rules_admit_no_more(
     args, path = other
     resolved = {"/path": path} if type(args.get("path")) is str else {}
     admitted: list[bool] = []
-    rules = [arguments.rules("tool", sketches, tight, frozenset()) for tight in generalising.TIGHT]
+    rules = [ruling.rules("tool", sketches, tight, frozenset()) for tight in generalising.TIGHT]
     for made in rules:
         rule = None if made is None else caveats.from_value(made)
         admitted.append(

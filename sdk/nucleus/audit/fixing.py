@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nucleus.audit import credentials, drafting, jsonc, live, packages, rewriting
+from nucleus.audit import credentials, drafting, live, packages, rewriting
 from nucleus.audit.facts import Server, Tool
 from nucleus.audit.rewriting import Road
 from nucleus.audit.rules_servers import is_mediated
-from nucleus.shapes import table
+from nucleus.shapes import items, table
 from nucleus.vault import Vault
 from nucleus_issuer import files
 from nucleus_tokens.errors import CallerError, WorldError
@@ -68,7 +68,8 @@ class Fixer:
         """Rewrite one file. `tools` are what each server listed, or why it was not asked. Raises
         CallerError `audit.*`, WorldError."""
         real, before, mode = _read(path)
-        document = jsonc.parse(before)
+        form = rewriting.form(real.name)
+        said = form.value(before)
         left: dict[str, str] = {}
         changes: dict[Road, Any] = {}
         moved: list[str] = []
@@ -78,12 +79,14 @@ class Fixer:
             why = _unfit(server, tools.get(server.name))
             listed = tools.get(server.name)
             keys: Road = tuple(server.place.what.split("/"))
-            value = table(_at(document.value, keys))
+            value = table(_at(said, keys))
             if why or value is None or isinstance(listed, str) or listed is None:
                 left[server.name] = why or "it was not found again"
                 continue
             base = f"{_slug(server.name)}-{_digest(chr(0).join((str(real), server.place.what)))}"
             secrets, passed, plain = self._environment(server, base)
+            # Codex names there what it hands on of its own environment.
+            passed += [each for each in items(value.get("env_vars")) or () if type(each) is str]
             moved += secrets.values()
             made = drafting.draft(
                 listed,
@@ -99,12 +102,18 @@ class Fixer:
                 denied[server.name] = made.denied
             policy = self._policy(base, made.text)
             changes[keys] = rewriting.entry(
-                value, self._program, token=str(token), policy=str(policy), secrets=secrets,
-                passed=passed,
+                value, server.argv, self._program,
+                token=str(token), policy=str(policy), secrets=secrets, passed=passed,
             )  # fmt: skip
         if changes:
-            after = rewriting.replaced(before, changes)
-            self._keep(real, before, after, changes, moved)
+            try:
+                after = _changed(form, real, before, changes)
+            except CallerError:
+                for name in moved:
+                    self._secrets.remove(name)
+                raise
+            said = form.value(after)
+            self._keep(real, before, after, {keys: _at(said, keys) for keys in changes}, moved)
             _write(real, before, after, mode)
         names = tuple(str(keys[-1]) for keys in changes)
         return Done(real, names, tuple(moved), tuple(outside), denied, left)
@@ -119,20 +128,20 @@ class Fixer:
         record = json.loads(self._before.get(name))
         before = base64.b64decode(record["before"]).decode()
         kept = {tuple(keys): value for keys, value in record["entries"]}
+        form = rewriting.form(real.name)
         left: dict[str, str] = {}
         back: dict[Road, Any] = {}
         for keys, value in kept.items():
             try:
-                document = jsonc.parse(now)
-                same = _at(document.value, keys) == value
+                same = _at(form.value(now), keys) == value
             except ValueError:
                 same = False
             if same:
-                back[keys] = rewriting.stood(before, keys)
+                back[keys] = form.stood(before, keys)
             else:
                 left[str(keys[-1])] = "it was edited since"
         whole = _sha(now) == record["after"]
-        _write(real, now, before if whole else rewriting.replaced(now, back), mode)
+        _write(real, now, before if whole else _changed(form, real, now, back), mode)
         if not left:
             for secret in record["secrets"]:
                 self._secrets.remove(secret)
@@ -174,16 +183,17 @@ class Fixer:
         if name in self._before.names():  # fixed before: what it was at first is kept
             record = json.loads(self._before.get(name))
             record["before"] = base64.b64decode(record["before"]).decode()
-            first = jsonc.parse(record["before"]).value
+            form = rewriting.form(real.name)
+            first = form.value(record["before"])
             known = {tuple(keys) for keys, _ in record["entries"]}
             new = [keys for keys in changes if keys not in known]
             if any(_at(first, keys) is None for keys in new):
                 # Servers that came later: then the file before this time is what it was.
-                record["before"] = rewriting.replaced(
-                    before,
-                    {keys: rewriting.stood(record["before"], keys) for keys in known
-                     if _at(first, keys) is not None and _at(jsonc.parse(before).value, keys)},
-                )  # fmt: skip
+                now = form.value(before)
+                record["before"] = _changed(form, real, before, {
+                    keys: form.stood(record["before"], keys) for keys in known
+                    if _at(first, keys) is not None and _at(now, keys)
+                })  # fmt: skip
         entries = {tuple(keys): value for keys, value in record["entries"]} | dict(changes)
         made = {
             "path": str(real),
@@ -203,11 +213,21 @@ def _unfit(server: Server, listed: tuple[Tool, ...] | str | None) -> str:
         return "it is remote: `nucleus mcp` starts servers"
     if server.disabled:
         return "it is switched off"
-    if server.place.path.endswith(".toml"):
-        return "the file is TOML: paste what --suggest says"
     if listed is None or isinstance(listed, str):
         return f"its tools are not known: {listed or 'it was not asked'}"
     return ""
+
+
+def _changed(form: rewriting.Form, real: Path, source: str, changes: Mapping[Road, Any]) -> str:
+    """Raises CallerError `audit.rewrite` for a file that cannot be changed in part."""
+    try:
+        return form.replaced(source, changes)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CallerError(
+            "audit.rewrite",
+            f"{real} cannot be changed so that the rest of it stays as it is.",
+            hint="Paste what this says: nucleus audit --live --suggest",
+        ) from error
 
 
 def _outside(server: Server, tools: Sequence[Tool]) -> bool:

@@ -34,7 +34,7 @@ margin:.75rem 0}
 .good{color:var(--good)}b.tag{display:inline-block;min-width:4.5rem}
 code,pre{font:.85em/1.5 ui-monospace,monospace}pre{overflow-x:auto;background:var(--card);
 border:1px solid var(--line);border-radius:.5rem;padding:.75rem}
-svg{width:100%;height:auto;max-width:44rem;display:block}
+svg{width:100%;height:auto;max-width:34rem;display:block}
 svg text{fill:var(--ink);font:13px system-ui}
 svg .edge{stroke:var(--line);stroke-width:1.5;fill:none}svg .hot{stroke:var(--bad);stroke-width:2}
 svg .dim{stroke-dasharray:4 4}
@@ -44,6 +44,8 @@ border-bottom:1px solid var(--line);vertical-align:top}
 """
 _MOST: Final = 24  # holders in one picture
 _ROW: Final = 34
+_NAME: Final = 22  # letters of a name in the picture
+_BEHIND: Final = " (proxied)"
 
 
 def report(found: Report, suggested: str, least: Severity | None) -> str:
@@ -153,12 +155,13 @@ def _group(group: Group) -> str:
 
 
 def _picture(group: Group, complete: bool) -> str:
-    """Tools on the left, legs on the right, a line for each that brings one."""
-    order = sorted(group.holders, key=lambda h: (h.mediated, -h.legs.bit_count()))
+    """Tools on the left, what is known of them first, legs on the right, a line for each that
+    brings one. So narrow that its letters can be read on a phone."""
+    order = sorted(group.holders, key=lambda h: (h.mediated, not h.sure, -h.legs.bit_count()))
     shown, more = order[:_MOST], len(order) - _MOST
     rows = len(shown) + (more > 0)
     height = max(rows, 3) * _ROW + 20
-    parts = [f'<svg viewBox="0 0 560 {height}" role="img" aria-label="{escape(_spoken(group))}">']
+    parts = [f'<svg viewBox="0 0 380 {height}" role="img" aria-label="{escape(_spoken(group))}">']
     legs = {leg: 10 + (number + 0.5) * (height - 20) / 3 for number, leg in enumerate(LEG_NAMES)}
     for number, holder in enumerate(shown):
         y = 10 + (number + 0.5) * _ROW
@@ -166,21 +169,22 @@ def _picture(group: Group, complete: bool) -> str:
             if holder.legs & leg:
                 parts.append(
                     f'<path class="edge{_edge(holder, complete)}" '
-                    f'd="M250 {y:.0f} C320 {y:.0f} 330 {at:.0f} 400 {at:.0f}"/>'
+                    f'd="M165 {y:.0f} C200 {y:.0f} 205 {at:.0f} 240 {at:.0f}"/>'
                 )
     for number, holder in enumerate(shown):
         y = 10 + (number + 0.5) * _ROW
-        name = holder.name if len(holder.name) <= 30 else holder.name[:29] + "…"
+        most = _NAME - len(_BEHIND) if holder.mediated else _NAME
+        name = holder.name if len(holder.name) <= most else holder.name[: most - 1] + "…"
         if holder.mediated:
-            name = name[:20] + " (behind the proxy)"
-        parts.append(f'<rect x="6" y="{y - 13:.0f}" width="244" height="26" rx="5"/>')
-        parts.append(f'<text x="14" y="{y + 5:.0f}">{escape(name)}</text>')
+            name += _BEHIND
+        parts.append(f'<rect x="1" y="{y - 13:.0f}" width="164" height="26" rx="5"/>')
+        parts.append(f'<text x="9" y="{y + 5:.0f}">{escape(name)}</text>')
     if more > 0:
         parts.append(f'<text x="14" y="{height - 12}">and {more} more</text>')
     for leg, at in legs.items():
         hot = ' class="hotbox"' if complete else ""
-        parts.append(f'<rect{hot} x="400" y="{at - 15:.0f}" width="154" height="30" rx="15"/>')
-        parts.append(f'<text x="477" y="{at + 5:.0f}" text-anchor="middle">{LEG_NAMES[leg]}</text>')
+        parts.append(f'<rect{hot} x="240" y="{at - 15:.0f}" width="139" height="30" rx="15"/>')
+        parts.append(f'<text x="309" y="{at + 5:.0f}" text-anchor="middle">{LEG_NAMES[leg]}</text>')
     return "".join([*parts, "</svg>"])
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from nucleus.audit import yamlish
+from nucleus.audit import reading_yaml
 from nucleus.audit.facts import (
     Container,
     EnvFile,
@@ -19,7 +19,7 @@ from nucleus.audit.facts import (
     Workflow,
 )
 from nucleus.audit.reading_json import Source
-from nucleus.audit.yamlish import Node
+from nucleus.audit.reading_yaml import Node
 from nucleus.shapes import items, table, text
 
 _ENV_LINE: Final = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=(.*)$")
@@ -47,7 +47,7 @@ def env_file(path: str, raw: str, ignored: bool) -> EnvFile:
 def workflow(path: str, raw: str) -> Iterator[Fact]:
     """A GitHub workflow."""
     try:
-        top = yamlish.parse(raw)
+        top = reading_yaml.parse(raw)
     except (ValueError, RecursionError) as error:
         yield Unread(Place(path), f"not all of its YAML is read: {error}")
         return

@@ -7,17 +7,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nucleus.audit import jsonc
-from nucleus.shapes import items, table, text
+from nucleus.shapes import items, table
 
 Road = tuple[jsonc.Key, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one kind of file is read and changed."""
+
+    value: Callable[[str], Any]  # what it says; raises ValueError
+    replaced: Callable[[str, Mapping[Road, Any]], str]
+    stood: Callable[[str, Road], Any]
+
+
+def form(path: str) -> Form:
+    """The form of a file, by its name."""
+    if path.endswith(".toml"):
+        from nucleus.audit import rewriting_toml
+
+        return Form(rewriting_toml.value, rewriting_toml.replaced, rewriting_toml.stood)
+    return Form(lambda source: jsonc.parse(source).value, replaced, stood)
+
+
 def entry(
     value: Mapping[str, Any],
+    argv: Sequence[str],
     program: Sequence[str],
     *,
     token: str,
@@ -25,24 +45,30 @@ def entry(
     secrets: Mapping[str, str],
     passed: Sequence[str],
 ) -> dict[str, Any]:
-    """A server's entry, started by `nucleus mcp`. `secrets` are variables and the names they are
-    kept under; `passed` are variables that the client fills in by itself."""
-    command = text(value.get("command")) or ""
-    args = [each for each in items(value.get("args")) or [] if type(each) is str]
-    made = dict(value)
-    words = [*program[1:], "mcp", "--token", token, "--policy", policy]
+    """A server's entry, started by `nucleus mcp`, in the shape that it had. `argv` is its command;
+    `secrets` are variables and the names they are kept under; `passed` are variables that the
+    client fills in by itself."""
+    words = [*program, "mcp", "--token", token, "--policy", policy]
     for variable, name in secrets.items():
         words += ["--secret", f"{variable}={name}"]
     for variable in passed:
         words += ["--pass-env", variable]
-    made["command"] = program[0]
-    made["args"] = [*words, "--", command, *args]
-    if "env" in value:
-        kept = {k: v for k, v in (table(value["env"]) or {}).items() if k in passed}
-        if kept:
-            made["env"] = kept
-        else:
-            del made["env"]
+    words += ["--", *argv]
+    first, rest = words[0], words[1:]
+    made = dict(value)
+    nested = table(value.get("command"))
+    if nested is not None:  # zed
+        made["command"] = {**nested, "path": first, "args": rest}
+    elif items(value.get("command")) is not None:  # opencode
+        made["command"] = [first, *rest]
+    else:
+        made |= {"command": first, "args": rest}
+    for group in ("env", "environment"):
+        if group in value:
+            kept = {k: v for k, v in (table(value[group]) or {}).items() if k in passed}
+            made[group] = kept
+            if not kept:
+                del made[group]
     return made
 
 

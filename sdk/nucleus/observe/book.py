@@ -53,7 +53,7 @@ class Book:
         """Hear what a decision names by its digest alone; what is kept of it is made here."""
         if "args" not in reveal:
             return  # of an outcome: no result is ever kept
-        kept, digest = record.of_reveal(reveal, self.keep), reveal_digest(reveal)
+        kept, digest = record.of_reveal(reveal, self.keep, os.path.isdir), reveal_digest(reveal)
         with self._lock:
             while len(self._revealed) >= _WAITING:
                 del self._revealed[next(iter(self._revealed))]

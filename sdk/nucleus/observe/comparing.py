@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nucleus.observe import arguments
+from nucleus.observe import ruling
 from nucleus.observe.generalising import Observed
 from nucleus.observe.record import KINDS
 from nucleus.shapes import items
@@ -106,7 +106,7 @@ def _arguments(old: Observed, new: Observed) -> list[str]:
             else:
                 narrower = was is not None and within(now, was)
             sign = "-" if narrower else "+"
-            said = ["not given" if each is None else arguments.text(each) for each in (was, now)]
+            said = ["not given" if each is None else ruling.text(each) for each in (was, now)]
             lines.append(f"{sign} {tool} {pointer}: {said[0]} → {said[1]}")
     return lines
 

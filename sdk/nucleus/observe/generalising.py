@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from nucleus.observe import arguments, paths
+from nucleus.observe import paths, ruling
 from nucleus.observe.record import KINDS, Record, Seen
 from nucleus.shapes import items, table, text
 from nucleus_tokens import caveats, lattice, names, writing
@@ -181,15 +181,15 @@ def _arguments(
     for tool, mine in sorted(calls.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         found = [call.arguments for call in mine]
         steps = TIGHT[TIGHT.index(tight) :]
-        made = [arguments.rules(tool, found, step, folders) for step in steps]
+        made = [ruling.rules(tool, found, step, folders) for step in steps]
         fit = next((each for each in made if each is not None and ceiling.takes(each)), None)
         if fit is None:
             why = "do not fit into a token" if made[0] is not None else "cannot be named"
             tell(f"{tool}: no rule on its arguments, since they {why}")
             continue
-        ruled = [f"{p} {arguments.text(r)}" for p, r in fit[2].items()]
+        ruled = [f"{p} {ruling.text(r)}" for p, r in fit[2].items()]
         tell(f"{tool}: {'; '.join(ruled) or 'no arguments'}, from {len(mine)} calls")
-        same = arguments.constant(found)
+        same = ruling.constant(found)
         if same:
             tell(f"{tool}: {', '.join(same)} never changed; observe --values keeps what it was")
 

@@ -20,10 +20,12 @@ def widened(found: Iterable[str], tight: str, folders: frozenset[str] = frozense
     """Exactly these; or their folders, of which none lies in another; or the folder of all. Where
     that would be everything, a file stays itself, and folders stay apart. `folders` are those of
     them that are folders themselves."""
-    spelled = {_literal(path) for path in found}
+    known = set(found)
+    spelled = set(map(_literal, known))
     if tight == "exact" or not spelled:
         return spelled
-    wider = {path if path in folders else _folder(path) for path in spelled}
+    # What was shortened to be spelled is a folder already.
+    wider = {path if path in folders or path not in known else _folder(path) for path in spelled}
     if tight == "root" and not _everything(common(wider)):
         return {common(wider)}
     kept: set[str] = set()

@@ -8,8 +8,7 @@ stands there of the arguments is `arguments`' law. A line without its end was ne
 from __future__ import annotations
 
 import json
-import os.path
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -90,7 +89,9 @@ def of_decision(line: Mapping[str, Any], revealed: Mapping[str, Any], keep: Keep
     )
 
 
-def of_reveal(reveal: Mapping[str, Any], keep: Keep) -> dict[str, Any]:
+def of_reveal(
+    reveal: Mapping[str, Any], keep: Keep, is_folder: Callable[[str], bool]
+) -> dict[str, Any]:
     """What is kept of a reveal: the part of `Seen` that the trace only digests."""
     resources = {
         kind: None if values is None else _clean(kind, tuple(map(_frozen, values)), keep)
@@ -98,7 +99,7 @@ def of_reveal(reveal: Mapping[str, Any], keep: Keep) -> dict[str, Any]:
     }
     return {
         "resources": resources,
-        "folders": tuple(path for path in resources.get("path") or () if os.path.isdir(path)),
+        "folders": tuple(path for path in resources.get("path") or () if is_folder(path)),
         "records": reveal["records"],
         "projects": reveal["projects"],
         "label": _label(reveal["label"]),
