@@ -260,3 +260,27 @@ def test_what_is_missing_is_said(stage: Stage, tmp_path: Path) -> None:
     said = desk.process("approvals", "tui", env=env).ok(2).err
     assert "[tui.not_installed]" in said
     assert "pip install 'nucleus-runtime[tui]'" in said
+
+
+async def test_what_still_counts_is_taken_back(stage: Stage, folder: Path) -> None:
+    (folder / "a").write_text("a")
+    async with at_the_desk(stage) as pilot:
+        call = stage.asks("read", stage.session.fs.read, folder / "a")
+        await waits(pilot, 1)
+        await pilot.press("j", "1")
+        await until(pilot, lambda: bool(pilot.app.screen.query("#times")), "the dialog")
+        await pilot.press("enter")
+        assert str(await done(call)) == "a"
+        assert str(await asyncio.to_thread(stage.session.fs.read, folder / "a")) == "a"
+        await pilot.press("t")
+        await until(pilot, lambda: "18 more calls" in text(pilot), "what still counts")
+        await pilot.press("x")
+        await pilot.pause()
+        assert "18 more calls" in text(pilot), "nothing is chosen before somebody chooses"
+        await pilot.press("j")
+        shoot(pilot, "tui-kept")
+        await pilot.press("x")
+        await until(pilot, lambda: "18 more calls" not in text(pilot), "its end")
+        await pilot.press("escape")
+        with pytest.raises(ApprovalRequired):
+            await asyncio.to_thread(stage.session.fs.read, folder / "a")
