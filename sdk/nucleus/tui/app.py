@@ -119,8 +119,7 @@ class Desk(App[None]):
         shown = self._queue.shown
         details = self.query_one("#details", Static)
         if shown is None:
-            waits = bool(self._queue.children)
-            details.update(Text(_HOW if waits else _EMPTY, drawing.SOFT))
+            details.update(Text(_EMPTY if self._queue.empty else _HOW, drawing.SOFT))
         else:
             asked, gone = shown
             details.update(drawing.details(asked, self._clock(), GONE if gone else ""))
