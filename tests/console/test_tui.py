@@ -141,6 +141,7 @@ async def test_a_group_is_answered_together_and_does_not_grow_while_it_is_read(
         await waits(pilot, 2)
         await pilot.press("j")
         await until(pilot, lambda: "+1 alike" in text(pilot), "the group")
+        await until(pilot, lambda: "q quit" in text(pilot), "all keys on 80 columns")
         late = stage.asks("read", stage.session.fs.read, folder / "c")
         await waits(pilot, 3)
         shoot(pilot, "tui-narrow")

@@ -41,16 +41,16 @@ class Desk(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "next", key_display="j"),
-        Binding("k,up", "move(-1)", "previous", key_display="k"),
-        Binding("a", "once", "approve once"),
+        Binding("j,down", "move(1)", "choose", key_display="j k"),
+        Binding("k,up", "move(-1)", "choose", show=False),
+        Binding("a", "once", "approve"),
         *(Binding(str(n), f"offer({n})", "like it", key_display="1…9", show=n == 1)
           for n in range(1, 10)),
-        Binding("g", "alike", "all alike"),
-        Binding("e", "ever", "approve for good"),
+        Binding("g", "alike", "alike"),
+        Binding("e", "ever", "always"),
         Binding("d", "deny", "deny"),
-        Binding("n", "never", "deny for good"),
-        Binding("t", "kept", "take back"),
+        Binding("n", "never", "never"),
+        Binding("t", "kept", "given"),
         Binding("escape", "nothing", "choose nothing", show=False),
         Binding("space,pagedown", "page(1)", "more", show=False),
         Binding("pageup", "page(-1)", "back", show=False),
