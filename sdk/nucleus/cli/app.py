@@ -42,6 +42,7 @@ from nucleus.cli import (
     up,
     verifier,
     vm,
+    vm_pool,
 )
 from nucleus.cli.options import examples, group
 
@@ -230,12 +231,14 @@ def _vm() -> tuple[typer.Typer, Table]:
         "nucleus vm image build",
         "nucleus vm doctor",
         "nucleus vm list",
+        "nucleus vm pool serve",
     ), {
         "image": (vm.image, vm.IMAGE),
         "doctor": (vm.doctor, vm.DOCTOR),
         "list": (vm.running, vm.LIST),
         "logs": (vm.logs, vm.LOGS),
         "kill": (vm.kill, vm.KILL),
+        "pool": (vm_pool.pool, vm_pool.POOL),
     }
 
 
