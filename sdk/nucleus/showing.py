@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
+from nucleus import shapes
 from nucleus.approver import LASTS
 from nucleus.asked import Question, Seen
-from nucleus.cli.console import span
+from nucleus.cli.console import span, when
 from nucleus.lookalikes import unusual
+from nucleus.standing import Rule
+from nucleus_issuer.store_approvals import Standing as Approved
+from nucleus_tokens import canonical
 
 DIFF_LINES: Final = 200  # more would scroll the rest away
 Look = Literal["plain", "strong", "code", "soft", "warn", "leg", "added", "removed", "place"]
@@ -39,7 +43,7 @@ def rows(asked: Question, *, diff_lines: int = DIFF_LINES) -> tuple[Row, ...]:
         made.append(_row("diff", *_changes(asked, diff_lines)))
     for owed in asked.demanded:
         by = f", wanted by {owed.demanded_by}" if owed.demanded_by else ""
-        made.append(_row("why", Piece(owed.id, "code"), Piece(f" {owed.why}{by}"),
+        made.append(_row("why", Piece(owed.id, "code"), Piece(f": {owed.why}{by}"),
                          Piece(" (step 13)", "soft")))  # fmt: skip
     made.append(seen(asked.seen))
     once = f"this one call, once, within {span(LASTS)}; by this token in this session alone"
@@ -99,3 +103,24 @@ def seen(legs: tuple[Seen, ...]) -> Row:
         since = f" since {leg.tool}, record {leg.seq}" if leg.seq else " from the start"
         made += [Piece(" · ", "soft")] * bool(made) + [Piece(leg.leg, "leg"), Piece(since, "soft")]
     return _row("seen", *(made or [Piece("nothing")]))
+
+
+def approved(given: Approved, now: int) -> str:
+    """What an approval of this tool can still be used for."""
+    what = (
+        "one call" if given.approval.digest else f"{given.approval.count - given.used} more calls"
+    )
+    left = span(max(0, given.approval.not_after - now))
+    return f"{what} for {left}, by {given.approval.approver}"
+
+
+def pattern(given: Approved) -> str:
+    """The calls that an approval serves, exactly; empty where it is one call."""
+    signed = shapes.table(canonical.decode(given.approval.signed)) or {}
+    found = shapes.items(signed.get("pattern"))
+    return "" if found is None else canonical.encode(found).decode()
+
+
+def ruled(rule: Rule) -> str:
+    """What a standing answer says of its pattern."""
+    return f"{rule.answer}: to {' → '.join(rule.who)}, until {when(rule.until)}, by {rule.approver}"

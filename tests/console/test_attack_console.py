@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -128,7 +130,7 @@ def test_what_an_agent_writes_is_never_markup(stage: Stage, folder: Path) -> Non
     """In a path, a content, the diff and the name of a sub-agent; in a real browser."""
     s = stage.session
     (folder / "x").write_text(XSS)
-    calls = [
+    calls: list[Future[Any]] = [
         stage.asks("write", s.fs.write, folder / "x", f"\u202e{XSS}\x1b[2J"),
         stage.asks("read", s.fs.read, folder / '"><svg onload=alert(1)>'),
     ]

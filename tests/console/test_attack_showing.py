@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -65,6 +65,7 @@ def asked(text: str) -> Question:
     return replace(made, alike=(made,))
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_a_terminal_shows_text_in_rows_of_ours(text: str) -> None:
@@ -77,6 +78,7 @@ def test_a_terminal_shows_text_in_rows_of_ours(text: str) -> None:
     assert len(lines(found, 0)) == expected
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_the_queue_shows_text_beside_names_of_ours(text: str) -> None:
@@ -111,6 +113,7 @@ class _Parsed(HTMLParser):
         self.text += data
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_the_page_holds_no_markup_but_ours(text: str) -> None:

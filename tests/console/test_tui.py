@@ -95,14 +95,18 @@ async def test_it_is_denied_with_a_reason(stage: Stage, folder: Path) -> None:
         await waits(pilot, 1)
         await pilot.press("j", "d")
         await until(pilot, lambda: bool(pilot.app.screen.query(Input)), "the dialog")
+        other = stage.asks("read", stage.session.fs.read, folder / "c")
+        await waits(pilot, 2)  # what is behind the dialog goes on
         await pilot.press("escape")
-        assert items(pilot), "Escape answers nothing"
+        assert len(items(pilot)) == 2, "Escape answers nothing"
         await pilot.press("d")
         await until(pilot, lambda: bool(pilot.app.screen.query(Input)), "the dialog")
         await pilot.press(*"not today")
         shoot(pilot, "tui-deny")
         await pilot.press("enter")
         denied = await done(call)
+        await pilot.press("j", "a")
+        await done(other)
     assert isinstance(denied, PolicyDenied)
     assert "not today" in str(denied)
 
@@ -137,6 +141,7 @@ async def test_a_group_is_answered_together_and_does_not_grow_while_it_is_read(
         await waits(pilot, 2)
         await pilot.press("j")
         await until(pilot, lambda: "+1 alike" in text(pilot), "the group")
+        await until(pilot, lambda: "q quit" in text(pilot), "all keys on 80 columns")
         late = stage.asks("read", stage.session.fs.read, folder / "c")
         await waits(pilot, 3)
         shoot(pilot, "tui-narrow")
@@ -260,3 +265,27 @@ def test_what_is_missing_is_said(stage: Stage, tmp_path: Path) -> None:
     said = desk.process("approvals", "tui", env=env).ok(2).err
     assert "[tui.not_installed]" in said
     assert "pip install 'nucleus-runtime[tui]'" in said
+
+
+async def test_what_still_counts_is_taken_back(stage: Stage, folder: Path) -> None:
+    (folder / "a").write_text("a")
+    async with at_the_desk(stage) as pilot:
+        call = stage.asks("read", stage.session.fs.read, folder / "a")
+        await waits(pilot, 1)
+        await pilot.press("j", "1")
+        await until(pilot, lambda: bool(pilot.app.screen.query("#times")), "the dialog")
+        await pilot.press("enter")
+        assert str(await done(call)) == "a"
+        assert str(await asyncio.to_thread(stage.session.fs.read, folder / "a")) == "a"
+        await pilot.press("t")
+        await until(pilot, lambda: "18 more calls" in text(pilot), "what still counts")
+        await pilot.press("x")
+        await pilot.pause()
+        assert "18 more calls" in text(pilot), "nothing is chosen before somebody chooses"
+        await pilot.press("j")
+        shoot(pilot, "tui-kept")
+        await pilot.press("x")
+        await until(pilot, lambda: "18 more calls" not in text(pilot), "its end")
+        await pilot.press("escape")
+        with pytest.raises(ApprovalRequired):
+            await asyncio.to_thread(stage.session.fs.read, folder / "a")

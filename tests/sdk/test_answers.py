@@ -161,6 +161,7 @@ def test_an_approval_that_is_taken_back_serves_no_more(served: Served, folder: P
         rows = served.desk.run("approvals", "granted", "--json").ok().json
         (mine,) = [row for row in rows if row["rid"] == s.about.rid]
         assert (mine["left"], mine["one_call"]) == (3, False)
+        assert json.loads(mine["pattern"]) == [["path", "in", [str(folder)]]]
         served.desk.run("approvals", "revoke", mine["id"][:12]).ok()
         with pytest.raises(ApprovalRequired):
             fs.read(folder / "a")

@@ -76,8 +76,8 @@ def test_a_person_answers_at_the_terminal(host: Desk, tmp_path: Path) -> None:
     assert (tmp_path / "good").read_text() == "text"
     assert len(shown) == 2
     assert "who     agent, token" in shown[0]
-    assert "what    write a file at" in shown[0]
-    assert "write_files by the tool fs_write" in shown[0]
+    assert "  write a file at" in shown[0]
+    assert "exactly fs_write {" in shown[0]
     assert "op:write_files" in shown[0]
     assert "\x1b" not in shown[1], "what an agent names cannot move the cursor"
     assert "u001b" in shown[1]

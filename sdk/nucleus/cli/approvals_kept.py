@@ -20,6 +20,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="Its id, or enough of its 
 def granted(ctx: typer.Context, as_json: Json = False) -> int:
     """List approvals that can still be used."""
     from nucleus.cli.console import OK, document, say, table, when
+    from nucleus.showing import pattern
 
     place = home(ctx)
     with place.store() as store:
@@ -32,6 +33,7 @@ def granted(ctx: typer.Context, as_json: Json = False) -> int:
                     "id": each.approval.id,
                     "left": each.approval.count - each.used,
                     "not_after": each.approval.not_after,
+                    "pattern": pattern(each),
                     "one_call": each.approval.digest is not None,
                     "request": each.request,
                     "rid": each.approval.rid,
@@ -44,11 +46,11 @@ def granted(ctx: typer.Context, as_json: Json = False) -> int:
         say("No approval can be used any more.")
     else:
         rows = [
-            (e.approval.id, e.approval.approver, e.tool, str(e.approval.count - e.used),
-             when(e.approval.not_after))
+            (e.approval.id, e.approval.approver, e.tool, pattern(e) or "one call",
+             str(e.approval.count - e.used), when(e.approval.not_after))
             for e in found
         ]  # fmt: skip
-        table(("approval", "by", "tool", "uses left", "until"), rows)
+        table(("approval", "by", "tool", "for", "uses left", "until"), rows)
     return OK
 
 

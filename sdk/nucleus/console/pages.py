@@ -12,7 +12,7 @@ from nucleus.console.markup import Child, Html, exactly, joined, tag, text
 from nucleus.console.trees import trees
 from nucleus.offers import COUNT, MOST_CALLS, MOST_MINUTES, NARROWS, SECONDS
 from nucleus.showing import Look as Meaning
-from nucleus.showing import Piece, Row, rows, seen
+from nucleus.showing import Piece, Row, approved, pattern, rows, ruled, seen
 
 # The answer to ?, and all that the keys do.
 KEYS: Final = (
@@ -248,18 +248,14 @@ def _denial(each: Denial) -> Html:
 
 def _approved(look: Look, number: int, csrf: str) -> Html:
     each = look.approved[number]
-    given = each.approval
-    what = "one call" if given.digest is not None else f"{given.count - each.used} more calls"
-    said = f" {what} for {span(max(0, given.not_after - look.now))}, by {given.approver}"
-    return _kept("approval", given.id, tag("code", each.tool), said, "Take back", csrf)
+    what = joined(tag("code", each.tool), " ", exactly(pattern(each)))
+    said = f" {approved(each, look.now)}"
+    return _kept("approval", each.approval.id, what, said, "Take back", csrf)
 
 
 def _rule(look: Look, number: int, csrf: str) -> Html:
     each = look.rules[number]
-    said = (
-        f" {each.answer}: to {' → '.join(each.who)}, until {when(each.until)}, by {each.approver}"
-    )
-    return _kept("rule", each.id, tag("code", each.pattern), said, "Forget", csrf)
+    return _kept("rule", each.id, tag("code", each.pattern), f" {ruled(each)}", "Forget", csrf)
 
 
 def _kept(kind: str, id_: str, what: Html, said: str, verb: str, csrf: str) -> Html:

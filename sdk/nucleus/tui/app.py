@@ -20,6 +20,7 @@ from nucleus.home import Home
 from nucleus.offers import COUNT, MOST_CALLS, MOST_MINUTES, NARROWS, SECONDS, narrowed, whole
 from nucleus.tui import drawing
 from nucleus.tui.dialogs import Dialog, Field, Given
+from nucleus.tui.kept import Kept
 from nucleus.tui.queue import GONE, Queue
 from nucleus_issuer.keys import Key
 from nucleus_issuer.store import Store
@@ -40,15 +41,16 @@ class Desk(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "next", key_display="j"),
-        Binding("k,up", "move(-1)", "previous", key_display="k"),
-        Binding("a", "once", "approve once"),
+        Binding("j,down", "move(1)", "choose", key_display="j k"),
+        Binding("k,up", "move(-1)", "choose", show=False),
+        Binding("a", "once", "approve"),
         *(Binding(str(n), f"offer({n})", "like it", key_display="1…9", show=n == 1)
           for n in range(1, 10)),
-        Binding("g", "alike", "all alike"),
-        Binding("e", "ever", "approve for good"),
+        Binding("g", "alike", "alike"),
+        Binding("e", "ever", "always"),
         Binding("d", "deny", "deny"),
-        Binding("n", "never", "deny for good"),
+        Binding("n", "never", "never"),
+        Binding("t", "kept", "given"),
         Binding("escape", "nothing", "choose nothing", show=False),
         Binding("space,pagedown", "page(1)", "more", show=False),
         Binding("pageup", "page(-1)", "back", show=False),
@@ -60,6 +62,7 @@ class Desk(App[None]):
         self._heard: list[str] = []
         self._clock = place.clock
         self._who = key.id
+        self._store = store
         self._desk = Answering(place, store, key, told=lambda _, said: self._heard.append(said))
         self._turn = asyncio.Lock()  # one thread at the desk at a time
         self._drawn: tuple[Question, bool] | None = None
@@ -116,8 +119,7 @@ class Desk(App[None]):
         shown = self._queue.shown
         details = self.query_one("#details", Static)
         if shown is None:
-            waits = bool(self._queue.children)
-            details.update(Text(_HOW if waits else _EMPTY, drawing.SOFT))
+            details.update(Text(_EMPTY if self._queue.empty else _HOW, drawing.SOFT))
         else:
             asked, gone = shown
             details.update(drawing.details(asked, self._clock(), GONE if gone else ""))
@@ -228,6 +230,29 @@ class Desk(App[None]):
         if given is not None:
             reason = given["reason"].strip() or "denied at the terminal"
             self._answer(asked, Deny(reason, always=True))
+
+    @work
+    async def action_kept(self) -> None:
+        """Show what was answered before and still counts, until nothing more is taken back."""
+        while True:
+            async with self._turn:
+                approvals = await asyncio.to_thread(self._store.in_force)
+                rules = await asyncio.to_thread(self._desk.standing.rules)
+            ended = await self.push_screen_wait(Kept(approvals, rules, self._clock()))
+            if ended is None:
+                return
+            try:
+                async with self._turn:
+                    self.say(await asyncio.to_thread(self._end, *ended.split(":")))
+            except NucleusError as error:
+                self.say(str(error))
+
+    def _end(self, kind: str, id_: str) -> str:
+        if kind == "approval":
+            self._store.take_back(id_, by=self._who)
+            return f"Taken back: {id_}."
+        self._desk.standing.forget(id_)
+        return f"Forgotten: {id_}. It is asked about again."
 
     async def _given(self, title: str, says: Text, fields: tuple[Field, ...] = ()) -> Given | None:
         return await self.push_screen_wait(Dialog(title, says, fields))

@@ -59,6 +59,11 @@ class Queue(VerticalScroll, can_focus=False):
         item = self._item()
         return None if item is None else (item.asked, item.gone)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is listed."""
+        return not self._items
+
     def show(self, found: Sequence[Question], now: int) -> int:
         """Bring the list up to date; how many are new."""
         waiting = {each.id: each for each in found}
