@@ -25,6 +25,8 @@ from typing import Any, Final
 from nucleus_vmhost.vm.guest import half
 from nucleus_vmhost.vm.guest.names import (
     AGENT_UID,
+    BY_VSOCK,
+    CHANNEL_PORT,
     CLAIM,
     CONNECT,
     HALF_UID,
@@ -172,7 +174,13 @@ def _listener(path: str) -> socket.socket:
 
 
 def _port() -> int:
-    """The channel's port, which is the half's from now on."""
+    """The channel's port, or what takes its one connection: the half's from now on."""
+    with open("/proc/cmdline", encoding="ascii") as file:
+        if BY_VSOCK in file.read().split():
+            taking = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+            taking.bind((socket.VMADDR_CID_ANY, CHANNEL_PORT))
+            taking.listen(1)
+            return taking.detach()
     for _ in range(_TRIES):
         for place in glob.glob("/sys/class/virtio-ports/*"):
             with open(f"{place}/name", encoding="ascii") as file:

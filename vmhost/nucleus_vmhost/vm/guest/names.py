@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 PORT: Final = "nucleus.channel"
+BY_VSOCK: Final = "nucleus.channel=vsock"  # on the kernel's command line
+CHANNEL_PORT: Final = 1024
 READY: Final = "nucleus: ready"
 
 # Served inside, by the first process; the host opens streams to them.
