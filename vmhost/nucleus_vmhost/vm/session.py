@@ -185,10 +185,10 @@ async def opened(machine: Running, services: Mapping[str, Path]) -> AsyncIterato
 async def warmed(machine: Machine) -> None:
     """Have a copy answer some calls, so that its code is translated and its memory its own, and
     pause it. Nobody's services are there meanwhile. Raises WorldError `vm.*`."""
+    await machine.resume()
     channel = Channel(machine.channel(), Side.HOST, {})
     over = asyncio.ensure_future(channel.run())
     try:
-        await machine.resume()
         for _ in range(_WARM_CALLS):
             await Session(machine, channel, over).claim()
         machine.rejoined(await channel.left(_CALL_SECONDS))
