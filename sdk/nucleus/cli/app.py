@@ -13,7 +13,9 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    approvals_ahead,
     approvals_kept,
+    approvals_tui,
     audit,
     claims,
     console_serving,
@@ -91,7 +93,8 @@ def _approvals() -> tuple[typer.Typer, Table]:
     ), {
         "list": (approvals.waiting, approvals.LIST),
         "approve": (approvals.approve, approvals.APPROVE),
-        "grant": (approvals.grant, approvals.GRANT),
+        "tui": (approvals_tui.tui, approvals_tui.TUI),
+        "grant": (approvals_ahead.grant, approvals_ahead.GRANT),
         "deny": (approvals.deny, approvals.DENY),
         "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),
