@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,9 @@ from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
 from nucleus_tokens.errors import CallerError
 from nucleus_vmhost.terminal import Terminal
+from nucleus_vmhost.vm import changes, keeping, packing, probing, session, stdio
 from nucleus_vmhost.vm import image as images
-from nucleus_vmhost.vm import keeping, packing, probing, session, stdio
+from nucleus_vmhost.vm.changes import Told
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.guest import names
 
@@ -33,16 +34,12 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
     """A microVM of a named image. Raises CallerError `vm.image`."""
     image = images.named(cache, name)
 
-    async def agent(order: Order, shown: View, folder: Path, terminal: Terminal) -> int:
-        if order.mode == "rw":
-            raise CallerError(
-                "run.workspace",
-                "A microVM has a copy of the workspace, of which nothing is brought out.",
-                hint="Say --workspace ro: the agent writes through the proxy's tools then.",
-            )
+    async def agent(
+        order: Order, shown: View, folder: Path, terminal: Terminal
+    ) -> tuple[int, Mapping[str, Told]]:
         tops = (*shown.readable, *(os.path.realpath(path) for path in order.shows))
         copies = [(top, packing.packed(top, shown.masked, image.room)) for top in tops]
-        if sum(len(copy) for _, copy in copies) > image.room:
+        if sum(len(copy.archive) for _, copy in copies) > image.room:
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
@@ -59,11 +56,13 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
                 await machine.resume()
                 await vm.claim()
                 for top, copy in copies:
-                    await vm.run(_UNPACK, copy, cwd=top, own=True)
+                    await vm.run(_UNPACK, copy.archive, cwd=top, own=True)
                 cwd = str(order.folder) if copies else names.HOME
                 program = await vm.start(order.argv, cwd=cwd, env=order.env)
                 with terminal.carrying():
-                    return await stdio.carried(program, terminal.streams)
+                    code = await stdio.carried(program, terminal.streams)
+                brought = copies[: len(shown.readable)] if order.mode == "rw" else []
+                return code, {top: await changes.told(vm, top, copy) for top, copy in brought}
 
     return Where(agent)
 

@@ -72,8 +72,17 @@ class Session:
         first, second, third = streams
         return Program(first, second, third, asyncio.ensure_future(self._ran(order)))
 
-    async def run(self, argv: Sequence[str], stdin: bytes, *, cwd: str, own: bool = False) -> bytes:
-        """Run a program of the guest's own to its end; what it says.
+    async def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        cwd: str,
+        own: bool = False,
+        most: int = names.LINE,
+    ) -> bytes:
+        """Run a program of the guest's own to its end; what it says, up to `most` bytes and a
+        little.
 
         Raises WorldError `vm.guest` where it fails.
         """
@@ -90,7 +99,7 @@ class Session:
             kept = bytearray()
             with stream:
                 while data := await loop.sock_recv(stream, _PIECE):
-                    if len(kept) < names.LINE:
+                    if len(kept) < most:
                         kept += data
             return bytes(kept)
 
