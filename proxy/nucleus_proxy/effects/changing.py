@@ -206,7 +206,7 @@ def _apply(changes: ChangeSet, kept: FileLabels, draw: fs.Draw, granted: Granted
     done = 0
     try:
         for change in sorted(changes.changes, key=lambda each: each.gone):
-            _put(changes.root, change, partial(kept.wrote, change.path, label=label), draw)
+            put(changes.root, change, partial(kept.wrote, change.path, label=label), draw)
             done += 1
     except NucleusError as error:
         raise WorldError(
@@ -217,7 +217,7 @@ def _apply(changes: ChangeSet, kept: FileLabels, draw: fs.Draw, granted: Granted
     return Value(structured, f"Wrote {done} files.", label)
 
 
-def _put(root: Root, change: Change, wrote: Callable[..., None], draw: fs.Draw) -> None:
+def put(root: Root, change: Change, wrote: Callable[..., None], draw: fs.Draw) -> None:
     """Write one file, or remove it, if it is still what was copied."""
     with root.parent(change.path, make=not change.gone) as (directory, name):
         old = _read(directory, name) if change.was is not None else None
