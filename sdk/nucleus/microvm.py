@@ -25,14 +25,14 @@ from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm.changes import Told
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.guest import names
+from nucleus_vmhost.vm.working import Inside
 
 _FIRST: Final = "this image runs for the first time: it is booted and kept"
-_UNPACK: Final = ("busybox", "tar", "-x", "-p", "-f", "-")
 
 
 def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> Where:
     """A microVM of a named image. Raises CallerError `vm.image`."""
-    image = images.named(cache, name)
+    image, inside = images.named(cache, name), Inside()
 
     async def agent(
         order: Order, shown: View, folder: Path, terminal: Terminal
@@ -56,15 +56,17 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
                 await machine.resume()
                 await vm.claim()
                 for top, copy in copies:
-                    await vm.run(_UNPACK, copy.archive, cwd=top, own=True)
+                    await vm.run(packing.UNPACK, copy.archive, cwd=top, own=True)
                 cwd = str(order.folder) if copies else names.HOME
                 program = await vm.start(order.argv, cwd=cwd, env=order.env)
-                with terminal.carrying():
+                ours = dict(copies[: len(shown.readable)])
+                with inside.joined(vm, ours), terminal.carrying():
                     code = await stdio.carried(program, terminal.streams)
-                brought = copies[: len(shown.readable)] if order.mode == "rw" else []
-                return code, {top: await changes.told(vm, top, copy) for top, copy in brought}
+                brought = ours if order.mode == "rw" else {}
+                told = {top: await changes.told(vm, top, copy) for top, copy in brought.items()}
+                return code, told
 
-    return Where(agent)
+    return Where(agent, inside)
 
 
 @contextlib.contextmanager

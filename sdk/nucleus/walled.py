@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from nucleus_proxy.tracefile import RevealFile
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.vm.changes import Told
+    from nucleus_vmhost.vm.working import Inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,11 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Where:
     """Another place for an agent than a cell of this machine. `agent` runs it there, with the
-    proxy's sockets in a folder; it gives its exit code, and what it changed by copied folder."""
+    proxy's sockets in a folder; it gives its exit code, and what it changed by copied folder.
+    `inside` is where commands run."""
 
     agent: Callable[[Order, View, Path, Terminal], Awaitable[tuple[int, Mapping[str, Told]]]]
+    inside: Inside
 
 
 async def run(
@@ -102,6 +105,7 @@ async def run(
         proxy = Proxy(
             home, store, reveals, labels, rules,
             log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=where is None,
+            inside=None if where is None else where.inside,
         )  # fmt: skip
         mediator = proxy.mediator(proxy.policy)
         authority = mediator.admits(held.token)

@@ -18,6 +18,7 @@ from typing import Final
 from nucleus_tokens.errors import CallerError, WorldError
 
 ENTRIES: Final = 200_000
+UNPACK: Final = ("busybox", "tar", "-x", "-p", "-f", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,16 @@ def packed(top: str, masked: Collection[str], most: int) -> Copy:
                     hint="Show a smaller folder with --dir, or none with --workspace none.",
                 )
     return Copy(out.getvalue(), files)
+
+
+def one(top: str, name: str, most: int) -> Copy:
+    """One file below a folder, as `packed`; nothing where it is none any more."""
+    out = io.BytesIO()
+    path = f"{top}/{name}"
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        found = os.lstat(path)
+        copied = _add(tar, path, name, found, most) if stat.S_ISREG(found.st_mode) else None
+    return Copy(out.getvalue(), {} if copied is None else {name: copied})
 
 
 def _names(path: str) -> list[str]:

@@ -46,6 +46,7 @@ class Session:
 
     def __init__(self, machine: Machine, channel: Channel, over: asyncio.Task[None]) -> None:
         self._machine, self._channel, self._over = machine, channel, over
+        self._starting = asyncio.Lock()
 
     async def ping(self) -> dict[str, Any]:
         """One call all the way to the first process and back; what it says of its network."""
@@ -57,20 +58,31 @@ class Session:
         await self._called(names.CLAIM, {"entropy": entropy, "time": time.time_ns()}, _CALL_SECONDS)
 
     async def start(
-        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], own: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        own: bool = False,
+        beside: bool = False,
     ) -> Program:
-        """Start a program as the agent. `own` makes its folder the agent's. One at a time."""
-        order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own}
+        """Start a program as the agent. `own` makes its folder the agent's. Everything of the
+        agent ends with it; of what runs `beside` the agent, only its own group. Where `ended` is
+        cancelled, so is the program."""
+        order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own, "beside": beside}
         streams: list[socket.socket] = []
         try:
-            for name in (names.STDIN, names.STDOUT, names.STDERR):
-                streams.append(await self._connected(name))
+            # The guest joins streams and orders as they come.
+            async with self._starting:
+                for name in (names.STDIN, names.STDOUT, names.STDERR):
+                    streams.append(await self._connected(name))
+                asked = await self._asked(names.RUN, order)
         except BaseException:
             for stream in streams:
                 stream.close()
             raise
         first, second, third = streams
-        return Program(first, second, third, asyncio.ensure_future(self._ran(order)))
+        return Program(first, second, third, asyncio.ensure_future(self._ran(asked)))
 
     async def run(
         self,
@@ -79,6 +91,7 @@ class Session:
         *,
         cwd: str,
         own: bool = False,
+        beside: bool = False,
         most: int = names.LINE,
     ) -> bytes:
         """Run a program of the guest's own to its end; what it says, up to `most` bytes and a
@@ -86,7 +99,7 @@ class Session:
 
         Raises WorldError `vm.guest` where it fails.
         """
-        program = await self.start(argv, cwd=cwd, env={}, own=own)
+        program = await self.start(argv, cwd=cwd, env={}, own=own, beside=beside)
         loop = asyncio.get_running_loop()
 
         async def feed() -> None:
@@ -115,8 +128,8 @@ class Session:
             raise WorldError("vm.guest", f"{argv[0]} failed in the microVM: {text!a}")
         return out
 
-    async def _ran(self, order: dict[str, Any]) -> int:
-        code = (await self._called(names.RUN, order, None)).get("code")
+    async def _ran(self, asked: socket.socket) -> int:
+        code = (await self._answered(names.RUN, asked, None)).get("code")
         if type(code) is not int or not 0 <= code <= 255:
             raise WorldError("vm.guest", "The microVM does not say how its program ended.")
         return code
@@ -124,12 +137,29 @@ class Session:
     async def _called(
         self, service: str, order: dict[str, Any], seconds: float | None
     ) -> dict[str, Any]:
+        return await self._answered(service, await self._asked(service, order), seconds)
+
+    async def _asked(self, service: str, order: dict[str, Any]) -> socket.socket:
+        """A connection on which an order was given."""
         connection = await self._connected(service)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
+        except OSError as error:
+            connection.close()
+            raise await self._why() from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _answered(
+        self, service: str, connection: socket.socket, seconds: float | None
+    ) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         kept = bytearray()
         try:
             async with asyncio.timeout(seconds):
-                await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
                 while b"\n" not in kept and len(kept) < names.LINE:
                     data = await loop.sock_recv(connection, _PIECE)
                     if not data:

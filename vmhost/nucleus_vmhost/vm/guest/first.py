@@ -2,7 +2,8 @@
 its channel.
 
 It is root inside a machine that holds nothing of worth. It listens for the guest half alone; each
-service is one socket and one thread, and serves one connection after the other.
+service is one socket and one thread, and serves one connection after the other. Programs are
+started so, and run beside each other.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from nucleus_vmhost.vm.guest import half
@@ -87,6 +89,13 @@ class Children:
             del self._ended[pid]
             return code
 
+    def kill(self, pid: int) -> None:
+        """End a child that runs, with its group."""
+        with self._news:
+            if self._ended.get(pid, 0) is None:
+                os.kill(pid, signal.SIGKILL)
+                _kill_group(pid)
+
 
 class First:
     """What the host may order."""
@@ -114,8 +123,9 @@ class First:
         pid = self._children.start(child)
         os.close(port)
         os.close(ready)
-        for name, answer in ((PING, _ping), (CLAIM, _claim), (RUN, self._run)):
+        for name, answer in ((PING, _ping), (CLAIM, _claim)):
             threading.Thread(target=self._answering, args=(name, answer), daemon=True).start()
+        threading.Thread(target=self._running, daemon=True).start()
         if os.read(told, 1):
             sys.stdout.write(f"{READY}\n")
             sys.stdout.flush()
@@ -136,32 +146,85 @@ class First:
                 except OSError:
                     continue  # the host has gone; the half will end, and we with it
 
-    def _run(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Run one program as the agent, its streams joined to the host's."""
-        streams = [self._listening[name].accept()[0] for name in (STDIN, STDOUT, STDERR)]
-        pipes = [os.pipe() for _ in streams]
-        inner = (pipes[0][0], pipes[1][1], pipes[2][1])
-        os.makedirs(order["cwd"], exist_ok=True)
-        if order.get("own"):
-            os.chown(order["cwd"], AGENT_UID, AGENT_UID)
-        pid = self._children.start(lambda: _start(order, inner))
-        for fd in inner:
-            os.close(fd)
-        feeding = threading.Thread(target=_carry, args=(streams[0], pipes[0][1]), daemon=True)
-        feeding.start()
-        leaving = []
-        for stream, (outer, _) in zip(streams[1:], pipes[1:], strict=True):
-            leaving.append(threading.Thread(target=_emit, args=(outer, stream), daemon=True))
-            leaving[-1].start()
+    def _running(self) -> None:
+        """Start one program after the other as the agent, its streams joined to the host's."""
+        while True:
+            connection, _ = self._listening[RUN].accept()
+            streams: list[socket.socket] = []
+            try:
+                with connection.makefile("rb") as lines:
+                    order = json.loads(lines.readline(LINE))
+                streams += [self._listening[name].accept()[0] for name in (STDIN, STDOUT, STDERR)]
+                os.makedirs(order["cwd"], exist_ok=True)
+                if order.get("own"):
+                    os.chown(order["cwd"], AGENT_UID, AGENT_UID)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                _answer(connection, {"error": str(error)}, streams)
+                continue
+            pipes = [os.pipe() for _ in streams]
+            inner = (pipes[0][0], pipes[1][1], pipes[2][1])
+            pid = self._children.start(partial(_start, order, inner))
+            for fd in inner:
+                os.close(fd)
+            outer = (pipes[0][1], pipes[1][0], pipes[2][0])
+            for work, args in (
+                (self._ending, (connection, pid, streams, outer, order.get("beside"))),
+                (self._dropped, (connection, pid)),
+            ):
+                threading.Thread(target=work, args=args, daemon=True).start()
+
+    def _dropped(self, connection: socket.socket, pid: int) -> None:
+        """Whoever wants it no more closes its end."""
+        with contextlib.suppress(OSError):
+            if not connection.recv(1):
+                self._children.kill(pid)
+
+    def _ending(
+        self,
+        connection: socket.socket,
+        pid: int,
+        streams: list[socket.socket],
+        outer: tuple[int, int, int],
+        beside: bool,
+    ) -> None:
+        """Move its bytes and say how it ended. With it ends its group; unless it ran beside the
+        agent, everything of the agent."""
+        moving = [
+            threading.Thread(target=move, args=args, daemon=True)
+            for move, args in (
+                (_carry, (streams[0], outer[0])),
+                (_emit, (outer[1], streams[1])),
+                (_emit, (outer[2], streams[2])),
+            )
+        ]
+        for thread in moving:
+            thread.start()
         code = self._children.wait(pid)
-        self._children.wait(self._children.start(_end_all))
-        for thread in leaving:
+        if beside:
+            _kill_group(pid)
+        else:
+            self._children.wait(self._children.start(_end_all))
+        for thread in moving[1:]:
             thread.join()
-        streams[0].shutdown(socket.SHUT_RDWR)
-        feeding.join()
-        for stream in streams:
-            stream.close()
-        return {"code": code if code >= 0 else 128 - code}
+        with contextlib.suppress(OSError):
+            streams[0].shutdown(socket.SHUT_RDWR)
+        moving[0].join()
+        _answer(connection, {"code": code if code >= 0 else 128 - code}, streams)
+
+
+def _answer(connection: socket.socket, said: dict[str, Any], streams: list[socket.socket]) -> None:
+    """The last of a program's connections."""
+    for stream in streams:
+        stream.close()
+    with contextlib.suppress(OSError):
+        connection.sendall(json.dumps(said).encode() + b"\n")
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _listener(path: str) -> socket.socket:
