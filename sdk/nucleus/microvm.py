@@ -6,6 +6,7 @@ share everything. The token stays in this process, the machine's host half; the 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -18,13 +19,14 @@ from nucleus import vms
 from nucleus.home import Home
 from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
-from nucleus_tokens.errors import CallerError
+from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.terminal import Terminal
 from nucleus_vmhost.vm import changes, keeping, packing, probing, session, stdio
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm.changes import Told
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.guest import names
+from nucleus_vmhost.vm.session import Seat, Session
 from nucleus_vmhost.vm.working import Inside
 
 _FIRST: Final = "this image runs for the first time: it is booted and kept"
@@ -58,15 +60,41 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
                 for top, copy in copies:
                     await vm.run(packing.UNPACK, copy.archive, cwd=top, own=True)
                 cwd = str(order.folder) if copies else names.HOME
-                program = await vm.start(order.argv, cwd=cwd, env=order.env)
+                seat = _seat(terminal)
+                program = await vm.start(order.argv, cwd=cwd, env=order.env, seat=seat)
                 ours = dict(copies[: len(shown.readable)])
-                with inside.joined(vm, ours), terminal.carrying():
+                resized = None if seat is None else _resizing(vm, terminal)
+                with inside.joined(vm, ours), terminal.carrying(resized):
                     code = await stdio.carried(program, terminal.streams)
                 brought = ours if order.mode == "rw" else {}
                 told = {top: await changes.told(vm, top, copy) for top, copy in brought.items()}
                 return code, told
 
     return Where(agent, inside)
+
+
+def _seat(terminal: Terminal) -> Seat | None:
+    """A terminal inside, where a person sits at ours: keys and screen."""
+    first, second, third = terminal.are
+    return Seat(*terminal.size, terminal.are) if first and (second or third) else None
+
+
+def _resizing(vm: Session, terminal: Terminal) -> Callable[[], object]:
+    """What passes a new size on. It is called in a signal's handler."""
+    loop = asyncio.get_running_loop()
+    passing: set[asyncio.Task[None]] = set()
+
+    def passed() -> None:
+        task = loop.create_task(_resized(vm, terminal))
+        passing.add(task)
+        task.add_done_callback(passing.discard)
+
+    return partial(loop.call_soon_threadsafe, passed)
+
+
+async def _resized(vm: Session, terminal: Terminal) -> None:
+    with contextlib.suppress(WorldError):  # its agent has ended
+        await vm.resized(*terminal.size)
 
 
 @contextlib.contextmanager

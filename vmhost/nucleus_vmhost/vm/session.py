@@ -15,7 +15,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,15 @@ class Program:
     stdout: socket.socket
     stderr: socket.socket
     ended: asyncio.Task[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The terminal that a program gets: its size, and which of its three streams it is."""
+
+    rows: int
+    columns: int
+    streams: tuple[bool, bool, bool]
 
 
 class Session:
@@ -65,11 +74,14 @@ class Session:
         env: Mapping[str, str],
         own: bool = False,
         beside: bool = False,
+        seat: Seat | None = None,
     ) -> Program:
         """Start a program as the agent. `own` makes its folder the agent's. Everything of the
         agent ends with it; of what runs `beside` the agent, only its own group. Where `ended` is
         cancelled, so is the program."""
         order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own, "beside": beside}
+        if seat is not None:
+            order["terminal"] = asdict(seat)
         streams: list[socket.socket] = []
         try:
             # The guest joins streams and orders as they come.
@@ -83,6 +95,11 @@ class Session:
             raise
         first, second, third = streams
         return Program(first, second, third, asyncio.ensure_future(self._ran(asked)))
+
+    async def resized(self, rows: int, columns: int) -> None:
+        """Of the last program that got one, the terminal has another size."""
+        order = {"rows": rows, "columns": columns}
+        await self._called(names.SIZE, order, _CALL_SECONDS)
 
     async def run(
         self,
