@@ -71,7 +71,8 @@ class Proxy:
             policy, draw=home.random, roots=roots, labels=labels, secrets=self._secrets,
             inside=inside,
         )  # fmt: skip
-        if policy.agents and policy.workspace is not None:
+        # Behind the hard wall a sub-agent would need a machine of its own: there is none yet.
+        if policy.agents and policy.workspace is not None and inside is None:
             made |= spawn.tools(
                 Launcher(self),
                 policy.workspace.root,
