@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_proxy import native
+from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import exec, fs, git, net, spawn  # noqa: A004  it is what it is called
 from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
@@ -27,16 +28,19 @@ from nucleus_proxy.egress.secrets import Credential, Secret
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.live import Live
-from nucleus_proxy.native import NativeTool, Tools
+from nucleus_proxy.native import NativeTool, Tools, Value
 from nucleus_proxy.policy import PolicyFile, Workspace
 from nucleus_proxy.remotes import Remote
 from nucleus_proxy.sessions import GUARD_PREFIX
 from nucleus_proxy.work import Done, Work
 from nucleus_tokens.errors import CallerError
+from nucleus_vmhost import work as work_of
 from nucleus_vmhost.bubblewrap import Bubblewrap
+from nucleus_vmhost.vm.working import Inside
 
 Draw = Callable[[int], bytes]
 _GOES_ON: Final = ("exec_", "git_", "net_", spawn.NAME)
+_SH: Final = ("sh", "-c")  # what every image has
 _ASKED_ONCE: Final = "git_create_pr"
 ROOTS: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -48,11 +52,13 @@ def tools(
     roots: Path = ROOTS,
     labels: FlowState | None = None,
     secrets: Mapping[str, Secret] | None = None,
+    inside: Inside | None = None,
 ) -> Tools:
     """The proxy's own tools over the policy's workspace. `draw(n)` gives n random bytes; `roots`
     is the PEM file of those whose certificates are believed; `labels` knows those of files;
     `secrets` are those that `secret_names` says, without which the tools can be judged and not
-    run. Raises WorldError when the workspace or the roots cannot be opened."""
+    run; `inside` is the machine that commands run in, in the place of cells of this host. Raises
+    WorldError when the workspace or the roots cannot be opened."""
     if policy.workspace is None:
         return {}
     root, shows = Root(policy.workspace.root), policy.workspace.shows
@@ -61,7 +67,12 @@ def tools(
     known = secrets or {}
     kept = None if labels is None else file_labels(policy, labels)
     made |= fs.tools(root, draw=draw, labels=kept)
-    made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
+    if inside is None:
+        made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
+    else:
+        made |= exec.tools(
+            root, runner=InMachine(inside), shows=shows, draw=draw, labels=kept, shell=_SH
+        )
     made |= git.tools(
         root,
         runner=cells,
@@ -87,6 +98,20 @@ def watched(tools: Tools, live: Live) -> Tools:
     git_create_pr: what it asks a forge for cannot be called back.)"""
     goes_on = {n: t for n, t in tools.items() if n.startswith(_GOES_ON) and n != _ASKED_ONCE}
     return {**tools, **live.tools(goes_on)}
+
+
+def mirrored(tools: Tools, inside: Inside) -> Tools:
+    """The tools that write files, which write into the agent's copy as well."""
+
+    def also(tool: NativeTool) -> NativeTool:
+        async def run(granted: Granted, cell: str) -> Value:
+            value = await tool.run(granted, cell)
+            await inside.wrote(granted.call.resolved["/path"])
+            return value
+
+        return replace(tool, run=run)
+
+    return {name: also(tools[name]) for name in ("fs_write", "fs_edit")}
 
 
 def secret_names(policy: PolicyFile) -> frozenset[str]:
@@ -133,6 +158,24 @@ def with_tools(policy: PolicyFile, ours: Tools) -> PolicyFile:
     return native.bound(replace(policy, tools=guarded), ours)
 
 
+class InMachine:
+    """The machine of one agent, as the proxy asks for commands to be run in it."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._inside = inside
+
+    @property
+    def name(self) -> str:
+        return self._inside.name
+
+    async def run(self, work: Work) -> Done:
+        return _done(await self._inside.run(work))
+
+
+def _done(done: work_of.Done) -> Done:
+    return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
+
+
 class Cells:
     """The wall's work cells, as the proxy asks for them. The two never import each other: what
     one means by an ended cell is put into the other's words here."""
@@ -145,8 +188,7 @@ class Cells:
         return self._built_by.name
 
     async def run(self, work: Work) -> Done:
-        done = await self._built_by.run(work)
-        return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
+        return _done(await self._built_by.run(work))
 
     def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
         return self._built_by.opened(work)

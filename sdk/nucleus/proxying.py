@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nucleus_proxy.judge import Reveals
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
+    from nucleus_vmhost.vm.working import Inside
 
 
 class Proxy:
@@ -48,9 +49,11 @@ class Proxy:
         ask_seconds: int | None,
         roots: Path = composing.ROOTS,
         walled: bool = False,
+        inside: Inside | None = None,
     ) -> None:
         """`policy` is the file's, with the workspace of this process. `walled` says that an agent
-        behind a wall is served, and not sub-agents alone. Raises CallerError, WorldError."""
+        behind a wall is served, and not sub-agents alone; `inside` is the machine that it is
+        in. Raises CallerError, WorldError."""
         self.home, self.log = home, log
         self._store, self._reveals, self._labels = store, reveals, labels
         self._roots, self._ask_seconds = roots, ask_seconds
@@ -65,9 +68,11 @@ class Proxy:
         made: dict[str, NativeTool] = {}
         self.tools: Tools = made
         made |= composing.tools(
-            policy, draw=home.random, roots=roots, labels=labels, secrets=self._secrets
-        )
-        if policy.agents and policy.workspace is not None:
+            policy, draw=home.random, roots=roots, labels=labels, secrets=self._secrets,
+            inside=inside,
+        )  # fmt: skip
+        # Behind the hard wall a sub-agent would need a machine of its own: there is none yet.
+        if policy.agents and policy.workspace is not None and inside is None:
             made |= spawn.tools(
                 Launcher(self),
                 policy.workspace.root,
@@ -78,6 +83,8 @@ class Proxy:
                 observed=self._observed,
             )
         made |= composing.watched(made, self.live)
+        if inside is not None:
+            made |= composing.mirrored(made, inside)
         self.policy = composing.with_tools(policy, made)
 
     def mediator(self, policy: PolicyFile, *, run: str | None = None) -> Mediator:

@@ -13,10 +13,11 @@ READY: Final = "nucleus: ready"
 PING: Final = "ping"
 CLAIM: Final = "claim"
 RUN: Final = "run"
+SIZE: Final = "size"
 STDIN: Final = "stdin"
 STDOUT: Final = "stdout"
 STDERR: Final = "stderr"
-INSIDE: Final = (PING, CLAIM, RUN, STDIN, STDOUT, STDERR)
+INSIDE: Final = (PING, CLAIM, RUN, SIZE, STDIN, STDOUT, STDERR)
 
 # Served by the host half; whoever is inside opens streams to them.
 TOOLS: Final = "tools"
