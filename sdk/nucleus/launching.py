@@ -9,10 +9,9 @@ input and never an argument.
 from __future__ import annotations
 
 import asyncio
-import signal
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nucleus import behind
 from nucleus_proxy.answers import Refusal
@@ -25,8 +24,7 @@ from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_verifier import gather
 from nucleus_vmhost import bubblewrap
 from nucleus_vmhost.cell import NO_EXTRAS
-from nucleus_vmhost.vm.working import Inside
-from nucleus_vmhost.work import Done
+from nucleus_vmhost.vm.working import CUT, Inside
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -38,9 +36,7 @@ if TYPE_CHECKING:
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_tokens.authority import Authority
-
-
-_CUT: Final = Done(128 + signal.SIGKILL, b"", b"", truncated=False, timed_out=False)
+    from nucleus_vmhost.work import Done
 
 
 class Launcher:
@@ -111,7 +107,7 @@ class Launcher:
                 finally:
                     work.cancel()
                     await asyncio.gather(work, return_exceptions=True)
-            return _CUT if work.cancelled() else work.result()
+            return CUT if work.cancelled() else work.result()
 
     def _end(self, work: asyncio.Future[Done], refusal: Refusal) -> None:
         self._proxy.log(f"a sub-agent is ended: {refusal.sentence}")

@@ -22,6 +22,8 @@ from nucleus_vmhost.work import Done, Work
 
 _PIECE: Final = 65536
 _FILE_BYTES: Final = 32 << 20
+_KILLED: Final = 128 + signal.SIGKILL
+CUT: Final = Done(_KILLED, b"", b"", truncated=False, timed_out=False)
 
 
 class Inside:
@@ -95,7 +97,7 @@ async def to_the_end(program: Program, stdin: bytes, seconds: float, output_byte
     out, err = bytearray(), bytearray()
     feeding = asyncio.ensure_future(feed())
     said = asyncio.gather(read(program.stdout, out), read(program.stderr, err), program.ended)
-    code = 128 + signal.SIGKILL
+    code: int = _KILLED
     try:
         async with asyncio.timeout(seconds):
             _, _, code = await said
