@@ -22,10 +22,10 @@ from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.terminal import Terminal
-from nucleus_vmhost.vm import changes, keeping, packing, probing, session, stdio, working
+from nucleus_vmhost.vm import changes, claims, keeping, packing, probing, session, stdio, working
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm.changes import Told
-from nucleus_vmhost.vm.driver import Size
+from nucleus_vmhost.vm.driver import Running, Size
 from nucleus_vmhost.vm.guest import names
 from nucleus_vmhost.vm.packing import Copy
 from nucleus_vmhost.vm.session import Seat, Session
@@ -50,14 +50,13 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
-        kept = await keeping.kept(cache, driver, image, size, partial(tell, _FIRST))
         with vms.listed(place, name, agent, folder) as said, _held(sockets) as services:
-            try:
-                machine = await driver.copy(kept, said)
-            finally:
-                kept.close()
+            machine: Running | None = await claims.claimed(driver.key(image, size), said)
+            if machine is None:
+                machine = await keeping.copied(
+                    cache, driver, image, size, said, partial(tell, _FIRST)
+                )
             async with session.opened(machine, services) as vm:
-                await machine.resume()
                 await vm.claim()
                 for top, copy in copies:
                     await vm.run(packing.UNPACK, copy.archive, cwd=top, own=True)

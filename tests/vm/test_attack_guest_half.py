@@ -15,7 +15,7 @@ import pytest
 
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost.vm import changes
-from nucleus_vmhost.vm.driver import CONSOLE_BYTES
+from nucleus_vmhost.vm.console import CONSOLE_BYTES
 from nucleus_vmhost.vm.image import Image, Recipe
 from nucleus_vmhost.vm.packing import Copied, Copy
 from nucleus_vmhost.vm.session import Session
