@@ -52,13 +52,11 @@ def tools(
     roots: Path = ROOTS,
     labels: FlowState | None = None,
     secrets: Mapping[str, Secret] | None = None,
-    inside: Inside | None = None,
 ) -> Tools:
     """The proxy's own tools over the policy's workspace. `draw(n)` gives n random bytes; `roots`
     is the PEM file of those whose certificates are believed; `labels` knows those of files;
     `secrets` are those that `secret_names` says, without which the tools can be judged and not
-    run; `inside` is the machine that commands run in, in the place of cells of this host. Raises
-    WorldError when the workspace or the roots cannot be opened."""
+    run. Raises WorldError when the workspace or the roots cannot be opened."""
     if policy.workspace is None:
         return {}
     root, shows = Root(policy.workspace.root), policy.workspace.shows
@@ -67,12 +65,7 @@ def tools(
     known = secrets or {}
     kept = None if labels is None else file_labels(policy, labels)
     made |= fs.tools(root, draw=draw, labels=kept)
-    if inside is None:
-        made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
-    else:
-        made |= exec.tools(
-            root, runner=InMachine(inside), shows=shows, draw=draw, labels=kept, shell=_SH
-        )
+    made |= exec.tools(root, runner=cells, shows=shows, draw=draw, labels=kept)
     made |= git.tools(
         root,
         runner=cells,
@@ -100,8 +93,23 @@ def watched(tools: Tools, live: Live) -> Tools:
     return {**tools, **live.tools(goes_on)}
 
 
-def mirrored(tools: Tools, inside: Inside) -> Tools:
-    """The tools that write files, which write into the agent's copy as well."""
+def within(
+    tools: Tools,
+    policy: PolicyFile,
+    inside: Inside,
+    *,
+    draw: Draw,
+    live: Live,
+    labels: FileLabels,
+) -> Tools:
+    """The same tools, for an agent in a machine: its commands run there, and files are written
+    into its copy as well."""
+    if policy.workspace is None:
+        return tools
+    root, shows = Root(policy.workspace.root), policy.workspace.shows
+    commands = exec.tools(
+        root, runner=InMachine(inside), shows=shows, draw=draw, labels=labels, shell=_SH
+    )
 
     def also(tool: NativeTool) -> NativeTool:
         async def run(granted: Granted, cell: str) -> Value:
@@ -111,7 +119,8 @@ def mirrored(tools: Tools, inside: Inside) -> Tools:
 
         return replace(tool, run=run)
 
-    return {name: also(tools[name]) for name in ("fs_write", "fs_edit")}
+    writing = {name: also(tools[name]) for name in ("fs_write", "fs_edit")}
+    return {**tools, **live.tools(commands), **writing}
 
 
 def secret_names(policy: PolicyFile) -> frozenset[str]:

@@ -10,24 +10,27 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nucleus import vms
+from nucleus.behind import Agent
 from nucleus.home import Home
 from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.terminal import Terminal
-from nucleus_vmhost.vm import changes, claims, keeping, packing, probing, session, stdio
+from nucleus_vmhost.vm import changes, claims, keeping, packing, probing, session, stdio, working
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm.changes import Told
 from nucleus_vmhost.vm.driver import Running, Size
 from nucleus_vmhost.vm.guest import names
+from nucleus_vmhost.vm.packing import Copy
 from nucleus_vmhost.vm.session import Seat, Session
 from nucleus_vmhost.vm.working import Inside
+from nucleus_vmhost.work import Done
 
 _FIRST: Final = "this image runs for the first time: it is booted and kept"
 
@@ -36,19 +39,18 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
     """A microVM of a named image. Raises CallerError `vm.image`."""
     image, inside = images.named(cache, name), Inside()
 
-    async def agent(
-        order: Order, shown: View, folder: Path, terminal: Terminal
-    ) -> tuple[int, Mapping[str, Told]]:
-        tops = (*shown.readable, *(os.path.realpath(path) for path in order.shows))
+    @contextlib.asynccontextmanager
+    async def up(
+        agent: str, folder: str, shown: View, beside: Sequence[str], sockets: Path
+    ) -> AsyncGenerator[tuple[Session, dict[str, Copy], str]]:
+        """A machine with its copies: those of the workspace, and where an agent starts."""
+        tops = (*shown.readable, *map(os.path.realpath, beside))
         copies = [(top, packing.packed(top, shown.masked, image.room)) for top in tops]
         if sum(len(copy.archive) for _, copy in copies) > image.room:
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
-        with (
-            vms.listed(place, name, order.argv[0], str(order.folder)) as said,
-            _held(folder) as services,
-        ):
+        with vms.listed(place, name, agent, folder) as said, _held(sockets) as services:
             machine: Running | None = await claims.claimed(driver.key(image, size), said)
             if machine is None:
                 machine = await keeping.copied(
@@ -58,18 +60,34 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
                 await vm.claim()
                 for top, copy in copies:
                     await vm.run(packing.UNPACK, copy.archive, cwd=top, own=True)
-                cwd = str(order.folder) if copies else names.HOME
-                seat = _seat(terminal)
-                program = await vm.start(order.argv, cwd=cwd, env=order.env, seat=seat)
                 ours = dict(copies[: len(shown.readable)])
-                resized = None if seat is None else _resizing(vm, terminal)
-                with inside.joined(vm, ours), terminal.carrying(resized):
-                    code = await stdio.carried(program, terminal.streams)
-                brought = ours if order.mode == "rw" else {}
-                told = {top: await changes.told(vm, top, copy) for top, copy in brought.items()}
-                return code, told
+                yield vm, ours, folder if copies else names.HOME
 
-    return Where(agent, inside)
+    async def agent(
+        order: Order, shown: View, sockets: Path, terminal: Terminal
+    ) -> tuple[int, Mapping[str, Told]]:
+        beside = tuple(map(str, order.shows))
+        async with up(order.argv[0], str(order.folder), shown, beside, sockets) as (vm, ours, cwd):
+            seat = _seat(terminal)
+            program = await vm.start(order.argv, cwd=cwd, env=order.env, seat=seat)
+            resized = None if seat is None else _resizing(vm, terminal)
+            with inside.joined(vm, ours), terminal.carrying(resized):
+                code = await stdio.carried(program, terminal.streams)
+            brought = ours if order.mode == "rw" else {}
+            told = {top: await changes.told(vm, top, copy) for top, copy in brought.items()}
+            return code, told
+
+    async def started(agent: Agent, sockets: Path, within: Inside) -> Done:
+        async with up(
+            agent.argv[0], agent.folder, agent.shown, agent.beside, sockets
+        ) as (vm, ours, cwd):  # fmt: skip
+            program = await vm.start(agent.argv, cwd=cwd, env=agent.env)
+            with within.joined(vm, ours):
+                return await working.to_the_end(
+                    program, agent.stdin, agent.seconds, agent.output_bytes
+                )
+
+    return Where(agent, inside, started)
 
 
 def _seat(terminal: Terminal) -> Seat | None:

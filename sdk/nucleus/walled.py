@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.vm.changes import Told
     from nucleus_vmhost.vm.working import Inside
+    from nucleus_vmhost.work import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,11 @@ class Held:
 class Where:
     """Another place for an agent than a cell of this machine. `agent` runs it there, with the
     proxy's sockets in a folder; it gives its exit code, and what it changed by copied folder.
-    `inside` is where commands run."""
+    `inside` is where its commands run. `started` runs a sub-agent in a place of its own."""
 
     agent: Callable[[Order, View, Path, Terminal], Awaitable[tuple[int, Mapping[str, Told]]]]
     inside: Inside
+    started: Callable[[behind.Agent, Path, Inside], Awaitable[Done]]
 
 
 async def run(
@@ -105,7 +107,7 @@ async def run(
         proxy = Proxy(
             home, store, reveals, labels, rules,
             log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=where is None,
-            inside=None if where is None else where.inside,
+            where=where,
         )  # fmt: skip
         mediator = proxy.mediator(proxy.policy)
         authority = mediator.admits(held.token)
@@ -141,7 +143,9 @@ async def run(
                 token = Presented(held.token, "held", private=held.private)
                 bringing = Bringing(proxy, root, authority, shown.masked, token)
                 async with proxy.watching(), answering(store, tid):
-                    async with proxy.road(mediator, held.token, held.private) as folder:
+                    async with proxy.road(
+                        mediator, held.token, held.private, where.inside
+                    ) as folder:
                         code, told = await where.agent(order, shown, folder, terminal)
                     await _brought(bringing, told, code, log)
                     return code

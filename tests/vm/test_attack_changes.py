@@ -41,6 +41,11 @@ def line(*parts: object) -> bytes:
 FORGED = {
     "up": line("file", "../x", 0o644, 0),
     "up in the middle": line("folder", "a") + line("file", "a/../../x", 0o644, 0),
+    "up by a folder": line("folder", "..") + line("file", "../x", 0o644, 0),
+    "a folder of no name": line("folder", "a")
+    + line("folder", "a/")
+    + line("file", "a//x", 420, 0),
+    "the top": line("file", ".", 0o644, 0),
     "absolute": line("file", "/etc/passwd", 0o644, 0),
     "empty": line("file", "", 0o644, 0),
     "doubled": line("folder", "s") + line("file", "s//x", 0o644, 0),

@@ -22,6 +22,8 @@ from nucleus_vmhost.work import Done, Work
 
 _PIECE: Final = 65536
 _FILE_BYTES: Final = 32 << 20
+_KILLED: Final = 128 + signal.SIGKILL
+CUT: Final = Done(_KILLED, b"", b"", truncated=False, timed_out=False)
 
 
 class Inside:
@@ -67,20 +69,21 @@ class Inside:
         if not self._copies.keys() <= {*work.readable, *work.writable}:
             raise WorldError("vm.shown", "The microVM shows more than this command may see.")
         program = await vm.start(work.argv, cwd=work.cwd, env=work.env, beside=True)
-        return await _to_the_end(program, work)
+        return await to_the_end(program, work.stdin, work.seconds, work.output_bytes)
 
 
 class _Full(Exception):
     """It said more than is kept."""
 
 
-async def _to_the_end(program: Program, work: Work) -> Done:
+async def to_the_end(program: Program, stdin: bytes, seconds: float, output_bytes: int) -> Done:
+    """Feed a program that was started, and read it, until it ends or reaches these limits."""
     loop = asyncio.get_running_loop()
-    left, full, timed_out = work.output_bytes, False, False
+    left, full, timed_out = output_bytes, False, False
 
     async def feed() -> None:
         with contextlib.suppress(OSError):
-            await loop.sock_sendall(program.stdin, work.stdin)
+            await loop.sock_sendall(program.stdin, stdin)
             program.stdin.shutdown(socket.SHUT_WR)
 
     async def read(stream: socket.socket, kept: bytearray) -> None:
@@ -94,9 +97,9 @@ async def _to_the_end(program: Program, work: Work) -> Done:
     out, err = bytearray(), bytearray()
     feeding = asyncio.ensure_future(feed())
     said = asyncio.gather(read(program.stdout, out), read(program.stderr, err), program.ended)
-    code = 128 + signal.SIGKILL
+    code: int = _KILLED
     try:
-        async with asyncio.timeout(work.seconds):
+        async with asyncio.timeout(seconds):
             _, _, code = await said
     except TimeoutError:
         timed_out = True
