@@ -48,8 +48,8 @@ class Done:
     timed_out: bool
 
 
-class Runner(Protocol):
-    """Whoever builds work cells."""
+class Commands(Protocol):
+    """Wherever a command can run to its end."""
 
     @property
     def name(self) -> str:
@@ -60,6 +60,10 @@ class Runner(Protocol):
         """Run to its end, or to its limits: then the whole group is killed. Raises WorldError
         `runner.*` when there is no such wall here; nothing ran then."""
         ...
+
+
+class Runner(Commands, Protocol):
+    """Whoever builds work cells."""
 
     def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
         """Something long-lived, with pipes on stdin, stdout and stderr, while the block runs; at

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_proxy import native
+from nucleus_proxy.answers import Granted
 from nucleus_proxy.effects import exec, fs, git, net, spawn  # noqa: A004  it is what it is called
 from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
@@ -27,16 +28,19 @@ from nucleus_proxy.egress.secrets import Credential, Secret
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.live import Live
-from nucleus_proxy.native import NativeTool, Tools
+from nucleus_proxy.native import NativeTool, Tools, Value
 from nucleus_proxy.policy import PolicyFile, Workspace
 from nucleus_proxy.remotes import Remote
 from nucleus_proxy.sessions import GUARD_PREFIX
 from nucleus_proxy.work import Done, Work
 from nucleus_tokens.errors import CallerError
+from nucleus_vmhost import work as work_of
 from nucleus_vmhost.bubblewrap import Bubblewrap
+from nucleus_vmhost.vm.working import Inside
 
 Draw = Callable[[int], bytes]
 _GOES_ON: Final = ("exec_", "git_", "net_", spawn.NAME)
+_SH: Final = ("sh", "-c")  # what every image has
 _ASKED_ONCE: Final = "git_create_pr"
 ROOTS: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -89,6 +93,36 @@ def watched(tools: Tools, live: Live) -> Tools:
     return {**tools, **live.tools(goes_on)}
 
 
+def within(
+    tools: Tools,
+    policy: PolicyFile,
+    inside: Inside,
+    *,
+    draw: Draw,
+    live: Live,
+    labels: FileLabels,
+) -> Tools:
+    """The same tools, for an agent in a machine: its commands run there, and files are written
+    into its copy as well."""
+    if policy.workspace is None:
+        return tools
+    root, shows = Root(policy.workspace.root), policy.workspace.shows
+    commands = exec.tools(
+        root, runner=InMachine(inside), shows=shows, draw=draw, labels=labels, shell=_SH
+    )
+
+    def also(tool: NativeTool) -> NativeTool:
+        async def run(granted: Granted, cell: str) -> Value:
+            value = await tool.run(granted, cell)
+            await inside.wrote(granted.call.resolved["/path"])
+            return value
+
+        return replace(tool, run=run)
+
+    writing = {name: also(tools[name]) for name in ("fs_write", "fs_edit")}
+    return {**tools, **live.tools(commands), **writing}
+
+
 def secret_names(policy: PolicyFile) -> frozenset[str]:
     """The secrets that the proxy's own tools go out with."""
     found = {remote.secret for remote in policy.remotes.values() if remote.secret}
@@ -133,6 +167,24 @@ def with_tools(policy: PolicyFile, ours: Tools) -> PolicyFile:
     return native.bound(replace(policy, tools=guarded), ours)
 
 
+class InMachine:
+    """The machine of one agent, as the proxy asks for commands to be run in it."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._inside = inside
+
+    @property
+    def name(self) -> str:
+        return self._inside.name
+
+    async def run(self, work: Work) -> Done:
+        return _done(await self._inside.run(work))
+
+
+def _done(done: work_of.Done) -> Done:
+    return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
+
+
 class Cells:
     """The wall's work cells, as the proxy asks for them. The two never import each other: what
     one means by an ended cell is put into the other's words here."""
@@ -145,8 +197,7 @@ class Cells:
         return self._built_by.name
 
     async def run(self, work: Work) -> Done:
-        done = await self._built_by.run(work)
-        return Done(done.code, done.stdout, done.stderr, done.truncated, done.timed_out)
+        return _done(await self._built_by.run(work))
 
     def opened(self, work: Work) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
         return self._built_by.opened(work)

@@ -24,13 +24,16 @@ from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_verifier import gather
 from nucleus_vmhost import bubblewrap
 from nucleus_vmhost.cell import NO_EXTRAS
+from nucleus_vmhost.vm.working import CUT, Inside
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
     from nucleus.proxying import Proxy
+    from nucleus.walled import Where
     from nucleus_proxy.effects.cells import View
     from nucleus_proxy.effects.spawn import Birth
+    from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.work import Done
@@ -67,7 +70,8 @@ class Launcher:
             raise WorldError("spawn.failed", "There is no workspace.")
         with Root(workspace.root) as root:
             authority = birth.child.prefix.authority
-            view = await asyncio.to_thread(_view, root, birth, authority)
+            where = proxy.where
+            view = await asyncio.to_thread(_view, root, birth, authority, where is not None)
             mediator = proxy.mediator(_walled(proxy.policy, birth, view))
             agent = behind.Agent(
                 argv=spec.argv,
@@ -81,11 +85,33 @@ class Launcher:
                 seconds=float(spec.seconds),
                 output_bytes=OUTPUT_BYTES,
             )
+            if where is not None:
+                return await self._inside(where, mediator, birth, agent)
             async with behind.running(
                 proxy, mediator, root, authority, agent, NO_EXTRAS, aside
             ) as (process, work):
                 with proxy.live.held(partial(self._stands, birth), partial(self._cut, process)):
                     return await bubblewrap.to_the_end(process, work)
+
+    async def _inside(
+        self, where: Where, mediator: Mediator, birth: Birth, agent: behind.Agent
+    ) -> Done:
+        """In a machine of its own, where its commands run too."""
+        proxy, inside = self._proxy, Inside()
+        mediator.open()
+        async with proxy.road(mediator, agent.token, agent.private, inside) as sockets:
+            work = asyncio.ensure_future(where.started(agent, sockets, inside))
+            with proxy.live.held(partial(self._stands, birth), partial(self._end, work)):
+                try:
+                    await asyncio.wait({work})
+                finally:
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+            return CUT if work.cancelled() else work.result()
+
+    def _end(self, work: asyncio.Future[Done], refusal: Refusal) -> None:
+        self._proxy.log(f"a sub-agent is ended: {refusal.sentence}")
+        work.cancel()
 
     def _stands(self, birth: Birth) -> Refusal | None:
         """Why it may not go on by itself: its own token ended. Its starter's is watched as that
@@ -100,11 +126,12 @@ class Launcher:
             process.kill()
 
 
-def _view(root: Root, birth: Birth, authority: Authority) -> View:
-    """What it sees: as the operator says, as far as its token admits."""
+def _view(root: Root, birth: Birth, authority: Authority, copied: bool) -> View:
+    """What it sees: as the operator says, as far as its token admits. Of what is `copied` nothing
+    is brought out."""
     if birth.spec.mode == "none" or not cells.may_read(authority):
         return behind.NOTHING
-    writable = birth.spec.mode == "rw" and cells.may_write(authority)
+    writable = not copied and birth.spec.mode == "rw" and cells.may_write(authority)
     return behind.shown(root, authority, writable=writable)
 
 

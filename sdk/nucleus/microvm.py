@@ -6,50 +6,51 @@ share everything. The token stays in this process, the machine's host half; the 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nucleus import vms
+from nucleus.behind import Agent
 from nucleus.home import Home
 from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
-from nucleus_tokens.errors import CallerError
+from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.terminal import Terminal
-from nucleus_vmhost.vm import claims, keeping, packing, probing, session, stdio
+from nucleus_vmhost.vm import changes, claims, keeping, packing, probing, session, stdio, working
 from nucleus_vmhost.vm import image as images
+from nucleus_vmhost.vm.changes import Told
 from nucleus_vmhost.vm.driver import Running, Size
 from nucleus_vmhost.vm.guest import names
+from nucleus_vmhost.vm.packing import Copy
+from nucleus_vmhost.vm.session import Seat, Session
+from nucleus_vmhost.vm.working import Inside
+from nucleus_vmhost.work import Done
 
 _FIRST: Final = "this image runs for the first time: it is booted and kept"
-_UNPACK: Final = ("busybox", "tar", "-x", "-p", "-f", "-")
 
 
 def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> Where:
     """A microVM of a named image. Raises CallerError `vm.image`."""
-    image = images.named(cache, name)
+    image, inside = images.named(cache, name), Inside()
 
-    async def agent(order: Order, shown: View, folder: Path, terminal: Terminal) -> int:
-        if order.mode == "rw":
-            raise CallerError(
-                "run.workspace",
-                "A microVM has a copy of the workspace, of which nothing is brought out.",
-                hint="Say --workspace ro: the agent writes through the proxy's tools then.",
-            )
-        tops = (*shown.readable, *(os.path.realpath(path) for path in order.shows))
+    @contextlib.asynccontextmanager
+    async def up(
+        agent: str, folder: str, shown: View, beside: Sequence[str], sockets: Path
+    ) -> AsyncGenerator[tuple[Session, dict[str, Copy], str]]:
+        """A machine with its copies: those of the workspace, and where an agent starts."""
+        tops = (*shown.readable, *map(os.path.realpath, beside))
         copies = [(top, packing.packed(top, shown.masked, image.room)) for top in tops]
-        if sum(len(copy) for _, copy in copies) > image.room:
+        if sum(len(copy.archive) for _, copy in copies) > image.room:
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
-        with (
-            vms.listed(place, name, order.argv[0], str(order.folder)) as said,
-            _held(folder) as services,
-        ):
+        with vms.listed(place, name, agent, folder) as said, _held(sockets) as services:
             machine: Running | None = await claims.claimed(driver.key(image, size), said)
             if machine is None:
                 machine = await keeping.copied(
@@ -58,13 +59,59 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
             async with session.opened(machine, services) as vm:
                 await vm.claim()
                 for top, copy in copies:
-                    await vm.run(_UNPACK, copy, cwd=top, own=True)
-                cwd = str(order.folder) if copies else names.HOME
-                program = await vm.start(order.argv, cwd=cwd, env=order.env)
-                with terminal.carrying():
-                    return await stdio.carried(program, terminal.streams)
+                    await vm.run(packing.UNPACK, copy.archive, cwd=top, own=True)
+                ours = dict(copies[: len(shown.readable)])
+                yield vm, ours, folder if copies else names.HOME
 
-    return Where(agent)
+    async def agent(
+        order: Order, shown: View, sockets: Path, terminal: Terminal
+    ) -> tuple[int, Mapping[str, Told]]:
+        beside = tuple(map(str, order.shows))
+        async with up(order.argv[0], str(order.folder), shown, beside, sockets) as (vm, ours, cwd):
+            seat = _seat(terminal)
+            program = await vm.start(order.argv, cwd=cwd, env=order.env, seat=seat)
+            resized = None if seat is None else _resizing(vm, terminal)
+            with inside.joined(vm, ours), terminal.carrying(resized):
+                code = await stdio.carried(program, terminal.streams)
+            brought = ours if order.mode == "rw" else {}
+            told = {top: await changes.told(vm, top, copy) for top, copy in brought.items()}
+            return code, told
+
+    async def started(agent: Agent, sockets: Path, within: Inside) -> Done:
+        async with up(
+            agent.argv[0], agent.folder, agent.shown, agent.beside, sockets
+        ) as (vm, ours, cwd):  # fmt: skip
+            program = await vm.start(agent.argv, cwd=cwd, env=agent.env)
+            with within.joined(vm, ours):
+                return await working.to_the_end(
+                    program, agent.stdin, agent.seconds, agent.output_bytes
+                )
+
+    return Where(agent, inside, started)
+
+
+def _seat(terminal: Terminal) -> Seat | None:
+    """A terminal inside, where a person sits at ours: keys and screen."""
+    first, second, third = terminal.are
+    return Seat(*terminal.size, terminal.are) if first and (second or third) else None
+
+
+def _resizing(vm: Session, terminal: Terminal) -> Callable[[], object]:
+    """What passes a new size on. It is called in a signal's handler."""
+    loop = asyncio.get_running_loop()
+    passing: set[asyncio.Task[None]] = set()
+
+    def passed() -> None:
+        task = loop.create_task(_resized(vm, terminal))
+        passing.add(task)
+        task.add_done_callback(passing.discard)
+
+    return partial(loop.call_soon_threadsafe, passed)
+
+
+async def _resized(vm: Session, terminal: Terminal) -> None:
+    with contextlib.suppress(WorldError):  # its agent has ended
+        await vm.resized(*terminal.size)
 
 
 @contextlib.contextmanager

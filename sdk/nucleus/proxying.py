@@ -26,11 +26,13 @@ from nucleus_verifier.caching import CachingVerifier
 
 if TYPE_CHECKING:
     from nucleus.home import Home
+    from nucleus.walled import Where
     from nucleus_issuer.store import Store
     from nucleus_proxy.flowstate import FlowState
     from nucleus_proxy.judge import Reveals
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
+    from nucleus_vmhost.vm.working import Inside
 
 
 class Proxy:
@@ -48,9 +50,12 @@ class Proxy:
         ask_seconds: int | None,
         roots: Path = composing.ROOTS,
         walled: bool = False,
+        where: Where | None = None,
     ) -> None:
         """`policy` is the file's, with the workspace of this process. `walled` says that an agent
-        behind a wall is served, and not sub-agents alone. Raises CallerError, WorldError."""
+        behind a wall is served, and not sub-agents alone; `where` is where agents are,
+        if not behind the local wall. Raises CallerError, WorldError."""
+        self.where = where
         self.home, self.log = home, log
         self._store, self._reveals, self._labels = store, reveals, labels
         self._roots, self._ask_seconds = roots, ask_seconds
@@ -65,8 +70,8 @@ class Proxy:
         made: dict[str, NativeTool] = {}
         self.tools: Tools = made
         made |= composing.tools(
-            policy, draw=home.random, roots=roots, labels=labels, secrets=self._secrets
-        )
+            policy, draw=home.random, roots=roots, labels=labels, secrets=self._secrets,
+        )  # fmt: skip
         if policy.agents and policy.workspace is not None:
             made |= spawn.tools(
                 Launcher(self),
@@ -101,14 +106,22 @@ class Proxy:
         return self.live.watching()
 
     @asynccontextmanager
-    async def road(self, mediator: Mediator, token: str, private: bytes) -> AsyncGenerator[Path]:
+    async def road(
+        self, mediator: Mediator, token: str, private: bytes, inside: Inside | None = None
+    ) -> AsyncGenerator[Path]:
         """A folder with the sockets of one agent: `tools.sock` and `proxy.sock`. Whoever opens
-        them acts with the token."""
+        them acts with the token. `inside` is the machine that the agent is in, if it is."""
+        tools = self.tools
+        if inside is not None:
+            tools = composing.within(
+                tools, self.policy, inside,
+                draw=self.home.random, live=self.live, labels=self.file_labels,
+            )  # fmt: skip
         service = Service(
             mediator,
             draw=self.home.random,
             log=self.log,
-            native=self.tools,
+            native=tools,
             held=token,
             private=private,
         )

@@ -52,7 +52,8 @@ def listed(
 
         def said(data: bytes) -> None:
             nonlocal left
-            log.write(data[:left])
+            with contextlib.suppress(OSError):  # a full disk ends no machine
+                log.write(data[:left])
             left -= min(left, len(data))
 
         try:

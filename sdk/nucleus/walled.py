@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nucleus import behind, running
+from nucleus.bringing import Bringing
 from nucleus.composing import ROOTS
 from nucleus.proxying import Proxy
 from nucleus_proxy.agents import Mode
+from nucleus_proxy.answers import Presented
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.policy import NO_WALL, PolicyFile, Wall, Workspace
 from nucleus_tokens import exposure
-from nucleus_tokens.errors import CallerError
+from nucleus_tokens.errors import CallerError, NucleusError
+from nucleus_tokens.lattice import WRITE_FILES, level_of
 from nucleus_vmhost import bubblewrap
 from nucleus_vmhost.cell import Extras
 from nucleus_vmhost.terminal import Terminal
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from nucleus_issuer.store import Store
     from nucleus_proxy.judge import Reveals
     from nucleus_tokens.authority import Authority
+    from nucleus_vmhost.vm.changes import Told
+    from nucleus_vmhost.vm.working import Inside
+    from nucleus_vmhost.work import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,12 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Where:
     """Another place for an agent than a cell of this machine. `agent` runs it there, with the
-    proxy's sockets in a folder, and gives its exit code."""
+    proxy's sockets in a folder; it gives its exit code, and what it changed by copied folder.
+    `inside` is where its commands run. `started` runs a sub-agent in a place of its own."""
 
-    agent: Callable[[Order, View, Path, Terminal], Awaitable[int]]
+    agent: Callable[[Order, View, Path, Terminal], Awaitable[tuple[int, Mapping[str, Told]]]]
+    inside: Inside
+    started: Callable[[behind.Agent, Path, Inside], Awaitable[Done]]
 
 
 async def run(
@@ -98,6 +107,7 @@ async def run(
         proxy = Proxy(
             home, store, reveals, labels, rules,
             log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=where is None,
+            where=where,
         )  # fmt: skip
         mediator = proxy.mediator(proxy.policy)
         authority = mediator.admits(held.token)
@@ -107,7 +117,7 @@ async def run(
                 "This host does not accept the token.",
                 hint="See: nucleus token verify FILE",
             )
-        shown = _shown(root, authority, order)
+        shown = _shown(root, authority, order, copied=where is not None)
         agent = behind.Agent(
             argv=order.argv,
             folder=str(order.folder),
@@ -130,12 +140,15 @@ async def run(
         with running.listed(home, about):
             if where is not None:
                 mediator.open()
-                async with (
-                    proxy.watching(),
-                    answering(store, tid),
-                    proxy.road(mediator, held.token, held.private) as folder,
-                ):
-                    return await where.agent(order, shown, folder, terminal)
+                token = Presented(held.token, "held", private=held.private)
+                bringing = Bringing(proxy, root, authority, shown.masked, token)
+                async with proxy.watching(), answering(store, tid):
+                    async with proxy.road(
+                        mediator, held.token, held.private, where.inside
+                    ) as folder:
+                        code, told = await where.agent(order, shown, folder, terminal)
+                    await _brought(bringing, told, code, log)
+                    return code
             async with (
                 proxy.watching(),
                 answering(store, tid),
@@ -147,9 +160,21 @@ async def run(
                 return bubblewrap.exit_code(process)
 
 
-def _shown(root: Root, authority: Authority, order: Order) -> View:
-    """What of the workspace is mounted. Raises CallerError `run.workspace` for more than the token
-    admits."""
+async def _brought(
+    bringing: Bringing, told: Mapping[str, Told], code: int, log: Callable[[str], None]
+) -> None:
+    """What it changed is brought out; an agent that failed has the last word all the same."""
+    try:
+        await bringing.out(told)
+    except NucleusError as error:
+        if not code:
+            raise
+        log(f"nothing was brought out: {error}")
+
+
+def _shown(root: Root, authority: Authority, order: Order, *, copied: bool) -> View:
+    """What of the workspace is mounted, or `copied`: then writing it is asked about later. Raises
+    CallerError `run.workspace` for more than the token admits."""
     if order.mode == "none":
         return behind.NOTHING
     if not cells.may_read(authority):
@@ -158,15 +183,25 @@ def _shown(root: Root, authority: Authority, order: Order) -> View:
             "The token does not let files be read without asking, so none can be shown.",
             hint="Say --workspace none: the agent reads through the proxy's tools then.",
         )
-    if order.mode == "rw" and not cells.may_write(authority):
+    if copied and order.mode == "rw":
+        _may_bring_out(authority)
+    elif order.mode == "rw" and not cells.may_write(authority):
         raise CallerError(
             "run.workspace",
             "The token does not let files be written without asking.",
             hint="Say --workspace ro: the agent writes through the proxy's tools then.",
         )
-    return behind.shown(
-        root, authority, writable=order.mode == "rw", mask=order.mask, unmask=order.unmask
-    )
+    writable = order.mode == "rw" and not copied
+    return behind.shown(root, authority, writable=writable, mask=order.mask, unmask=order.unmask)
+
+
+def _may_bring_out(authority: Authority) -> None:
+    if not level_of(authority.levels, WRITE_FILES):
+        raise CallerError(
+            "run.workspace",
+            "The token lets no file be written, so nothing could be brought out.",
+            hint="Say --workspace ro: what the agent writes in its copy goes with the machine.",
+        )
 
 
 def _walled(policy: PolicyFile, root: str, order: Order, wall: str) -> PolicyFile:

@@ -50,6 +50,7 @@ OWN = {
     "sdk/nucleus/audit/live.py": "finds a server's program; it runs in a cell",
     "sdk/nucleus/audit/judging.py": "looks whether a person's file of suppressions is there",
     "sdk/nucleus/audit/walking.py": "reads a person's own files for that person's command",
+    "sdk/nucleus/bringing.py": "keeps what was changed as a patch; a permit writes it",
     "sdk/nucleus/behind.py": "makes the cell of an agent that a person or agent_spawn starts",
     "sdk/nucleus/standing.py": "a person's own standing answers",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",

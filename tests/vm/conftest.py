@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from nucleus_vmhost.vm.image import Image, Recipe
-from tests.cli.command import Desk
-from tests.vm.machines import CACHE, built
+from tests.cli.command import PROGRAM, Desk
+from tests.vm.machines import CACHE, all_gone, built, children
 from tests.walled.place import Place
 
 _NUMBERS = itertools.count()
@@ -36,3 +39,23 @@ def place(desk: Desk) -> Place:
     folder.mkdir()
     (folder / "README.md").write_text("hello\n")
     return Place(desk, folder, where="--vm")
+
+
+@pytest.fixture
+def pool(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that keeps one warm."""
+    with subprocess.Popen(
+        [*PROGRAM, *desk.argv("vm", "pool", "serve", "--size", "1")],
+        stderr=subprocess.PIPE,
+        env=desk.environ(),
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            assert b"are warm" in process.stderr.readline()
+            yield process
+        finally:
+            family = children(process.pid)
+            process.terminate()
+            process.wait(60)
+            asyncio.run(all_gone(family))

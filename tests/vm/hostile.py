@@ -74,6 +74,12 @@ def lies() -> None:
         say(frame(3, stream, b'{"code": "' + b"9" * 50000 + b'"}\n'))
 
 
+def forges_changes() -> None:
+    """Says that the agent changed a file that is not below the copy, and that it ended well."""
+    forged = b'["file", "../../etc/cron.d/evil", 420, 5]\nevil\n["end"]\n'
+    say(frame(3, 4, forged) + frame(5, 4) + frame(5, 6) + frame(3, 8, b'{"code": 0}\n'))
+
+
 sys.stdout.write("nucleus: ready\n")
 sys.stdout.flush()
 CHANNEL = port()
@@ -83,4 +89,5 @@ while b"attack:" not in heard or b"!" not in heard:
 say(frame(1, 0, b"nucleus-vm/1"))
 globals()[heard.partition(b"attack:")[2].partition(b"!")[0].decode()]()
 while True:
-    os.read(CHANNEL, 65536) or time.sleep(0.01)
+    if not os.read(CHANNEL, 65536):
+        time.sleep(0.01)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from nucleus_vmhost.vm import image, keeping, session
+from nucleus_vmhost.vm import claims, image, keeping, session
 from nucleus_vmhost.vm.console import Said, unheard
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, Recipe
@@ -96,3 +96,22 @@ def memory(pid: int) -> bytes:
                 mem.seek(start)
                 kept += mem.read(end - start)
     return bytes(kept)
+
+
+async def all_gone(pids: list[int]) -> None:
+    for pid in pids:
+        await gone(pid)
+
+
+def pool_says(**wanted: int) -> dict[str, object]:
+    """What the one pool says, once it says what is wanted."""
+
+    async def asked() -> dict[str, object]:
+        async with asyncio.timeout(60):
+            while True:
+                (found,) = await claims.pools()
+                if all(found[name] == value for name, value in wanted.items()):
+                    return found
+                await asyncio.sleep(0.02)
+
+    return asyncio.run(asked())

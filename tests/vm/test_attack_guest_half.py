@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from nucleus_tokens.errors import WorldError
+from nucleus_vmhost.vm import changes
 from nucleus_vmhost.vm.console import CONSOLE_BYTES
 from nucleus_vmhost.vm.image import Image, Recipe
+from nucleus_vmhost.vm.packing import Copied, Copy
 from nucleus_vmhost.vm.session import Session
 from tests.vm.machines import built, copied, gone
 
@@ -65,6 +67,17 @@ def test_whatever_it_says_ends_in_one_sentence(hostile: Image, attack: str, code
             assert found.value.code == code
             assert len(machine.console) <= CONSOLE_BYTES
         await gone(machine.pid)
+
+    asyncio.run(main())
+
+
+def test_what_it_forges_of_the_agents_copy_is_refused_as_a_whole(hostile: Image) -> None:
+    async def main() -> None:
+        async with copied(hostile) as (vm, _):
+            copy = Copy(b"", {"attack:forges_changes!": Copied()})
+            with pytest.raises(WorldError) as found:
+                await changes.told(vm, "/work", copy)
+            assert found.value.code == "vm.changes"
 
     asyncio.run(main())
 

@@ -191,3 +191,48 @@ async def test_a_guest_that_asks_and_does_not_read_is_not_read_from() -> None:
         task.cancel()
     await asyncio.gather(flooding, running, return_exceptions=True)
     far.close()
+
+
+@pytest.mark.asyncio
+async def test_a_channel_that_is_left_goes_on_with_another(tmp_path: Path) -> None:
+    near, far = socket.socketpair()
+    server = await asyncio.start_unix_server(echo, tmp_path / "service")
+    guest = Channel(Line(far.detach()), Side.GUEST, {"echo": tmp_path / "service"})
+    running = asyncio.create_task(guest.run())
+    line = Line(near.detach())
+    for turn in range(3):
+        host = Channel(line, Side.HOST, {})
+        over = asyncio.create_task(host.run())
+        connection = host.connected("echo")
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(connection, b"%d" % turn)
+        with pytest.raises(TimeoutError):
+            await host.left(0.01)  # a stream lives
+        connection.shutdown(socket.SHUT_WR)
+        assert await asyncio.wait_for(loop.sock_recv(connection, 10), LONG) == b"%d" % turn
+        connection.close()
+        line = await host.left(LONG)
+        assert line.spoken == 4 + 2 * turn
+        await asyncio.wait_for(over, LONG)
+        with pytest.raises(ConnectionError):
+            host.connected("echo")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    server.close()
+    with socket.socket(fileno=line.fd) as last:
+        assert last.recv(100) == b"", "nothing was said that nobody heard"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("said", [spelled(Kind.OPEN, 1, b"tools"), b"\x03\0"])
+async def test_a_channel_on_which_the_guest_spoke_first_is_not_left(said: bytes) -> None:
+    near, far = socket.socketpair()
+    host = Channel(Line(near.detach()), Side.HOST, {})
+    over = asyncio.create_task(host.run())
+    far.sendall(HELLO + said)
+    while not host._streams._greeted:
+        await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        await host.left(0.05)
+    far.close()
+    await asyncio.gather(over, return_exceptions=True)

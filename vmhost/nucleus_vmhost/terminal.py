@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import signal
+import struct
 import termios
 import threading
 import tty
@@ -54,12 +55,28 @@ class Terminal:
         """Whether the agent's stdin is a terminal of its own."""
         return self._is_ours[0]
 
+    @property
+    def are(self) -> tuple[bool, bool, bool]:
+        """Which of our streams are a terminal."""
+        return self._is_ours[0], self._is_ours[1], self._is_ours[2]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the agent's."""
+        packed = fcntl.ioctl(self._master, termios.TIOCGWINSZ, b"\0" * 8)
+        rows, columns, _, _ = struct.unpack("HHHH", packed)
+        return rows, columns
+
     @contextlib.contextmanager
-    def carrying(self) -> Iterator[None]:
-        """Carry bytes until the block ends, and then what the agent still had to say."""
+    def carrying(self, resized: Callable[[], object] | None = None) -> Iterator[None]:
+        """Carry bytes until the block ends, and then what the agent still had to say. `resized`
+        is told of a new size; with it, the agent's terminal is elsewhere, and ours only passes
+        bytes on."""
         if self._master < 0:
             yield
             return
+        if resized is not None:
+            tty.setraw(self._slave)
         self._stopping, self._stop = os.pipe()
         threads = []
         screen = next((fd for fd, t in zip(self._ours[1:], self._is_ours[1:], strict=True) if t), 0)
@@ -70,7 +87,7 @@ class Terminal:
             threads.append(
                 threading.Thread(target=self._carry, args=(self._ours[0], self._master, False))
             )
-        before = self._watch_size()
+        before = self._watch_size(resized)
         for thread in threads:
             thread.start()
         try:
@@ -134,10 +151,18 @@ class Terminal:
             if not data:
                 return
 
-    def _watch_size(self) -> Callable[[int, Any], Any] | int | None:
+    def _watch_size(
+        self, resized: Callable[[], object] | None
+    ) -> Callable[[int, Any], Any] | int | None:
         if threading.current_thread() is not threading.main_thread() or not self.controls:
             return None
-        return signal.signal(signal.SIGWINCH, lambda *_: self._resize(self._ours[0]))
+
+        def changed(*_: object) -> None:
+            self._resize(self._ours[0])
+            if resized is not None:
+                resized()
+
+        return signal.signal(signal.SIGWINCH, changed)
 
     def _resize(self, real: int) -> None:
         with contextlib.suppress(OSError):

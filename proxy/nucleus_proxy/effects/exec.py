@@ -19,7 +19,7 @@ from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.policy import ToolBinding
-from nucleus_proxy.work import OUTPUT_BYTES, SECONDS, Done, Runner, Work
+from nucleus_proxy.work import OUTPUT_BYTES, SECONDS, Commands, Done, Work
 from nucleus_tokens import flow, labelling, labels, lattice, projection
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError
@@ -38,19 +38,21 @@ _PARAMS: Final = {
 def tools(
     root: Root,
     *,
-    runner: Runner,
+    runner: Commands,
     shows: int,
     draw: Callable[[int], bytes],
     labels: FileLabels | None = None,
+    shell: tuple[str, ...] = _SHELL,
 ) -> Tools:
-    """The tools of commands. `shows` are the exposure bits of what the workspace holds."""
-    commander = Commander(root, runner, labels or NoFileLabels(), draw)
+    """The tools of commands. `shows` are the exposure bits of what the workspace holds, `shell`
+    is what a script is given to."""
+    commander = Commander(root, runner, labels or NoFileLabels(), draw, shell)
     rows = []
     for name, says, param, what in (
         ("exec_run", "Run a command in the workspace, without a shell.", "argv",
          Param("strings", "the program and its arguments")),
         ("exec_bash", "Run a shell script in the workspace.", "script",
-         Param("string", "the script, for bash")),
+         Param("string", f"the script, for {shell[0]}")),
     ):  # fmt: skip
         made = ToolBinding(
             name,
@@ -94,8 +96,14 @@ class Commander:
     """Runs commands for one workspace."""
 
     def __init__(
-        self, root: Root, runner: Runner, labels: FileLabels, draw: Callable[[int], bytes]
+        self,
+        root: Root,
+        runner: Commands,
+        labels: FileLabels,
+        draw: Callable[[int], bytes],
+        shell: tuple[str, ...] = _SHELL,
     ) -> None:
+        self._shell = shell
         self._root = root
         self._runner = runner
         self._labels = labels
@@ -106,7 +114,7 @@ class Commander:
         permit, call = granted.permit, granted.call
         permit.use(operation=call.operation, call_digest=call.digest, cell=cell)
         args = call.args
-        argv = tuple(args["argv"]) if "argv" in args else (*_SHELL, args["script"])
+        argv = tuple(args["argv"]) if "argv" in args else (*self._shell, args["script"])
         seconds = args.get("seconds", int(SECONDS))
         if not 1 <= seconds <= MOST_SECONDS or not all(argv[:1]) or any("\0" in w for w in argv):
             raise CallerError(

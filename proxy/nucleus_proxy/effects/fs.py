@@ -267,11 +267,20 @@ def _standing(directory: int, name: str) -> os.stat_result | None:
 
 
 def replace(
-    directory: int, name: str, data: bytes, before: os.stat_result | None, draw: Draw
+    directory: int,
+    name: str,
+    data: bytes,
+    before: os.stat_result | None,
+    draw: Draw,
+    *,
+    runs: bool | None = None,
 ) -> None:
-    """Put `data` at `name` in one step. Raises CallerError `fs.changed` when what stands there is
-    not `before` any more, WorldError `fs.failed`."""
+    """Put `data` at `name` in one step. `runs` says whether it may be run; left out, that stays.
+    Raises CallerError `fs.changed` when what stands there is not `before` any more, WorldError
+    `fs.failed`."""
     mode = 0o644 if before is None else stat.S_IMODE(before.st_mode) & 0o777
+    if runs is not None:
+        mode = mode & ~0o111 | ((mode & 0o444) >> 2 if runs else 0)
     temporary = f"{_TEMPORARY}{draw(8).hex()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

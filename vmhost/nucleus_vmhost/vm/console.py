@@ -10,6 +10,7 @@ import select
 from collections.abc import Callable
 from typing import Final
 
+from nucleus_tokens.errors import WorldError
 from nucleus_vmhost.vm.guest.names import READY
 
 # Called with what a machine prints, as it does.
@@ -29,8 +30,8 @@ class Console:
     def __init__(self, pipe: int, said: Said) -> None:
         self._pipe, self._said = pipe, said
         self._kept = bytearray()
-        self.ready = asyncio.Event()  # its guest half listens
-        self.over = asyncio.Event()  # nothing more comes here
+        self._ready = asyncio.Event()
+        self._over = asyncio.Event()
         os.set_blocking(pipe, False)
         asyncio.get_running_loop().add_reader(pipe, self._readable)
 
@@ -46,11 +47,28 @@ class Console:
         said = [clean for line in lines if (clean := "".join(c for c in line if c.isprintable()))]
         return said[-1][:200] if said else ""
 
+    async def listens(self, seconds: float) -> None:
+        """Until the guest half does. Raises WorldError `vm.boot`."""
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._ready, self._over)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self._ready.is_set():
+            over = self._over.is_set()
+            what = "ended" if over else f"was not ready after {seconds:.0f} s"
+            raise WorldError(
+                "vm.boot",
+                f"The microVM {what}. It said last: {self.last}",
+                hint="See: nucleus vm doctor",
+            )
+
     def left(self) -> int:
         """Leave the pipe to another."""
         asyncio.get_running_loop().remove_reader(self._pipe)
         pipe, self._pipe = self._pipe, -1
-        self.over.set()
+        self._over.set()
         return pipe
 
     def close(self) -> None:
@@ -69,6 +87,6 @@ class Console:
             return
         self._kept += data
         del self._kept[: max(0, len(self._kept) - CONSOLE_BYTES)]
-        if not self.ready.is_set() and READY.encode() in self._kept:
-            self.ready.set()
+        if not self._ready.is_set() and READY.encode() in self._kept:
+            self._ready.set()
         self._said(data)

@@ -7,9 +7,11 @@ hostile, on its channel and on its console.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from nucleus_vmhost.vm.console import Said, unheard
 from nucleus_vmhost.vm.image import Image
@@ -91,6 +93,9 @@ class Machine(Running, Protocol):
     async def resume(self) -> None: ...
 
 
+MachineT = TypeVar("MachineT", bound=Machine)
+
+
 class Driver(Protocol[KeptT]):
     """One way to run machines."""
 
@@ -108,6 +113,18 @@ class Driver(Protocol[KeptT]):
     async def copy(self, kept: KeptT, said: Said = unheard) -> Machine:
         """A machine that goes on from there, paused. Raises WorldError `vm.*`."""
         ...
+
+
+async def begun(beginning: Coroutine[Any, Any, MachineT]) -> MachineT:
+    """A machine that begins is never left half way: whoever is cancelled meanwhile ends it."""
+    task = asyncio.ensure_future(beginning)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if task.exception() is None:
+            await task.result().end()
+        raise
 
 
 def named(*parts: str) -> str:

@@ -310,7 +310,8 @@ def _own() -> dict[str, bytes]:
     package = f"{_GUEST}/guest/nucleus_vmhost"
     modules = (
         "__init__", "vm/__init__", "vm/frames", "vm/streams", "vm/pumps",
-        "vm/guest/__init__", "vm/guest/first", "vm/guest/half", "vm/guest/names",
+        "vm/guest/__init__", "vm/guest/changes", "vm/guest/first", "vm/guest/half",
+        "vm/guest/names", "vm/guest/programs",
     )  # fmt: skip
     found = {f"{package}/{m}.py": (_HERE.parent / f"{m}.py").read_bytes() for m in modules}
     found[f"{_GUEST}/guest/__main__.py"] = (_HERE / "guest" / "__main__.py").read_bytes()

@@ -44,6 +44,11 @@ def program() -> str:
     return os.path.realpath(found)
 
 
+def one_uid() -> int:
+    """A uid that is nobody's, for one machine alone."""
+    return _UIDS[secrets.randbelow(len(_UIDS))]
+
+
 def jail(*, address_mib: int, cpu_seconds: int, kvm: bool) -> Jail:
     """A jail for one QEMU."""
     qemu = program()
@@ -64,7 +69,7 @@ def jail(*, address_mib: int, cpu_seconds: int, kvm: bool) -> Jail:
     if kvm:
         said += ["--dev-bind", "/dev/kvm", "/dev/kvm"]
     said += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--", qemu]
-    uid = _UIDS[secrets.randbelow(len(_UIDS))] if os.geteuid() == 0 else None
+    uid = one_uid() if os.geteuid() == 0 else None
     groups = (os.stat("/dev/kvm").st_gid,) if kvm else ()
     return Jail((*limits, *said), uid, tuple(group for group in groups if group != 0))
 

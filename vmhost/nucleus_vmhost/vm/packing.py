@@ -6,24 +6,45 @@ Links are copied as links and never followed; what is no file, folder or link is
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
 import tarfile
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Final
 
 from nucleus_tokens.errors import CallerError, WorldError
 
 ENTRIES: Final = 200_000
+UNPACK: Final = ("busybox", "tar", "-x", "-p", "-f", "-")
 
 
-def packed(top: str, masked: Collection[str], most: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file that is copied, its SHA-256 and whether it may be run; or a link to `target`."""
+
+    digest: bytes = b""
+    runs: bool = False
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An archive, and what is in it by its relative name; folders are not named."""
+
+    archive: bytes = field(repr=False)
+    files: dict[str, Copied] = field(repr=False)
+
+
+def packed(top: str, masked: Collection[str], most: int) -> Copy:
     """A folder, or one file, as an archive with names relative to it.
 
     Raises CallerError `vm.workspace` for more than `most` bytes, WorldError `vm.workspace`.
     """
     out = io.BytesIO()
+    files: dict[str, Copied] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         todo, seen = [(top, ".")], 0
         while todo:
@@ -34,14 +55,26 @@ def packed(top: str, masked: Collection[str], most: int) -> bytes:
                 continue
             if stat.S_ISDIR(found.st_mode):
                 todo += [(f"{path}/{inner}", f"{name}/{inner}") for inner in _names(path)]
-            _add(tar, path, name, found, most - out.tell())
+            copied = _add(tar, path, name, found, most - out.tell())
+            if copied is not None:
+                files[name[2:]] = copied
             if out.tell() > most or seen > ENTRIES:
                 raise CallerError(
                     "vm.workspace",
                     f"{top} is too large: at most {most >> 20} MiB are copied into a microVM.",
                     hint="Show a smaller folder with --dir, or none with --workspace none.",
                 )
-    return out.getvalue()
+    return Copy(out.getvalue(), files)
+
+
+def one(top: str, name: str, most: int) -> Copy:
+    """One file below a folder, as `packed`; nothing where it is none any more."""
+    out = io.BytesIO()
+    path = f"{top}/{name}"
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        found = os.lstat(path)
+        copied = _add(tar, path, name, found, most) if stat.S_ISREG(found.st_mode) else None
+    return Copy(out.getvalue(), {} if copied is None else {name: copied})
 
 
 def _names(path: str) -> list[str]:
@@ -55,7 +88,9 @@ def _names(path: str) -> list[str]:
         ) from error
 
 
-def _add(tar: tarfile.TarFile, path: str, name: str, found: os.stat_result, left: int) -> None:
+def _add(
+    tar: tarfile.TarFile, path: str, name: str, found: os.stat_result, left: int
+) -> Copied | None:
     info = tarfile.TarInfo(name)
     info.mode, info.mtime = stat.S_IMODE(found.st_mode) & 0o777, int(found.st_mtime)
     try:
@@ -65,6 +100,7 @@ def _add(tar: tarfile.TarFile, path: str, name: str, found: os.stat_result, left
         elif stat.S_ISLNK(found.st_mode):
             info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
             tar.addfile(info)
+            return Copied(target=info.linkname)
         elif stat.S_ISREG(found.st_mode):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(fd, "rb") as file:
@@ -72,7 +108,9 @@ def _add(tar: tarfile.TarFile, path: str, name: str, found: os.stat_result, left
                 body = file.read(max(0, left) + 1)
             info.size = len(body)
             tar.addfile(info, io.BytesIO(body))
+            return Copied(hashlib.sha256(body).digest(), bool(info.mode & 0o111))
     except PermissionError:
-        return  # it has no more rights than we have
+        return None  # it has no more rights than we have
     except OSError as error:
         raise WorldError("vm.workspace", f"{path} cannot be copied: {error.strerror}.") from error
+    return None

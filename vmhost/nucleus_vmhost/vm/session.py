@@ -15,7 +15,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,11 +42,21 @@ class Program:
     ended: asyncio.Task[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The terminal that a program gets: its size, and which of its three streams it is."""
+
+    rows: int
+    columns: int
+    streams: tuple[bool, bool, bool]
+
+
 class Session:
     """A machine that somebody uses."""
 
     def __init__(self, machine: Running, channel: Channel, over: asyncio.Task[None]) -> None:
         self._machine, self._channel, self._over = machine, channel, over
+        self._starting = asyncio.Lock()
 
     async def ping(self) -> dict[str, Any]:
         """One call all the way to the first process and back; what it says of its network."""
@@ -58,27 +68,56 @@ class Session:
         await self._called(names.CLAIM, {"entropy": entropy, "time": time.time_ns()}, _CALL_SECONDS)
 
     async def start(
-        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], own: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        own: bool = False,
+        beside: bool = False,
+        seat: Seat | None = None,
     ) -> Program:
-        """Start a program as the agent. `own` makes its folder the agent's. One at a time."""
-        order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own}
+        """Start a program as the agent. `own` makes its folder the agent's. Everything of the
+        agent ends with it; of what runs `beside` the agent, only its own group. Where `ended` is
+        cancelled, so is the program."""
+        order = {"argv": list(argv), "cwd": cwd, "env": dict(env), "own": own, "beside": beside}
+        if seat is not None:
+            order["terminal"] = asdict(seat)
         streams: list[socket.socket] = []
         try:
-            for name in (names.STDIN, names.STDOUT, names.STDERR):
-                streams.append(await self._connected(name))
+            # The guest joins streams and orders as they come.
+            async with self._starting:
+                for name in (names.STDIN, names.STDOUT, names.STDERR):
+                    streams.append(await self._connected(name))
+                asked = await self._asked(names.RUN, order)
         except BaseException:
             for stream in streams:
                 stream.close()
             raise
         first, second, third = streams
-        return Program(first, second, third, asyncio.ensure_future(self._ran(order)))
+        return Program(first, second, third, asyncio.ensure_future(self._ran(asked)))
 
-    async def run(self, argv: Sequence[str], stdin: bytes, *, cwd: str, own: bool = False) -> bytes:
-        """Run a program of the guest's own to its end; what it says.
+    async def resized(self, rows: int, columns: int) -> None:
+        """Of the last program that got one, the terminal has another size."""
+        order = {"rows": rows, "columns": columns}
+        await self._called(names.SIZE, order, _CALL_SECONDS)
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        cwd: str,
+        own: bool = False,
+        beside: bool = False,
+        most: int = names.LINE,
+    ) -> bytes:
+        """Run a program of the guest's own to its end; what it says, up to `most` bytes and a
+        little.
 
         Raises WorldError `vm.guest` where it fails.
         """
-        program = await self.start(argv, cwd=cwd, env={}, own=own)
+        program = await self.start(argv, cwd=cwd, env={}, own=own, beside=beside)
         loop = asyncio.get_running_loop()
 
         async def feed() -> None:
@@ -91,7 +130,7 @@ class Session:
             kept = bytearray()
             with stream:
                 while data := await loop.sock_recv(stream, _PIECE):
-                    if len(kept) < names.LINE:
+                    if len(kept) < most:
                         kept += data
             return bytes(kept)
 
@@ -107,8 +146,8 @@ class Session:
             raise WorldError("vm.guest", f"{argv[0]} failed in the microVM: {text!a}")
         return out
 
-    async def _ran(self, order: dict[str, Any]) -> int:
-        code = (await self._called(names.RUN, order, None)).get("code")
+    async def _ran(self, asked: socket.socket) -> int:
+        code = (await self._answered(names.RUN, asked, None)).get("code")
         if type(code) is not int or not 0 <= code <= 255:
             raise WorldError("vm.guest", "The microVM does not say how its program ended.")
         return code
@@ -116,12 +155,29 @@ class Session:
     async def _called(
         self, service: str, order: dict[str, Any], seconds: float | None
     ) -> dict[str, Any]:
+        return await self._answered(service, await self._asked(service, order), seconds)
+
+    async def _asked(self, service: str, order: dict[str, Any]) -> socket.socket:
+        """A connection on which an order was given."""
         connection = await self._connected(service)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
+        except OSError as error:
+            connection.close()
+            raise await self._why() from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _answered(
+        self, service: str, connection: socket.socket, seconds: float | None
+    ) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         kept = bytearray()
         try:
             async with asyncio.timeout(seconds):
-                await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
                 while b"\n" not in kept and len(kept) < names.LINE:
                     data = await loop.sock_recv(connection, _PIECE)
                     if not data:
@@ -185,10 +241,10 @@ async def opened(machine: Running, services: Mapping[str, Path]) -> AsyncIterato
 async def warmed(machine: Machine) -> None:
     """Have a copy answer some calls, so that its code is translated and its memory its own, and
     pause it. Nobody's services are there meanwhile. Raises WorldError `vm.*`."""
+    await machine.resume()
     channel = Channel(machine.channel(), Side.HOST, {})
     over = asyncio.ensure_future(channel.run())
     try:
-        await machine.resume()
         for _ in range(_WARM_CALLS):
             await Session(machine, channel, over).claim()
         machine.rejoined(await channel.left(_CALL_SECONDS))

@@ -7,13 +7,10 @@ service is one socket and one thread, and serves one connection after the other.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import glob
 import json
 import os
-import resource
-import signal
 import socket
 import struct
 import sys
@@ -24,68 +21,22 @@ from typing import Any, Final
 
 from nucleus_vmhost.vm.guest import half
 from nucleus_vmhost.vm.guest.names import (
-    AGENT_UID,
+    BY_VSOCK,
+    CHANNEL_PORT,
     CLAIM,
-    CONNECT,
     HALF_UID,
-    HOME,
     INSIDE,
     LINE,
     PING,
     PORT,
-    PROXY_NAMES,
-    PROXY_PORT,
     READY,
-    RUN,
-    STDERR,
-    STDIN,
-    STDOUT,
-    TOOLS_PORT,
-)  # fmt: skip
+    SIZE,
+)
+from nucleus_vmhost.vm.guest.programs import Children, Programs, become
 
 _ADD_ENTROPY: Final = 0x40085203
 _RESEED: Final = 0x5207
-_PIECE: Final = 65536
 _TRIES: Final = 2000
-
-
-class Children:
-    """Who has ended, and how. Orphans are ours as well, and nobody asks for them."""
-
-    def __init__(self) -> None:
-        self._ended: dict[int, int | None] = {}
-        self._news = threading.Condition()
-
-    def start(self, child: Callable[[], None]) -> int:
-        """A new process that runs `child` and never comes back."""
-        with self._news:
-            pid = os.fork()
-            if pid:
-                self._ended[pid] = None
-                return pid
-        try:
-            child()
-        finally:
-            os._exit(126)
-
-    def reap(self, last: int) -> None:
-        """Until the child `last` has ended."""
-        while True:
-            pid, status = os.wait()
-            with self._news:
-                if pid in self._ended:
-                    self._ended[pid] = os.waitstatus_to_exitcode(status)
-                    self._news.notify_all()
-            if pid == last:
-                return
-
-    def wait(self, pid: int) -> int:
-        """A child's exit code; negative is the signal that ended it."""
-        with self._news:
-            while (code := self._ended[pid]) is None:
-                self._news.wait()
-            del self._ended[pid]
-            return code
 
 
 class First:
@@ -98,6 +49,7 @@ class First:
         for path in (half.FIRST, half.AGENT, *half.FIRST.iterdir()):
             os.chown(path, HALF_UID, HALF_UID)
         self._children = Children()
+        self._programs = Programs(self._listening, self._children)
 
     def serve(self) -> None:
         """Start the guest half and serve, until it ends."""
@@ -105,7 +57,7 @@ class First:
         told, ready = os.pipe()
 
         def child() -> None:
-            _become(HALF_UID)
+            become(HALF_UID)
             os.close(told)
             for listener in self._listening.values():
                 listener.close()
@@ -114,8 +66,9 @@ class First:
         pid = self._children.start(child)
         os.close(port)
         os.close(ready)
-        for name, answer in ((PING, _ping), (CLAIM, _claim), (RUN, self._run)):
+        for name, answer in ((PING, _ping), (CLAIM, _claim), (SIZE, self._programs.size)):
             threading.Thread(target=self._answering, args=(name, answer), daemon=True).start()
+        threading.Thread(target=self._programs.serve, daemon=True).start()
         if os.read(told, 1):
             sys.stdout.write(f"{READY}\n")
             sys.stdout.flush()
@@ -136,33 +89,6 @@ class First:
                 except OSError:
                     continue  # the host has gone; the half will end, and we with it
 
-    def _run(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Run one program as the agent, its streams joined to the host's."""
-        streams = [self._listening[name].accept()[0] for name in (STDIN, STDOUT, STDERR)]
-        pipes = [os.pipe() for _ in streams]
-        inner = (pipes[0][0], pipes[1][1], pipes[2][1])
-        os.makedirs(order["cwd"], exist_ok=True)
-        if order.get("own"):
-            os.chown(order["cwd"], AGENT_UID, AGENT_UID)
-        pid = self._children.start(lambda: _start(order, inner))
-        for fd in inner:
-            os.close(fd)
-        feeding = threading.Thread(target=_carry, args=(streams[0], pipes[0][1]), daemon=True)
-        feeding.start()
-        leaving = []
-        for stream, (outer, _) in zip(streams[1:], pipes[1:], strict=True):
-            leaving.append(threading.Thread(target=_emit, args=(outer, stream), daemon=True))
-            leaving[-1].start()
-        code = self._children.wait(pid)
-        self._children.wait(self._children.start(_end_all))
-        for thread in leaving:
-            thread.join()
-        streams[0].shutdown(socket.SHUT_RDWR)
-        feeding.join()
-        for stream in streams:
-            stream.close()
-        return {"code": code if code >= 0 else 128 - code}
-
 
 def _listener(path: str) -> socket.socket:
     made = socket.socket(socket.AF_UNIX)
@@ -172,7 +98,13 @@ def _listener(path: str) -> socket.socket:
 
 
 def _port() -> int:
-    """The channel's port, which is the half's from now on."""
+    """The channel's port, or what takes its one connection: the half's from now on."""
+    with open("/proc/cmdline", encoding="ascii") as file:
+        if BY_VSOCK in file.read().split():
+            taking = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+            taking.bind((socket.VMADDR_CID_ANY, CHANNEL_PORT))
+            taking.listen(1)
+            return taking.detach()
     for _ in range(_TRIES):
         for place in glob.glob("/sys/class/virtio-ports/*"):
             with open(f"{place}/name", encoding="ascii") as file:
@@ -180,12 +112,6 @@ def _port() -> int:
                     return os.open(f"/dev/{os.path.basename(place)}", os.O_RDWR | os.O_NONBLOCK)
         time.sleep(0.01)
     raise SystemExit("there is no channel")
-
-
-def _become(uid: int) -> None:
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
 
 
 def _ping(said: dict[str, Any]) -> dict[str, Any]:
@@ -201,67 +127,6 @@ def _claim(said: dict[str, Any]) -> dict[str, Any]:
         fcntl.ioctl(device, _ADD_ENTROPY, packed)
         fcntl.ioctl(device, _RESEED)
     return {}
-
-
-def _start(order: dict[str, Any], streams: tuple[int, int, int]) -> None:
-    """Become the agent. Does not return."""
-    try:
-        for number, fd in enumerate(streams):
-            os.dup2(fd, number)
-        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        os.setsid()
-        for number in (signal.SIGPIPE, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        os.chdir(order["cwd"])
-        _become(AGENT_UID)
-        argv, env = order["argv"], {**_environment(), **order["env"]}
-        os.environ["PATH"] = env["PATH"]
-        os.execvpe(argv[0], argv, env)  # noqa: S606  what this is for
-    except OSError as error:
-        os.write(2, f"nucleus: {order['argv'][0]}: {error.strerror}\n".encode())
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "HOME": HOME,
-        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-        "TMPDIR": "/tmp",  # noqa: S108  the machine's own
-        "LANG": "C.UTF-8",
-        "NUCLEUS_MCP": CONNECT,
-        "NUCLEUS_TOOLS": f"127.0.0.1:{TOOLS_PORT}",
-        **dict.fromkeys(PROXY_NAMES, f"http://127.0.0.1:{PROXY_PORT}"),
-    }
-
-
-def _carry(source: socket.socket, sink: int) -> None:
-    """Bytes from the host to a program, until either ends."""
-    try:
-        while data := source.recv(_PIECE):
-            view = memoryview(data)
-            while view:
-                view = view[os.write(sink, view) :]
-    except OSError:
-        pass  # the program reads no more
-    os.close(sink)
-
-
-def _emit(source: int, sink: socket.socket) -> None:
-    """What a program says, to the host."""
-    try:
-        while os.splice(source, sink.fileno(), _PIECE):
-            pass
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # the host hears no more
-    os.close(source)
-
-
-def _end_all() -> None:
-    """Nothing of the agent outlives its first program."""
-    _become(AGENT_UID)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)
 
 
 def main() -> None:

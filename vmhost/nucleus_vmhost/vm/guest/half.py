@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -44,7 +45,19 @@ async def serve(port: int, ready: int) -> None:
         os.close(ready)
         await spoken.wait()
         loop.remove_reader(port)
+        _taken(port)
         await channel.run()
+
+
+def _taken(port: int) -> None:
+    """Where the port is a listening vsock, its first connection stands in its place from now on:
+    only the host can be that, and there is no second."""
+    if stat.S_ISSOCK(os.fstat(port).st_mode):
+        with socket.socket(fileno=os.dup(port)) as taking:
+            connection, _ = taking.accept()
+            with connection:
+                os.dup2(connection.fileno(), port)
+        os.set_blocking(port, False)
 
 
 async def _rehearsed(services: Mapping[str, Path]) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 PORT: Final = "nucleus.channel"
+BY_VSOCK: Final = "nucleus.channel=vsock"  # on the kernel's command line
+CHANNEL_PORT: Final = 1024
 READY: Final = "nucleus: ready"
 
 # Served inside, by the first process; the host opens streams to them.
 PING: Final = "ping"
 CLAIM: Final = "claim"
 RUN: Final = "run"
+SIZE: Final = "size"
 STDIN: Final = "stdin"
 STDOUT: Final = "stdout"
 STDERR: Final = "stderr"
-INSIDE: Final = (PING, CLAIM, RUN, STDIN, STDOUT, STDERR)
+INSIDE: Final = (PING, CLAIM, RUN, SIZE, STDIN, STDOUT, STDERR)
 
 # Served by the host half; whoever is inside opens streams to them.
 TOOLS: Final = "tools"
