@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from nucleus_proxy.celled import Starter
 from nucleus_proxy.link import ServerLink
+from nucleus_proxy.pinning import Origin
 from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.wire import Frame, Key
 from nucleus_tokens.authority import Authority
@@ -105,6 +106,10 @@ class Servers:
     def cwd(self, authority: Authority | None) -> str:
         """Where relative paths of a call start."""
         return self._starter.cwd(authority)
+
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        """Whose a tool is, and what its server calls it."""
+        return self._starter.origin(tool)
 
     def greeted(self, params: dict[str, Any]) -> None:
         """How the client introduced itself; every further server hears the same."""

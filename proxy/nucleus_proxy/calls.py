@@ -11,9 +11,10 @@ import itertools
 from collections.abc import Awaitable
 from typing import Any
 
-from nucleus_proxy import binding, methods, toolcall, wire
+from nucleus_proxy import binding, methods, pinning, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
+    UNCLASSIFIED,
     UNRECORDED,
     Granted,
     Presented,
@@ -57,7 +58,9 @@ class Calls:
         self._held = held
         self._bearer = bearer
         self._callers: dict[Key, Caller] = {}
-        self.catalogue = Catalogue(mediator.policy.tools)
+        self.catalogue = Catalogue(
+            mediator.policy.tools, mediator.pins, servers.origin, mediator.offload
+        )
 
     def cancel(self, key: Key) -> None:
         """The client no longer waits for a call that has not run."""
@@ -121,7 +124,10 @@ class Calls:
             said = binding.UNLISTED
         if said is None:
             asking = self.catalogue.said(made.tool, self._list_page, _list_params(made))
-            heard = await _or_cancelled(asking, caller.cancelled)
+            try:
+                heard = await _or_cancelled(asking, caller.cancelled)
+            except NucleusError as error:
+                return Refusal.failed(error)
             if heard is None:
                 return Withdrawn()
             said = heard
@@ -129,8 +135,11 @@ class Calls:
         # A stranger's call is refused wherever its paths would lead.
         cwd = "/" if authority is None else self._servers.cwd(authority)
 
+        withheld = self.catalogue.withheld(made.tool)
+
         def bind() -> BoundCall:
-            return binding.bind(made.tool, made.args, bound, hints, cwd)
+            known = None if withheld else bound
+            return binding.bind(made.tool, made.args, known, hints, cwd)
 
         build = made.with_references(bind)
         rising = itertools.count(1)
@@ -145,7 +154,10 @@ class Calls:
                 }
                 await self._client.send(wire.notification("notifications/progress", params))
 
-        return await self._mediator.call(presented, build, progress=progress, caller=caller)
+        done = await self._mediator.call(presented, build, progress=progress, caller=caller)
+        if withheld is not None and done is UNCLASSIFIED:
+            return pinning.refusal(withheld)
+        return done
 
     async def _list_page(self, params: dict[str, Any]) -> dict[str, Any] | None:
         first = self._servers.first
@@ -226,16 +238,23 @@ class Calls:
             return
         result = got.value.get("result")
         if type(result) is dict:
-            got = got.altered("result", self._filtered(result, shown))
+            try:
+                got = got.altered("result", await self._filtered(result, shown))
+            except NucleusError as error:
+                await self._failed(frame, Refusal.failed(error))
+                return
         await self._client.send(got.raw)
 
-    def _filtered(self, result: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
+    async def _filtered(self, result: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
         tools = result.get("tools")
-        self.catalogue.learn(tools)
+        await self.catalogue.learn(tools)
         kept = [
             tool
             for tool in (tools if type(tools) is list else ())
-            if type(tool) is dict and type(tool.get("name")) is str and tool["name"] in shown
+            if type(tool) is dict
+            and type(tool.get("name")) is str
+            and tool["name"] in shown
+            and self.catalogue.withheld(tool["name"]) is None
         ]
         filtered = {**result, "tools": kept}
         if "cacheScope" in result or "resultType" in result:

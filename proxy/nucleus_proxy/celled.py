@@ -18,7 +18,8 @@ from typing import Protocol
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
-from nucleus_proxy.policy import PolicyFile
+from nucleus_proxy.pinning import Origin
+from nucleus_proxy.policy import PolicyFile, ServerSpec
 from nucleus_proxy.server import ServerProcess, installation
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_proxy.work import Runner, Work
@@ -45,6 +46,10 @@ class Starter(Protocol):
         """Where a server for this authority starts, and its relative paths with it."""
         ...
 
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        """Whose a tool is, and what its server calls it."""
+        ...
+
     def started(self, authority: Authority | None) -> AbstractAsyncContextManager[ServerProcess]:
         """A server while the block runs; at its end nothing of it is left. Raises CallerError
         `server.*`, `cell.*`, WorldError `server.start` or what the runner raises: nothing runs."""
@@ -68,6 +73,9 @@ class Outside:
 
     def cwd(self, authority: Authority | None) -> str:
         return self.policy.server.cwd
+
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        return origin(self.policy.server, self.command), tool
 
     @asynccontextmanager
     async def started(self, authority: Authority | None) -> AsyncIterator[ServerProcess]:
@@ -100,6 +108,9 @@ class Celled:
 
     def cwd(self, authority: Authority | None) -> str:
         return self._cwd(self._tops(_known(authority)))
+
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        return origin(self.policy.server, self.command), tool
 
     def _cwd(self, tops: tuple[str, ...]) -> str:
         wanted = self.policy.server.cwd
@@ -180,6 +191,11 @@ def starter(
             hint="The policy file may say [server] danger_outside_cell = true.",
         )
     return Celled(policy, runner, draw, log, command, stderr)
+
+
+def origin(spec: ServerSpec, command: Sequence[str] = ()) -> Origin:
+    """Whose tools a server's are; `command` goes before the policy file's."""
+    return Origin(spec.name, tuple(command) or spec.command, strict=spec.pins == "accept")
 
 
 def _known(authority: Authority | None) -> Authority:

@@ -69,6 +69,8 @@ class ServerSpec:
     danger_outside_cell: bool = False
     writes_git: bool = False
     readable: tuple[str, ...] = ()
+    name: str = ""  # what its pins are kept under; empty: by its program
+    pins: Literal["first", "accept"] = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,17 @@ def _workspace(value: Any, base: Path) -> Workspace:
 
 def _server(value: Any, base: Path) -> ServerSpec:
     table = _keys(
-        "server", value, "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git"
-    )
+        "server", value,
+        "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git", "name", "pins",
+    )  # fmt: skip
+    pins: Literal["first", "accept"] = "first"
+    match table.get("pins", "first"):
+        case "first":
+            pass
+        case "accept":
+            pins = "accept"
+        case _:
+            _bad("server.pins", "it is 'first' or 'accept'")
     return ServerSpec(
         command=_texts("server.command", table.get("command", [])),
         cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
@@ -256,6 +267,8 @@ def _server(value: Any, base: Path) -> ServerSpec:
         ),
         writes_git=_flag("server.writes_git", table.get("writes_git", False)),
         readable=_texts("server.readable", table.get("readable", [])),
+        name=_text("server.name", table["name"]) if "name" in table else "",
+        pins=pins,
     )
 
 

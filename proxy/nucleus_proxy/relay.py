@@ -195,7 +195,12 @@ class Relay:
         result = got.value.get("result")
         if type(result) is dict and "capabilities" in result:
             offered = methods.server_capabilities(result["capabilities"], self._opened)
-            got = got.altered("result", {**result, "capabilities": offered})
+            try:
+                shown = await self._calls.catalogue.introduced(result)
+            except NucleusError as error:
+                await self._refuse(frame, Refusal.failed(error).line())
+                return
+            got = got.altered("result", {**shown, "capabilities": offered})
         if asks_for_closed(result, self._opened):
             message = "The server asked for something that policy does not open."
             await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
