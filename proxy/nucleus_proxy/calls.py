@@ -133,7 +133,7 @@ class Calls:
             said = heard
         hints = said
         # A stranger's call is refused wherever its paths would lead.
-        cwd = "/" if authority is None else self._servers.cwd(authority)
+        cwd = "/" if authority is None else self._servers.cwd(authority, made.tool)
 
         withheld = self.catalogue.withheld(made.tool)
 

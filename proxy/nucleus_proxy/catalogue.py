@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from nucleus_proxy.binding import UNLISTED, Hints, hints
+from nucleus_proxy.merging import MARK
 from nucleus_proxy.offload import Offload
 from nucleus_proxy.pinning import SERVERS, Judged, Origin, Pins, introduction
 from nucleus_proxy.policy import ToolBinding
@@ -50,13 +51,23 @@ class Catalogue:
         """A hello that passed by, without what its server may not say of itself."""
         many = result.get(SERVERS)
         rest = {key: value for key, value in result.items() if key != SERVERS}
-        if type(many) is dict:
-            self._introduced |= many
-            return rest
-        origin, _ = self._origin("")
-        self._introduced[origin.server] = introduction(rest)
+        if type(many) is not dict:
+            origin, _ = self._origin("")
+            words = await self._words(origin, introduction(rest))
+            return rest if words else {k: v for k, v in rest.items() if k != "instructions"}
+        spoken = []
+        for name, said in many.items():
+            words = await self._words(self._origin(f"{name}{MARK}*")[0], said)
+            if words:
+                spoken.append(f"# {name}\n\n{words}")
+        return {**rest, "instructions": "\n\n".join(spoken)} if spoken else rest
+
+    async def _words(self, origin: Origin, said: Mapping[str, Any]) -> str:
+        """A server's instructions, if they may be shown."""
+        self._introduced[origin.server] = said
         judged = await self._judged(origin, [])
-        return rest if judged.speaks else {k: v for k, v in rest.items() if k != "instructions"}
+        words = said.get("instructions")
+        return words if judged.speaks and type(words) is str else ""
 
     def withheld(self, tool: str) -> str | None:
         """Why a tool may be neither shown nor called, if it may not."""

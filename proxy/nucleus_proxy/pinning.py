@@ -68,5 +68,8 @@ def refusal(code: str) -> Refusal:
 
 
 def introduction(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a hello belongs to a server's identity."""
-    return {key: result[key] for key in ("serverInfo", "instructions") if key in result}
+    """What of a hello belongs to a server's identity. In the new era it is stamped in `_meta`."""
+    meta = result.get("_meta")
+    stamp = meta.get("io.modelcontextprotocol/serverInfo") if type(meta) is dict else None
+    said = {key: result[key] for key in ("serverInfo", "instructions") if key in result}
+    return said if stamp is None else {"serverInfo": stamp, **said}

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NoReturn
 from nucleus_proxy import agents as agent_rules
 from nucleus_proxy import remotes as remote_rules
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy import servers as server_rules
 from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress import search as search_rules
@@ -26,6 +27,7 @@ from nucleus_proxy.egress.search import SearchSpec
 from nucleus_proxy.methods import OPENABLE
 from nucleus_proxy.remotes import Remote
 from nucleus_proxy.rules import Believed, ResultRule
+from nucleus_proxy.servers import ServerSpec
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.caveats import BUDGET_UNITS
 from nucleus_tokens.errors import CallerError, WorldError
@@ -59,21 +61,6 @@ class ToolBinding:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSpec:
-    """The process behind the relay. Its environment is exactly `env`. It runs in a cell, where it
-    sees what the token admits, of the workspace if there is one, and `readable`."""
-
-    command: tuple[str, ...] = ()
-    cwd: str = "/"
-    env: Mapping[str, str] = field(default_factory=dict)
-    danger_outside_cell: bool = False
-    writes_git: bool = False
-    readable: tuple[str, ...] = ()
-    name: str = ""  # what its pins are kept under; empty: by its program
-    pins: Literal["first", "accept"] = "first"
-
-
-@dataclass(frozen=True, slots=True)
 class Wall:
     """The operator's word that a wall stands between the agent and the world."""
 
@@ -104,6 +91,7 @@ class PolicyFile:
     egress: Egress = field(default_factory=Egress)
     search: SearchSpec | None = None
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    servers: Mapping[str, ServerSpec] = field(default_factory=dict)  # many, in place of one
 
 
 def load(path: Path) -> PolicyFile:
@@ -189,7 +177,7 @@ def _pointer(where: str, value: Any) -> str:
 def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     _keys(
         "top level", value,
-        "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
+        "version", "gate", "obligations", "quorum", "wall", "server", "servers", "methods", "tools",
         "workspace", "remotes",
         "evidence", "files", "egress", "agents", "search",
     )  # fmt: skip
@@ -222,7 +210,8 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
             obligations=names.obligation_bits(_texts("obligations", value.get("obligations", []))),
             quorum=quorum,
         ),
-        server=_server(value.get("server", {}), base),
+        server=server_rules.parse("server", value.get("server", {}), base, egress),
+        servers=server_rules.parse_all(value.get("servers", {}), base, egress),
         wall=_wall(value["wall"]) if "wall" in value else None,
         tools={_text("tools", name): _tool(name, table) for name, table in tools.items()},
         opened=opened,
@@ -243,33 +232,6 @@ def _workspace(value: Any, base: Path) -> Workspace:
     if "shows" in table:
         shows = names.exposure_bits(_texts("workspace.shows", table["shows"]))
     return Workspace(str(base / _text("workspace.root", table["root"])), shows)
-
-
-def _server(value: Any, base: Path) -> ServerSpec:
-    table = _keys(
-        "server", value,
-        "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git", "name", "pins",
-    )  # fmt: skip
-    pins: Literal["first", "accept"] = "first"
-    match table.get("pins", "first"):
-        case "first":
-            pass
-        case "accept":
-            pins = "accept"
-        case _:
-            _bad("server.pins", "it is 'first' or 'accept'")
-    return ServerSpec(
-        command=_texts("server.command", table.get("command", [])),
-        cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
-        env=agent_rules.environment("server.env", table.get("env", {})),
-        danger_outside_cell=_flag(
-            "server.danger_outside_cell", table.get("danger_outside_cell", False)
-        ),
-        writes_git=_flag("server.writes_git", table.get("writes_git", False)),
-        readable=_texts("server.readable", table.get("readable", [])),
-        name=_text("server.name", table["name"]) if "name" in table else "",
-        pins=pins,
-    )
 
 
 def _wall(value: Any) -> Wall:

@@ -19,7 +19,7 @@ from nucleus_proxy.celled import Starter
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
-from nucleus_proxy.server import GRACE_SECONDS
+from nucleus_proxy.running import GRACE_SECONDS
 from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError

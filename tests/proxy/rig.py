@@ -13,8 +13,8 @@ from typing import Any
 
 from nucleus_proxy.celled import Outside
 from nucleus_proxy.live import Live
-from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.relay import Relay
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.wire import FRAME_BYTES
 from tests.proxy import scripted_server
 from tests.proxy.stage import Stage, within

@@ -36,7 +36,7 @@ def pins(
     """Show what was accepted of servers' tools, what differs now, and accept it.
 
     A tool that is no longer what was accepted is neither shown to the agent nor called. What is in
-    it that people do not see is named beside the difference. Where there is one `diff` exits with 1.
+    it that people do not see is named beside the difference. With a difference, `diff` exits 1.
     """
     from nucleus_tokens.errors import CallerError
 

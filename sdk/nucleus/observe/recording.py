@@ -33,6 +33,7 @@ from nucleus_proxy.live import Live
 from nucleus_proxy.methods import OPENABLE
 from nucleus_proxy.policy import PolicyFile
 from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.streams import stdio
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.header import Holder
@@ -141,7 +142,7 @@ async def server(
 ) -> None:
     """Relay one client, on our standard streams, to a server that gets all we were given."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("NUCLEUS_")}
-    spec = policies.ServerSpec(cwd=os.getcwd(), env=env, danger_outside_cell=True)
+    spec = ServerSpec(cwd=os.getcwd(), env=env, danger_outside_cell=True)
     rules = policy(await tools(spec, command), spec)
     watching = Live()
     with made.home.reveals() as reveals:
@@ -163,7 +164,7 @@ async def server(
             )
 
 
-async def tools(spec: policies.ServerSpec, command: Sequence[str]) -> tuple[Tool, ...]:
+async def tools(spec: ServerSpec, command: Sequence[str]) -> tuple[Tool, ...]:
     """What the server lists: it is started once to be asked. Raises CallerError `observe.tools`."""
     process = await ServerProcess.start(spec, command)
     try:
@@ -178,7 +179,7 @@ async def tools(spec: policies.ServerSpec, command: Sequence[str]) -> tuple[Tool
     return found
 
 
-def policy(found: Sequence[Tool], spec: policies.ServerSpec) -> PolicyFile:
+def policy(found: Sequence[Tool], spec: ServerSpec) -> PolicyFile:
     """Every tool bound; what nobody knows as a shell, which is opaque."""
     drafted = drafting.draft(found, workspace=spec.cwd, outside=True, opaque=True)
     # What is open passes and is recorded as opened; its content has no decision to be recorded.
