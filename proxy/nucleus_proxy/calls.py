@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from nucleus_proxy import binding, methods, pinning, toolcall, wire
+from nucleus_proxy import binding, methods, narrowing, pinning, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
     UNCLASSIFIED,
@@ -30,8 +30,9 @@ from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
 from nucleus_proxy.underway import Silence, UnderWay
-from nucleus_proxy.waiting import Caller
+from nucleus_proxy.waiting import Caller, Progress
 from nucleus_proxy.wire import Frame, Key
+from nucleus_tokens.caveats import Arg
 from nucleus_tokens.errors import CredentialError, NucleusError
 
 GONE = "The server ended before it answered; the call may have run."
@@ -114,6 +115,8 @@ class Calls:
     async def _decide(
         self, frame: Frame, made: ToolCall, caller: Caller
     ) -> Granted | Refusal | Withdrawn:
+        if frame.method in methods.READS:
+            return await self._decide_read(frame, made, caller)
         bound = self._mediator.policy.tools.get(made.tool)
         said = self.catalogue.known(made.tool)
         presented = self.presented(frame.params)
@@ -142,6 +145,24 @@ class Calls:
             return binding.bind(made.tool, made.args, known, hints, cwd)
 
         build = made.with_references(bind)
+        done = await self._mediator.call(
+            presented, build, progress=self._progress(made), caller=caller
+        )
+        if withheld is not None and done is UNCLASSIFIED:
+            return pinning.refusal(withheld)
+        return done
+
+    async def _decide_read(
+        self, frame: Frame, made: ToolCall, caller: Caller
+    ) -> Granted | Refusal | Withdrawn:
+        """A resource or a prompt, judged as a call."""
+        contents, presented = self._mediator.contents, self.presented(frame.params)
+        build = made.with_references(lambda: contents.bind(made.tool, made.args))
+        return await self._mediator.call(
+            presented, build, progress=self._progress(made), caller=caller
+        )
+
+    def _progress(self, made: ToolCall) -> Progress:
         rising = itertools.count(1)
 
         async def progress(message: str) -> None:
@@ -154,10 +175,7 @@ class Calls:
                 }
                 await self._client.send(wire.notification("notifications/progress", params))
 
-        done = await self._mediator.call(presented, build, progress=progress, caller=caller)
-        if withheld is not None and done is UNCLASSIFIED:
-            return pinning.refusal(withheld)
-        return done
+        return progress
 
     async def _list_page(self, params: dict[str, Any]) -> dict[str, Any] | None:
         first = self._servers.first
@@ -204,8 +222,13 @@ class Calls:
             await self._client.send(got.raw)
 
     async def _refuse(self, frame: Frame, made: ToolCall, refusal: Refusal) -> None:
-        if frame.id is not None:
-            await self._client.send(wire.result(frame.id, refusal.result(new_era=made.new_era)))
+        if frame.id is None:
+            return
+        if frame.method in methods.READS:
+            raw = wire.error(frame.id, wire.WORLD_FAILED, refusal.line(), refusal.fields())
+        else:
+            raw = wire.result(frame.id, refusal.result(new_era=made.new_era))
+        await self._client.send(raw)
 
     # tools/list -------------------------------------------------------------------------------
 
@@ -239,17 +262,24 @@ class Calls:
         result = got.value.get("result")
         if type(result) is dict:
             try:
-                got = got.altered("result", await self._filtered(result, shown))
+                args = self._args(frame)
+                got = got.altered("result", await self._filtered(result, shown, args))
             except NucleusError as error:
                 await self._failed(frame, Refusal.failed(error))
                 return
         await self._client.send(got.raw)
 
-    async def _filtered(self, result: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
+    def _args(self, frame: Frame) -> Sequence[Arg]:
+        authority = self._mediator.admits(self.presented(frame.params).text)
+        return [] if authority is None else [arg for _, arg in authority.args]
+
+    async def _filtered(
+        self, result: dict[str, Any], shown: frozenset[str], args: Sequence[Arg]
+    ) -> dict[str, Any]:
         tools = result.get("tools")
         await self.catalogue.learn(tools)
         kept = [
-            tool
+            narrowing.narrowed(tool, tool["name"], args)
             for tool in (tools if type(tools) is list else ())
             if type(tool) is dict
             and type(tool.get("name")) is str

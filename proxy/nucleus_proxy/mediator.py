@@ -16,8 +16,10 @@ from typing import Any, Final
 from nucleus_proxy import answers, listing, waiting
 from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Standing, Withdrawn
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.content import Content, Template
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.judge import Arrival, Considered, Judge, Reveals
+from nucleus_proxy.offering import Offering
 from nucleus_proxy.offload import Offload, in_thread
 from nucleus_proxy.pinning import Pins
 from nucleus_proxy.policy import NO_WALL, PolicyFile
@@ -71,6 +73,10 @@ class Mediator:
         without it none is withheld.
         """
         self.pins = pins
+        self.contents = Content(
+            tuple((Template.of(text), bound) for text, bound in policy.resources.items()),
+            policy.prompts,
+        )
         self._verifier = verifier
         self._desk = desk
         wall = policy.wall
@@ -311,6 +317,15 @@ class Mediator:
         shown = listing.visible(arrival.credential, self.policy.tools, snapshot)
         self.judge.ledger.append(listing.record(arrival.credential, shown, facts.now))
         return shown
+
+    async def offering(self, presented: Presented) -> Offering | None:
+        """What a credential may be shown of what can be read; None for none. Raises WorldError."""
+        credential = self._verifier.authenticate(presented.text)
+        if isinstance(credential, Deny):
+            return None
+        arrival = Arrival(credential, presented, self._clock(), False)
+        snapshot = await self.offload(partial(self.judge.look, arrival))
+        return Offering(credential, snapshot, self.contents)
 
     async def entering(self, granted: Granted) -> None:
         """Before an effect whose answer passes piece by piece. Raises WorldError: do not run it."""

@@ -24,7 +24,7 @@ from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress import search as search_rules
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.egress.search import SearchSpec
-from nucleus_proxy.methods import OPENABLE
+from nucleus_proxy.methods import OPENABLE, PROMPT_METHODS, RESOURCE_METHODS
 from nucleus_proxy.remotes import Remote
 from nucleus_proxy.rules import Believed, ResultRule
 from nucleus_proxy.servers import ServerSpec
@@ -92,6 +92,8 @@ class PolicyFile:
     search: SearchSpec | None = None
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
     servers: Mapping[str, ServerSpec] = field(default_factory=dict)  # many, in place of one
+    resources: Mapping[str, ToolBinding] = field(default_factory=dict)  # by their URIs' templates
+    prompts: Mapping[str, ToolBinding] = field(default_factory=dict)
 
 
 def load(path: Path) -> PolicyFile:
@@ -178,7 +180,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     _keys(
         "top level", value,
         "version", "gate", "obligations", "quorum", "wall", "server", "servers", "methods", "tools",
-        "workspace", "remotes",
+        "workspace", "remotes", "resources", "prompts",
         "evidence", "files", "egress", "agents", "search",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
@@ -204,6 +206,9 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     search = None
     if "search" in value:
         search = search_rules.parse(value["search"], egress.secrets, egress.private)
+    resources, prompts = (_contents(key, value.get(key, {})) for key in ("resources", "prompts"))
+    for found, needed in ((resources, RESOURCE_METHODS), (prompts, PROMPT_METHODS)):
+        opened |= needed if found else frozenset()
     return PolicyFile(
         verifier=Policy(
             gate=gate,
@@ -221,7 +226,16 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         egress=egress,
         search=search,
         agents=agent_rules.parse(value.get("agents", {}), base),
+        resources=resources,
+        prompts=prompts,
     )
+
+
+def _contents(where: str, value: Any) -> dict[str, ToolBinding]:
+    """What resources are by their URIs' templates, and prompts by their names."""
+    if type(value) is not dict:
+        _bad(where, "a table is needed")
+    return {_text(where, name): _tool(name, table, where) for name, table in value.items()}
 
 
 def _workspace(value: Any, base: Path) -> Workspace:
@@ -243,8 +257,8 @@ def _wall(value: Any) -> Wall:
     )
 
 
-def _tool(name: str, value: Any) -> ToolBinding:
-    where = f"tools.{name}"
+def _tool(name: str, value: Any, kind: str = "tools") -> ToolBinding:
+    where = f"{kind}.{name}"
     table = _keys(
         where, value,
         "operation", "sink", "selectors", "payload", "adds", "costs", "trusted_sink",

@@ -103,8 +103,8 @@ class Served:
             await asyncio.gather(running, return_exceptions=True)
 
     @asynccontextmanager
-    async def client(self, era: str, **more: Any) -> AsyncIterator[Client]:
-        token = world.text(self.stage.token(holder=Holder(None, None)))
+    async def client(self, era: str, token: str = "", **more: Any) -> AsyncIterator[Client]:
+        token = token or world.text(self.stage.token(holder=Holder(None, None)))
         headers = {"authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as web:
             road = streamable_http_client(f"http://127.0.0.1:{self.port}/mcp", http_client=web)

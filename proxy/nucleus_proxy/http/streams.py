@@ -174,7 +174,9 @@ class Streams:
     def _subscribed(self, frame: Frame) -> tuple[Stream, Frame] | None:
         """The stream of the request that listens for this, and what it is told there."""
         meta = frame.params.get("_meta")
-        key = wire.key_of(meta.get(SUBSCRIPTION)) if type(meta) is dict else None
+        if type(meta) is not dict:
+            return None
+        key = wire.key_of(meta.get(SUBSCRIPTION))
         stream = None if key is None else self._by_key.get(key)
         if stream is None or stream.request is None:
             return None
