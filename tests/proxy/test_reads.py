@@ -85,11 +85,8 @@ async def test_levels_and_arguments_decide_what_is_read_and_listed(era: str) -> 
                     await client.read_resource(uri)
             with pytest.raises(MCPError):
                 await client.get_prompt("greet", {"name": "ann"})
-        named = [
-            "arg",
-            "prompts/get",
-            [["/name", "any", True], ["/arguments/name", "equals", "bob"]],
-        ]
+        rules = {"/arguments/name": ["equals", "bob"], "/name": ["any"]}
+        named = ["arg", "prompts/get", rules]
         async with _client(served, era, world.all_levels(), named) as client:
             ref_ = PromptReference(type="ref/prompt", name="greet")
             done = await client.complete(ref_, {"name": "name", "value": ""})
