@@ -187,7 +187,8 @@ class Switchboard:
         kind = methods.CLIENT_OPENABLE.get(method, "tools")
         wanted = [
             member for member in self._alive
-            if kind in member.capabilities and (not cursors or member.name in cursors)
+            if (kind == "tools" or kind in member.capabilities)
+            and (not cursors or member.name in cursors)
         ]  # fmt: skip
 
         async def page(member: Member) -> dict[str, Any] | None:
