@@ -1,6 +1,6 @@
 """Law: one door to the benchmarks; without a name, all of them.
 
-    run.py [tokens|floor|worst|mcp|effects|sandbox|audit|sidecar|revocation] [options]
+    run.py [tokens|floor|worst|mcp|mcp_sessions|effects|sandbox|audit|sidecar|revocation] [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -21,6 +21,7 @@ BENCHES: Final = (
     "floor",
     "worst",
     "mcp",
+    "mcp_sessions",
     "effects",
     "sandbox",
     "audit",

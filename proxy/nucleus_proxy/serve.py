@@ -32,7 +32,7 @@ from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-MOST_CONNECTIONS: Final = 64
+MOST_CONNECTIONS: Final = 256
 
 
 class Service:

@@ -62,7 +62,6 @@ def servers(folder: Path) -> dict[str, Server]:
              ("get-annotated-message", {"messageType": "error", "includeImage": True}),
              ("get-resource-links", {"count": 2}),
              ("get-structured-content", {"location": "Chicago"}),
-             ("get-resource-reference", {"resourceType": "Text", "resourceId": 1}),
              ("get-sum", {"a": "x"}), ("none", {})],
             ["demo://resource/static/document/features.md", "demo://none"],
             [("simple-prompt", {}), ("args-prompt", {"city": "Rome"}), ("none", {})],
