@@ -1,6 +1,7 @@
 """Law: one door to the benchmarks; without a name, all of them.
 
-    run.py [tokens|floor|worst|mcp|mcp_sessions|effects|sandbox|audit|sidecar|revocation] [options]
+    run.py [tokens|floor|worst|mcp|mcp_sessions|effects|sandbox|audit|sidecar|revocation|vm]
+           [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -27,6 +28,7 @@ BENCHES: Final = (
     "audit",
     "sidecar",
     "revocation",
+    "vm",
 )
 
 

@@ -73,7 +73,7 @@ def many(
     """The policy with these servers. `secret` finds a kept one by name, relative folders start at
     `base`, and `note` hears what is in clear. Raises CallerError `config.*`, `server.*`,
     `secret.*`."""
-    servers = {}
+    servers: dict[str, ServerSpec] = {}
     for name, value in found.items():
         table = shapes.table(value)
         if table is None:
@@ -142,7 +142,8 @@ def _remote(
     headers = shapes.table(table.get("headers", {}))
     if headers is None:
         _bad(name, "its 'headers' are no table")
-    plain, credentials_ = {}, []
+    plain: dict[str, str] = {}
+    credentials_: list[Credential] = []
     for key, value in headers.items():
         if not _HEADER.fullmatch(key) or key.lower() in _RESERVED:
             _bad(name, f"the header {key!r} cannot be given")

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +37,9 @@ class Record:
     """One server's file. `identity` is what starts it and what it says of itself."""
 
     server: str
-    accepted: Definitions = field(default_factory=dict)
+    accepted: Definitions = field(default_factory=dict[str, Any])
     identity: dict[str, Any] | None = None
-    offered: Definitions = field(default_factory=dict)
+    offered: Definitions = field(default_factory=dict[str, Any])
     offered_identity: dict[str, Any] | None = None
 
     @property
@@ -85,7 +85,7 @@ class PinStore:
                 if spoken:
                     more = {key: record.offered_identity[key] for key in fresh}
                     record.identity = {**record.identity, **more}
-            withheld = {}
+            withheld: dict[str, str] = {}
             names = {str(tool["name"]) for tool in tools} | record.accepted.keys()
             for tool in tools:
                 code = self._one(record, origin, names, beside, dict(tool))
@@ -152,7 +152,7 @@ class PinStore:
             return wanted
 
     @contextmanager
-    def locked(self, server: str) -> Iterator[Record]:
+    def locked(self, server: str) -> Generator[Record]:
         """One server's record, which no other process changes meanwhile."""
         files.private_directory(self._folder)
         try:

@@ -21,6 +21,7 @@ _PATHS: Final = frozenset(
     ("path", "paths", "file", "files", "file_path", "filepath", "filename", "directory", "dir",
      "folder", "repo_path", "source", "destination", "root", "cwd")
 )  # fmt: skip
+_BASE: Final = "repo_path"  # where a tool has it, its other paths start there
 _KINDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(_PATHS, "path"),
     **dict.fromkeys(("url", "uri", "href", "link"), "url"),
@@ -103,6 +104,8 @@ def _bound(tool: Tool, kind: knowing.Kind) -> list[str]:
         kind_of = _KINDS.get(name) or _KINDS.get(name.lower())
         if kind_of is not None:
             optional = "" if name in needed else ", optional = true"
+            if kind_of == "path" and name != _BASE and _BASE in needed:
+                optional += f', base = "/{_BASE}"'
             selectors.append(f"{_text(pointer)} = {{ kind = {_text(kind_of)}{optional} }}")
         elif name in _FREE:
             payload.append(_text(pointer))
