@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
@@ -156,7 +156,9 @@ URIS = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([["path", "in", ["/srv"]]], "file:///etc")
+@example([["tool", "in", ["other"]]], "note://one")
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SCOPES, URIS)
 def test_what_a_list_hides_would_be_denied_and_what_is_denied_it_hides(
     caveats: list[Any], uri: str
