@@ -53,23 +53,32 @@ class Made(NamedTuple):
         issuers = {ISSUER: crypto.public_of(self.issuer)}
         return Keys(AUDIENCE[0], {AUDIENCE[1]: self.audience}, issuers, {})
 
+    def another(self, within: str) -> str:
+        """A further token of the same, for its bearer."""
+        return _token(self.issuer, self.audience, within, Holder(None, None))
+
 
 def made(within: str, *, bearer: bool = False) -> Made:
     """A new issuer, a new audience, and a token that may read files below `within`."""
-    issuer, audience, exchange = (os.urandom(32) for _ in range(3))
+    issuer, audience = os.urandom(32), os.urandom(32)
+    holder = Holder(None, None if bearer else crypto.public_of(os.urandom(32)))
+    return Made(_token(issuer, audience, within, holder), issuer, audience)
+
+
+def _token(issuer: bytes, audience: bytes, within: str, holder: Holder) -> str:
     now = int(time.time())
     token = mint(
-        Signer(*ISSUER, issuer, crypto.exchange_public_of(exchange)),
+        Signer(*ISSUER, issuer, crypto.exchange_public_of(os.urandom(32))),
         Audience(*AUDIENCE, crypto.exchange_public_of(audience)),
         tid=os.urandom(16).hex(),
         root_key=os.urandom(32),
         sub="agent",
-        holder=Holder(None, None if bearer else crypto.public_of(os.urandom(32))),
+        holder=holder,
         ceil=[["only", {"read_files": "always"}], ["path", "in", [within]]],
         iat=now,
         exp=now + 3600,
     )
-    return Made(writing.write_credential(token), issuer, audience)
+    return writing.write_credential(token)
 
 
 def read(directory: Path) -> Made:

@@ -126,9 +126,8 @@ class HttpRoad(Road):
     """A process that speaks MCP over HTTP, on one connection."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str], token: str) -> None:
-        self._serving = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
-        assert self._serving.stdout is not None
-        port = int(self._serving.stdout.readline())
+        self._serving: subprocess.Popen[bytes] | None = None
+        port = self._opened(command, environment)
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
         self._headers = {
             "Authorization": f"Bearer {token}",
@@ -136,6 +135,12 @@ class HttpRoad(Road):
             "Accept": "application/json, text/event-stream",
         }
         super().__init__(("true",))
+
+    def _opened(self, command: Sequence[str], environment: dict[str, str]) -> int:
+        """The port of whoever serves."""
+        self._serving = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+        assert self._serving.stdout is not None
+        return int(self._serving.stdout.readline())
 
     def _send(self, message: dict[str, Any]) -> None:
         self._post(message)
@@ -165,8 +170,9 @@ class HttpRoad(Road):
         where: TracebackType | None,
     ) -> None:
         self._connection.close()
-        self._serving.kill()
-        self._serving.communicate()
+        if self._serving is not None:
+            self._serving.kill()
+            self._serving.communicate()
         super().__exit__(kind, error, where)
 
 
@@ -178,6 +184,13 @@ def prepare(directory: Path, *, bearer: bool = False) -> str:
         (directory / name).write_text(text, encoding="ascii")
         (directory / name).chmod(0o600)
     return made.text
+
+
+def prepare_many(directory: Path, count: int) -> list[str]:
+    """As `prepare`, with so many tokens of one issuer."""
+    prepare(directory, bearer=True)
+    given = held_proxy.read(directory)
+    return [given.text, *(given.another("/data") for _ in range(count - 1))]
 
 
 def proxied(directory: Path, *words: str) -> Road:

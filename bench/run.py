@@ -1,6 +1,7 @@
 """Law: one door to the benchmarks; without a name, all of them.
 
-    run.py [tokens|floor|worst|mcp|effects|sandbox|audit|sidecar|revocation|vm] [options]
+    run.py [tokens|floor|worst|mcp|mcp_sessions|effects|sandbox|audit|sidecar|revocation|vm]
+           [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -21,6 +22,7 @@ BENCHES: Final = (
     "floor",
     "worst",
     "mcp",
+    "mcp_sessions",
     "effects",
     "sandbox",
     "audit",

@@ -18,14 +18,16 @@ from typing import Any, Final, Literal, NoReturn
 from nucleus_proxy import agents as agent_rules
 from nucleus_proxy import remotes as remote_rules
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy import servers as server_rules
 from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress import search as search_rules
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.egress.search import SearchSpec
-from nucleus_proxy.methods import OPENABLE
+from nucleus_proxy.methods import OPENABLE, PROMPT_METHODS, RESOURCE_METHODS
 from nucleus_proxy.remotes import Remote
 from nucleus_proxy.rules import Believed, ResultRule
+from nucleus_proxy.servers import ServerSpec
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.caveats import BUDGET_UNITS
 from nucleus_tokens.errors import CallerError, WorldError
@@ -59,19 +61,6 @@ class ToolBinding:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSpec:
-    """The process behind the relay. Its environment is exactly `env`. It runs in a cell, where it
-    sees what the token admits, of the workspace if there is one, and `readable`."""
-
-    command: tuple[str, ...] = ()
-    cwd: str = "/"
-    env: Mapping[str, str] = field(default_factory=dict)
-    danger_outside_cell: bool = False
-    writes_git: bool = False
-    readable: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Wall:
     """The operator's word that a wall stands between the agent and the world."""
 
@@ -102,6 +91,9 @@ class PolicyFile:
     egress: Egress = field(default_factory=Egress)
     search: SearchSpec | None = None
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    servers: Mapping[str, ServerSpec] = field(default_factory=dict)  # many, in place of one
+    resources: Mapping[str, ToolBinding] = field(default_factory=dict)  # by their URIs' templates
+    prompts: Mapping[str, ToolBinding] = field(default_factory=dict)
 
 
 def load(path: Path) -> PolicyFile:
@@ -187,8 +179,8 @@ def _pointer(where: str, value: Any) -> str:
 def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     _keys(
         "top level", value,
-        "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
-        "workspace", "remotes",
+        "version", "gate", "obligations", "quorum", "wall", "server", "servers", "methods", "tools",
+        "workspace", "remotes", "resources", "prompts",
         "evidence", "files", "egress", "agents", "search",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
@@ -214,13 +206,17 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     search = None
     if "search" in value:
         search = search_rules.parse(value["search"], egress.secrets, egress.private)
+    resources, prompts = (_contents(key, value.get(key, {})) for key in ("resources", "prompts"))
+    for found, needed in ((resources, RESOURCE_METHODS), (prompts, PROMPT_METHODS)):
+        opened |= needed if found else frozenset()
     return PolicyFile(
         verifier=Policy(
             gate=gate,
             obligations=names.obligation_bits(_texts("obligations", value.get("obligations", []))),
             quorum=quorum,
         ),
-        server=_server(value.get("server", {}), base),
+        server=server_rules.parse("server", value.get("server", {}), base, egress),
+        servers=server_rules.parse_all(value.get("servers", {}), base, egress),
         wall=_wall(value["wall"]) if "wall" in value else None,
         tools={_text("tools", name): _tool(name, table) for name, table in tools.items()},
         opened=opened,
@@ -230,7 +226,16 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         egress=egress,
         search=search,
         agents=agent_rules.parse(value.get("agents", {}), base),
+        resources=resources,
+        prompts=prompts,
     )
+
+
+def _contents(where: str, value: Any) -> dict[str, ToolBinding]:
+    """What resources are by their URIs' templates, and prompts by their names."""
+    if type(value) is not dict:
+        _bad(where, "a table is needed")
+    return {_text(where, name): _tool(name, table, where) for name, table in value.items()}
 
 
 def _workspace(value: Any, base: Path) -> Workspace:
@@ -243,22 +248,6 @@ def _workspace(value: Any, base: Path) -> Workspace:
     return Workspace(str(base / _text("workspace.root", table["root"])), shows)
 
 
-def _server(value: Any, base: Path) -> ServerSpec:
-    table = _keys(
-        "server", value, "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git"
-    )
-    return ServerSpec(
-        command=_texts("server.command", table.get("command", [])),
-        cwd=str(base / _text("server.cwd", table.get("cwd", "."))),
-        env=agent_rules.environment("server.env", table.get("env", {})),
-        danger_outside_cell=_flag(
-            "server.danger_outside_cell", table.get("danger_outside_cell", False)
-        ),
-        writes_git=_flag("server.writes_git", table.get("writes_git", False)),
-        readable=_texts("server.readable", table.get("readable", [])),
-    )
-
-
 def _wall(value: Any) -> Wall:
     table = _keys("wall", value, "id", "shows")
     if sorted(table) != ["id", "shows"]:
@@ -268,8 +257,8 @@ def _wall(value: Any) -> Wall:
     )
 
 
-def _tool(name: str, value: Any) -> ToolBinding:
-    where = f"tools.{name}"
+def _tool(name: str, value: Any, kind: str = "tools") -> ToolBinding:
+    where = f"{kind}.{name}"
     table = _keys(
         where, value,
         "operation", "sink", "selectors", "payload", "adds", "costs", "trusted_sink",

@@ -23,7 +23,7 @@ from nucleus_tokens.errors import CredentialError, NucleusError, WorldError
 
 PATH: Final = "/mcp"
 METADATA: Final = "/.well-known/oauth-protected-resource"
-MOST_CONNECTIONS: Final = 256
+MOST_CONNECTIONS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)

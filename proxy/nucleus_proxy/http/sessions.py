@@ -16,7 +16,7 @@ from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.crypto import sha256
 from nucleus_tokens.errors import NucleusError, WorldError
 
-MOST_SESSIONS: Final = 64
+MOST_SESSIONS: Final = 256
 MOST_OF_ONE: Final = 8  # token: nobody crowds out the others
 IDLE_SECONDS: Final = 900.0
 _END_SECONDS: Final = 10.0

@@ -27,6 +27,7 @@ from nucleus.cli import (
     issuer,
     issuer_keys,
     mcp,
+    mcp_pins,
     observe,
     profiles,
     prompt,
@@ -115,6 +116,7 @@ def _mcp() -> tuple[typer.Typer, Table]:
         "run": (mcp.run, mcp.RUN),
         "serve": (mcp.serve, mcp.SERVE),
         "connect": (mcp.connect, mcp.CONNECT),
+        "pins": (mcp_pins.pins, mcp_pins.PINS),
     }
 
 
