@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from nucleus_proxy.binding import UNLISTED, Hints, hints
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 
 _PAGES: Final = 64
 

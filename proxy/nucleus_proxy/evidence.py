@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nucleus_proxy.knowledge import Known, is_file_name
 from nucleus_proxy.matchers import Case, matches
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.words import Words
 from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.sinks import reversible
@@ -66,9 +66,9 @@ def vouched(
         if rule is None:
             continue
         value = lookup(args, selector.pointer)
-        if value is MISSING or value is None:
+        if value is MISSING or value is None or (rule.item and selector.value is None):
             continue
-        if matches(Case(value, selector.value, rule, known, also, cwd, today)):
+        if matches(Case(value, selector.value, rule, known, also, cwd, today, args)):
             found.add(selector.pointer)
     return Vouched(frozenset(found), more)
 
@@ -76,9 +76,12 @@ def vouched(
 def rule_of(binding: ToolBinding, pointer: str) -> SelectorRule | None:
     """The rule that a selector was made by; the items of a list are selectors of their own."""
     for rule in binding.selectors:
-        if pointer == rule.pointer or (
-            pointer.startswith(rule.pointer + "/") and pointer[len(rule.pointer) + 1 :].isdigit()
-        ):
+        if not pointer.startswith(rule.pointer):
+            continue
+        inside = pointer[len(rule.pointer) :].split("/")
+        if rule.item and inside[-1] == rule.item:
+            inside.pop()
+        if inside == [""] or (len(inside) == 2 and not inside[0] and inside[1].isdigit()):
             return rule
     return None
 

@@ -21,8 +21,8 @@ from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_PARENTS, FlowTracker, Labelled
 from nucleus_proxy.held_values import Held, References
 from nucleus_proxy.knowledge import MOST_FACTS, Known, learned
-from nucleus_proxy.policy import ToolBinding
 from nucleus_proxy.rules import Believed
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.words import Words
 from nucleus_tokens import arguments, exposure, label_names, labelling, labels, lattice, releases
 from nucleus_tokens.authority import MISSING, fixed_by_ceil, lookup
@@ -131,6 +131,8 @@ class Flow:
             given = tree.held.resolve(bound.references, bound.args)
             if binding is None:
                 return Looked(name, wall, frozenset(), (), ceiling, (), False, (), None, bound)
+            if binding.given:
+                binding = binding.called(bound.args)
             today = datetime.fromtimestamp(now, UTC).date().isoformat()
             found = evidence.vouched(
                 binding, bound.args, bound.selectors, tree.known,
