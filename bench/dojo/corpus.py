@@ -55,6 +55,11 @@ class World:
             return []
         return [_step(each) for each in self._injection.ground_truth(self._before)]
 
+    @property
+    def environment(self) -> Any:
+        """The data, to plant something in before it begins."""
+        return self._env
+
     def run(self, tool: str, args: Mapping[str, Any]) -> tuple[Any, str]:
         """(the value, or an error): what the tool of the corpus does."""
         value, error = self._runtime.run_function(self._env, tool, dict(args))
@@ -106,6 +111,7 @@ class Suite:
         """A fresh environment; with an injection, `vectors` stands wherever others can write."""
         return World(self, user, injection, vectors)
 
+    @cached_property
     def listed(self) -> list[dict[str, Any]]:
         """The tools as an MCP server lists them."""
         return [

@@ -77,7 +77,7 @@ class Starter:
                     "serverInfo": {"name": self._suite.name, "version": "1"},
                 }
             case "tools/list":
-                return {"tools": self._suite.listed()}
+                return {"tools": self._suite.listed}
             case "tools/call":
                 params = message["params"]
                 value, error = self._world.run(params["name"], params["arguments"])

@@ -27,7 +27,8 @@ from nucleus_issuer.desk import ApprovalDesk
 from nucleus_issuer.keys import Key
 from nucleus_issuer.mint import Audience, Signer, mint
 from nucleus_issuer.store import Store, wall_clock
-from nucleus_proxy import policy
+from nucleus_proxy import binding, policy
+from nucleus_proxy.binding import Hints
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.live import Live
@@ -36,10 +37,12 @@ from nucleus_proxy.offload import inline
 from nucleus_proxy.policy import PolicyFile
 from nucleus_proxy.relay import Relay
 from nucleus_tokens import crypto, names, writing
+from nucleus_tokens.errors import NucleusError
 from nucleus_tokens.header import Holder
 from nucleus_verifier import gather
-from nucleus_verifier.authenticate import authenticate
+from nucleus_verifier.authenticate import VerifiedCredential, authenticate
 from nucleus_verifier.caching import CachingVerifier
+from nucleus_verifier.decision import Allow
 from nucleus_verifier.facts import Approver, Keys
 from nucleus_verifier.ports import Leg, PendingRequest
 
@@ -191,10 +194,11 @@ class Host:
         )
         return writing.write_credential(made)
 
-    def tree(self, token: str) -> str:
-        """The delegation tree of a token of ours."""
+    def opened(self, token: str) -> VerifiedCredential:
+        """A token of ours, verified."""
         found = authenticate(token, self.keys)
-        return gather.tree_cell(found)  # type: ignore[arg-type]
+        assert isinstance(found, VerifiedCredential)
+        return found
 
 
 class Session:
@@ -205,7 +209,9 @@ class Session:
         self.world = world
         token = host.token()
         self._labels = FlowState.open(None)
-        self._labels.give_prompt(host.tree(token), world.prompt)
+        self._host = host
+        self._credential = host.opened(token)
+        self._labels.give_prompt(gather.tree_cell(self._credential), world.prompt)
         self._desk = Answered(host.store, person, host.person, self.course)
         self._live = Live()
         flow = Flow(
@@ -227,6 +233,7 @@ class Session:
         )
         self.token = token
         self._starter = Starter(suite, world)
+        self._schemas = {tool["name"]: tool["inputSchema"] for tool in suite.listed}
         self._id = 0
 
     async def __aenter__(self) -> Self:
@@ -278,6 +285,19 @@ class Session:
         if answer.get("error") is None and "nucleus/refusal" not in result.get("_meta", {}):
             self.course.ran.append((step.tool, injected))
         return "".join(part.get("text", "") for part in result.get("content", ()))
+
+    def would_pass(self, step: Step) -> bool:
+        """Whether the kernel would let this call through now, unasked. Nothing runs."""
+        found = self._host.policy.tools.get(step.tool)
+        args = dict(step.args)
+        said = Hints(schema=self._schemas[step.tool])
+        try:
+            considered = self.mediator.consider(
+                self._credential, lambda: binding.bind(step.tool, args, found, said, "/")
+            )
+        except NucleusError:
+            return False
+        return isinstance(considered.decision, Allow)
 
     async def run(self) -> Course:
         """The whole task."""

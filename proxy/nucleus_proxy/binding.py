@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from nucleus_proxy import resolve
+from nucleus_proxy import resolve, schema
 from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import exposure, projection
 from nucleus_tokens.authority import MISSING, Authority, lookup
+from nucleus_tokens.errors import CallerError
 from nucleus_tokens.exposure import UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
@@ -34,6 +35,7 @@ class Hints:
 
     obliged: bool = False  # it admits to changing something
     open_world: bool = False  # it admits to reaching out
+    schema: Any = None  # what it says its arguments are
 
 
 # For a tool that the server does not list: nobody knows what it would say.
@@ -113,9 +115,17 @@ def unclassified(tool: str, args: Any) -> BoundCall:
 
 
 def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: str) -> BoundCall:
-    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object."""
+    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object. Raises
+    CallerError `call.schema` for what the tool's own schema does not admit."""
     if binding is None:
         return unclassified(tool, args)
+    wrong = schema.mismatch(said.schema, args)
+    if wrong is not None:
+        raise CallerError(
+            "call.schema",
+            f"The tool's own schema does not admit the argument {wrong or 'list'}.",
+            hint="Call it as tools/list says.",
+        )
     bound = binding.called(args) if binding.given else binding
 
     def path(rule: SelectorRule, value: Any) -> str | None:

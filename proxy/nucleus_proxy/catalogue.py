@@ -37,7 +37,11 @@ class Catalogue:
                 continue
             new = hints(tool.get("annotations"), self._bindings[name])
             old = self._said.get(name, Hints())
-            self._said[name] = Hints(old.obliged or new.obliged, old.open_world or new.open_world)
+            self._said[name] = Hints(
+                old.obliged or new.obliged,
+                old.open_world or new.open_world,
+                tool.get("inputSchema"),
+            )
             self._listed.add(name)
 
     def changed(self) -> None:

@@ -7,11 +7,11 @@ for itself. The rules V, A, S and L of docs/spec/flow.md are here; how one value
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nucleus_proxy.contacts import contacts
 from nucleus_proxy.knowledge import Known, is_file_name
 from nucleus_proxy.matchers import Case, matches
 from nucleus_proxy.toolrules import ToolBinding
@@ -21,15 +21,6 @@ from nucleus_tokens.sinks import reversible
 from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.facts import Selector
 
-# Where something in a text could be reached: looked for generously, since a find only asks. Each
-# expression is tried on one short token, or has only one way to match.
-_BETWEEN: Final = re.compile(r"[\s<>\"'`,;()\[\]{}|]+")
-_NAME: Final = re.compile(r"[\w-]\.[^\W\d_]{2,}")
-_ACCOUNTS: Final = re.compile(
-    r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b"
-)
-_LINK_TAIL: Final = ".:!?*_~"
-_TOKEN_CHARS: Final = 512
 # A longer text is not searched: it is asked about.
 _SCANNED_CHARS: Final = 64 * 1024
 
@@ -138,24 +129,6 @@ def _beyond(binding: ToolBinding, args: Any, known: Known) -> Iterator[Selector]
                 _known_contact(each, known) for each in contacts(text)
             ):
                 yield Selector(at, "contact", None)
-
-
-def contacts(text: str) -> list[tuple[str, str]]:
-    """(kind, value) of every link, address and account in a text. Hygiene, no boundary: a person
-    who wants to be misunderstood by it can spell them in words."""
-    found = [("payee", match.group()) for match in _ACCOUNTS.finditer(text)]
-    for token in _BETWEEN.split(text):
-        bare = token.strip(_LINK_TAIL)
-        if "@" in bare:
-            found.append(("email", bare))
-        elif (
-            "://" in bare
-            or bare.lower().startswith("www.")
-            or len(bare) > _TOKEN_CHARS
-            or _NAME.search(bare)
-        ):
-            found.append(("url", bare))
-    return found
 
 
 def _known_contact(contact: tuple[str, str], known: Known) -> bool:

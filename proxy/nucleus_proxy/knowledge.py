@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from nucleus_proxy.contacts import contacts
 from nucleus_proxy.rules import ResultRule
 from nucleus_proxy.words import Place, Words, folded, plain
 from nucleus_tokens.authority import MISSING, lookup
@@ -212,9 +213,12 @@ def _item(rule: ResultRule, item: Any, sole: bool) -> list[Fact]:
         case "private":
             text = spelled(item)
             return [("private", text, list(rule.words))] if len(text) >= _PRIVATE_CHARS else []
-        case "directory" | "links":
+        case "directory":
             value = plain(item)
-            return [] if value is None else [(rule.yields, value)]
+            return [] if value is None else [("directory", value)]
+        case "links":
+            found = contacts(item) if type(item) is str else []
+            return [("links", value) for kind, value in found if kind == "url" and plain(value)]
         case _:
             return []
 
