@@ -36,6 +36,7 @@ from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.offload import inline
 from nucleus_proxy.policy import PolicyFile
 from nucleus_proxy.relay import Relay
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import crypto, names, writing
 from nucleus_tokens.errors import NucleusError
 from nucleus_tokens.header import Holder
@@ -143,9 +144,17 @@ class Host:
     """Keys, a store and the policy of one benchmark. The state lies in `directory`."""
 
     def __init__(
-        self, directory: Path, *, gate: str = "evidence", also: Sequence[str] = ()
+        self,
+        directory: Path,
+        *,
+        gate: str = "evidence",
+        also: Sequence[str] = (),
+        bounds: bool = True,
     ) -> None:
+        """Without `bounds` an amount is vouched for by the prompt alone."""
         rules = policy.load(BINDINGS)
+        if not bounds:
+            rules = replace(rules, tools={n: _unbounded(t) for n, t in rules.tools.items()})
         believed = replace(rules.believed, also=frozenset(also))
         verifier = replace(rules.verifier, gate=gate)  # type: ignore[arg-type]
         self.policy: PolicyFile = replace(rules, believed=believed, verifier=verifier)
@@ -199,6 +208,10 @@ class Host:
         found = authenticate(token, self.keys)
         assert isinstance(found, VerifiedCredential)
         return found
+
+
+def _unbounded(tool: ToolBinding) -> ToolBinding:
+    return replace(tool, selectors=tuple(replace(rule, within=()) for rule in tool.selectors))
 
 
 class Session:

@@ -31,6 +31,7 @@ _STAMP: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
+_SLUG: Final = re.compile(r"[A-Za-z0-9._-]{2,100}")
 _SECRET_CHARS: Final = 8
 # `shop.example.They`: no name of a host begins with a capital.
 _GLUED: Final = re.compile(r"([^A-Z]{1,512}[a-z0-9/])\.[A-Z][a-z]{0,32}")
@@ -188,6 +189,24 @@ def _member(case: Case) -> bool:
     return _name(case) or (plain(case.value) is not None and case.value in case.known.directory)
 
 
+def _slug(case: Case) -> bool:
+    """An owner or a repository: whole, or as a part of `owner/name` or of a link to it."""
+    value = plain(case.value)
+    if value is None or not _SLUG.fullmatch(value):
+        return False
+    if case.words.places(value):
+        return True
+    for token in case.words.tokens():
+        parts = token.split("/")
+        if "://" in token:
+            parts = parts[3:5]
+        elif len(parts) != 2:
+            continue
+        if folded(value) in map(folded, parts):
+            return True
+    return False
+
+
 def _recipient(case: Case) -> bool:
     return _email(case) if "@" in str(case.value)[1:] else _member(case)
 
@@ -284,6 +303,7 @@ MATCHERS: Final[Mapping[str, Callable[[Case], bool]]] = {
     "path": _path,
     "payee": _payee,
     "recipient": _recipient,
+    "slug": _slug,
     "ref": _ref,
     "text": _text,
     "url": _url,

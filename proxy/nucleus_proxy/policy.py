@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from nucleus_proxy import agents as agent_rules
-from nucleus_proxy import fields, toolrules
+from nucleus_proxy import fields, shipped, toolrules
 from nucleus_proxy import remotes as remote_rules
 from nucleus_proxy import rules as result_rules
 from nucleus_proxy.agents import AgentSpec
@@ -48,6 +48,7 @@ class ServerSpec:
     danger_outside_cell: bool = False
     writes_git: bool = False
     readable: tuple[str, ...] = ()
+    binding: str = ""  # the shipped one that says what its tools are
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,10 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     opened = frozenset(fields.texts("methods.open", methods.get("open", [])))
     for method in sorted(opened - OPENABLE):
         fields.bad("methods.open", f"{method!r} is not one of {', '.join(sorted(OPENABLE))}")
-    tools = value.get("tools", {})
-    if type(tools) is not dict:
-        fields.bad("tools", "a table is needed")
+    server = _server(value.get("server", {}), base)
+    tools = dict(shipped.binding(server.binding).tools) if server.binding else {}
+    for name, table in fields.table("tools", value.get("tools", {})).items():
+        tools[fields.text("tools", name)] = toolrules.tool(name, table)
     egress = egress_rules.parse(value.get("egress", {}), base)
     search = None
     if "search" in value:
@@ -150,11 +152,9 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
             ),
             quorum=quorum,
         ),
-        server=_server(value.get("server", {}), base),
+        server=server,
         wall=_wall(value["wall"]) if "wall" in value else None,
-        tools={
-            fields.text("tools", name): toolrules.tool(name, table) for name, table in tools.items()
-        },
+        tools=tools,
         opened=opened,
         workspace=_workspace(value["workspace"], base) if "workspace" in value else None,
         remotes=remote_rules.parse(value.get("remotes", {}), egress.secrets, egress.private),
@@ -177,7 +177,15 @@ def _workspace(value: Any, base: Path) -> Workspace:
 
 def _server(value: Any, base: Path) -> ServerSpec:
     table = fields.keys(
-        "server", value, "command", "cwd", "env", "danger_outside_cell", "readable", "writes_git"
+        "server",
+        value,
+        "command",
+        "cwd",
+        "env",
+        "danger_outside_cell",
+        "readable",
+        "writes_git",
+        "binding",
     )
     return ServerSpec(
         command=fields.texts("server.command", table.get("command", [])),
@@ -188,6 +196,7 @@ def _server(value: Any, base: Path) -> ServerSpec:
         ),
         writes_git=fields.flag("server.writes_git", table.get("writes_git", False)),
         readable=fields.texts("server.readable", table.get("readable", [])),
+        binding=fields.text("server.binding", table["binding"]) if "binding" in table else "",
     )
 
 

@@ -87,8 +87,9 @@ class _Walk:
 
 def _of_type(schema: dict[str, Any], value: Any) -> bool:
     types = schema.get("type")
-    named = [each for each in (types if type(types) is list else [types]) if each in _TYPES]
-    return not named or any(_TYPES[each](value) for each in named)
+    listed: list[Any] = types if type(types) is list else [types]
+    named = [_TYPES[each] for each in listed if type(each) is str and each in _TYPES]
+    return not named or any(test(value) for test in named)
 
 
 def _listed(schema: dict[str, Any], value: Any) -> bool:

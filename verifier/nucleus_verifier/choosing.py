@@ -20,7 +20,7 @@ from nucleus_verifier.resources import spellable
 # What a selector can be matched as. The first nine have a resource or none, see RESOURCE_OF.
 SELECTOR_KINDS: Final = (
     "path", "url", "host", "ref", "argv", "recipient", "payee", "amount", "id",
-    "email", "name", "member", "date", "text", "credential", "flag", "choice",
+    "email", "name", "member", "slug", "date", "text", "credential", "flag", "choice",
 )  # fmt: skip
 RESOURCE_OF: Final = {"path": "path", "url": "host", "host": "host", "ref": "ref", "argv": "cmd"}
 

@@ -25,6 +25,7 @@ from nucleus.cli import (
     issuer,
     issuer_keys,
     mcp,
+    mcp_bind,
     observe,
     profiles,
     prompt,
@@ -111,6 +112,7 @@ def _mcp() -> tuple[typer.Typer, Table]:
         "run": (mcp.run, mcp.RUN),
         "serve": (mcp.serve, mcp.SERVE),
         "connect": (mcp.connect, mcp.CONNECT),
+        "bind": (mcp_bind.bind, mcp_bind.BIND),
     }
 
 
