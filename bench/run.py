@@ -1,6 +1,6 @@
 """Law: one door to the benchmarks; without a name, all of them.
 
-    run.py [tokens|floor|worst|mcp|effects|sandbox|audit|sidecar|revocation] [options]
+    run.py [tokens|floor|worst|mcp|effects|sandbox|audit|sidecar|revocation|vm] [options]
 
 Options go to each: `--json`, `--rounds N`, `--write [FILE]`.
 """
@@ -26,6 +26,7 @@ BENCHES: Final = (
     "audit",
     "sidecar",
     "revocation",
+    "vm",
 )
 
 

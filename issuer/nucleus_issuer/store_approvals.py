@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nucleus_issuer.batches import Connection, State, one, rows
 from nucleus_issuer.store_clock import HighWater
+from nucleus_issuer.store_ledger import append_record
 from nucleus_tokens import approvals
 from nucleus_tokens.approvals import UnverifiedApproval
 from nucleus_tokens.errors import CallerError
@@ -50,21 +51,30 @@ class SqlApprovals:
 
         return self._database.read(job)
 
-    def take_back(self, approval_id: str) -> None:
-        """End an approval, durably: no commit after this uses it. Raises CallerError
-        `approval.unknown`."""
+    def take_back(self, approval_id: str, *, by: str) -> None:
+        """End an approval, durably and on record: no commit after this uses it. `by` says who
+        does it. Raises CallerError `approval.unknown`."""
 
         def job(c: Connection) -> None:
             now = self._time.note(c)
-            sql = "SELECT tid, uses, not_after FROM approvals WHERE id = ?"
-            row = one(c, sql, (approval_id,))
+            sql = (
+                "SELECT a.tid, a.rid, a.request, a.uses, a.not_after, COALESCE(k.spent, 0)"
+                " FROM approvals a LEFT JOIN counters k ON k.id = ? WHERE a.id = ?"
+            )
+            counter = f"approval:{approval_id}/uses"
+            row = one(c, sql, (counter, approval_id))
             if row is None:
                 raise CallerError("approval.unknown", "There is no approval of this id.")
-            tid, uses, until = row
+            tid, rid, request, uses, until, used = row
+            if used >= uses or until <= now:
+                return  # nothing is left to take back
             c.execute(
                 "INSERT INTO counters VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET"
                 " spent = excluded.spent",
-                (f"approval:{approval_id}/uses", tid, uses, now, until),
+                (counter, tid, uses, now, until),
             )
+            about = {"approval": approval_id, "request": request, "rid": rid, "tid": tid}
+            left = uses - used
+            append_record(c, {"at": now, "by": by, "left": left, "type": "taken_back", **about})
 
         self._database.write(job)

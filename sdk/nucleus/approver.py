@@ -16,17 +16,29 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from nucleus.asked import Question, mark, question
 from nucleus.home import Home
 from nucleus.standing import Rule, Standing, made
+from nucleus_issuer.desk import DeskStore
 from nucleus_issuer.keys import Key, Passphrase
 from nucleus_issuer.store import Store
+from nucleus_issuer.store_approvals import Standing as Approved
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_verifier.ports import PendingRequest
 
-__all__ = ["Answer", "Answerer", "Answering", "Approve", "Deny", "Question", "approver", "question"]
+__all__ = [
+    "Answer",
+    "Answerer",
+    "Answering",
+    "Approve",
+    "Deny",
+    "Question",
+    "approver",
+    "question",
+    "with_alike",
+]
 
 POLL_SECONDS: Final = 0.2
 LASTS: Final = 600  # seconds that an approval may wait to be used
@@ -134,7 +146,7 @@ class Answering:
     def questions(self) -> list[Question]:
         """All that waits here, the oldest first, each with those alike that came with it."""
         found = [self._question(each) for each in self._store.requests() if self._ours(each)]
-        return [_with_alike(each, found) for each in found]
+        return [with_alike(each, found) for each in found]
 
     def once(self, answerer: Answerer) -> int:
         """Show what waits now and was not shown before; how many were answered."""
@@ -143,7 +155,7 @@ class Answering:
         for each in every:
             if each.id in self._shown:
                 continue  # answered with another one
-            asked = _with_alike(each, [e for e in every if e.id not in self._shown])
+            asked = with_alike(each, [e for e in every if e.id not in self._shown])
             self._shown.add(asked.id)
             if self.by_rule(asked):
                 answered += 1
@@ -159,6 +171,11 @@ class Answering:
         if rule.answer == "deny":
             return self.settle(asked, Deny(rule.reason or "denied once and for all")) > 0
         return self.settle(asked, Approve()) > 0
+
+    def follow_rules(self) -> None:
+        """Answer all that a standing rule answers. Raises NucleusError."""
+        for asked in self.questions():
+            self.by_rule(asked)
 
     def _may_follow(self, answer: str, approver: str) -> bool:
         """Anybody may say no; yes is said by whoever said it then."""
@@ -222,18 +239,24 @@ class Answering:
         def waits() -> bool:
             return not self._over.is_set() and self._store.status(request.id).status == "pending"
 
-        voices = sorted(
-            {
-                each.approval.approver
-                for each in self._store.in_force(request.rid)
-                if each.approval.cell == request.cell
-                and each.approval.digest == request.call_digest
-            }
-        )
-        return question(request, voices=voices, waits=waits)
+        return question(request, voices=voices(self._store, request), waits=waits)
 
 
-def _with_alike(asked: Question, every: Sequence[Question]) -> Question:
+class Heard(DeskStore, Protocol):
+    """A desk that knows who has approved what."""
+
+    def in_force(self, rid: str | None = None) -> list[Approved]: ...
+
+
+def voices(store: Heard, request: PendingRequest) -> tuple[str, ...]:
+    """Who has approved this very call already, where policy wants several."""
+    given = [each.approval for each in store.in_force(request.rid)]
+    same = [g for g in given if (g.cell, g.digest) == (request.cell, request.call_digest)]
+    return tuple(sorted({each.approver for each in same}))
+
+
+def with_alike(asked: Question, every: Sequence[Question]) -> Question:
+    """The question with those of `every` that differ from it in their arguments only."""
     from dataclasses import replace
 
     alike = tuple(e for e in every if e.id != asked.id and e.kind == asked.kind)

@@ -76,13 +76,18 @@ def _elsewhere(config: Path, value: Any) -> Elsewhere:
     table = {k: str(v) for k, v in (shapes.table(value) or {}).items() if type(v) is str}
     if value != table or set(table) != {"name", "url", "secret_file"}:
         raise ValueError("fields")
-    parts = urlsplit(table["url"])
-    host = parts.netloc.rpartition(":")[0] or parts.netloc
-    local = parts.scheme == "http" and (host in _LOCAL or parts.netloc in _LOCAL)
-    if not (parts.scheme == "https" or local) or not parts.netloc or "@" in parts.netloc:
+    if not private(table["url"]):
         raise ValueError("url")
     secret = files.read(config / table["secret_file"], secret=True, most=_BYTES).decode().strip()
     return Elsewhere(table["name"], table["url"].rstrip("/"), secret)
+
+
+def private(url: str) -> bool:
+    """Whether nobody on the way reads or changes what goes to this address: https, or this host."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition(":")[0] or parts.netloc
+    local = parts.scheme == "http" and (host in _LOCAL or parts.netloc in _LOCAL)
+    return (parts.scheme == "https" or local) and bool(parts.netloc) and "@" not in parts.netloc
 
 
 class Courier:

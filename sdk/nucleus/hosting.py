@@ -161,7 +161,7 @@ def _tree(record: dict[str, Any], decisions: dict[int, str]) -> str:
         case "outcome" | "charge":
             decision = record.get("decision")
             return decisions.get(decision, "") if type(decision) is int else ""
-        case "list" | "session" | "revocation":
+        case "list" | "session" | "revocation" | "taken_back":
             return shapes.text(record.get("tid")) or ""
         case _:
             return ""

@@ -20,9 +20,9 @@ from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
 from nucleus_tokens.errors import CallerError
 from nucleus_vmhost.terminal import Terminal
+from nucleus_vmhost.vm import claims, keeping, packing, probing, session, stdio
 from nucleus_vmhost.vm import image as images
-from nucleus_vmhost.vm import keeping, packing, probing, session, stdio
-from nucleus_vmhost.vm.driver import Size
+from nucleus_vmhost.vm.driver import Running, Size
 from nucleus_vmhost.vm.guest import names
 
 _FIRST: Final = "this image runs for the first time: it is booted and kept"
@@ -46,17 +46,16 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
-        kept = await keeping.kept(cache, driver, image, size, partial(tell, _FIRST))
         with (
             vms.listed(place, name, order.argv[0], str(order.folder)) as said,
             _held(folder) as services,
         ):
-            try:
-                machine = await driver.copy(kept, said)
-            finally:
-                kept.close()
+            machine: Running | None = await claims.claimed(driver.key(image, size), said)
+            if machine is None:
+                machine = await keeping.copied(
+                    cache, driver, image, size, said, partial(tell, _FIRST)
+                )
             async with session.opened(machine, services) as vm:
-                await machine.resume()
                 await vm.claim()
                 for top, copy in copies:
                     await vm.run(_UNPACK, copy, cwd=top, own=True)

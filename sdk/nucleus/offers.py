@@ -8,18 +8,22 @@ resource that the call touches: nothing that the person did not see is left open
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from nucleus import shapes
 from nucleus_tokens import canonical, caveats
-from nucleus_tokens.errors import CredentialError
+from nucleus_tokens.errors import CallerError, CredentialError
 from nucleus_tokens.limits import PATTERN_SEGMENTS
 
 Caveats = tuple[list[Any], ...]
 
 COUNT: Final = 20
 SECONDS: Final = 30 * 60
+MOST_CALLS: Final = 1000
+MOST_MINUTES: Final = 24 * 60
+NARROWS: Final = ("path", "host", "ref")  # kinds of one more demand
 _BYTES: Final = 2048  # of a pattern: an approval has 4,096 in all
 _KINDS: Final = ("path", "host", "cmd", "ref")
 # A folder so near the root is no bound that a person means.
@@ -57,6 +61,26 @@ def offers(
         if offer is not None and _can_be(offer):
             kept.setdefault(offer.exactly, offer)
     return tuple(kept.values())
+
+
+def narrowed(offer: Offer, kind: str, value: str) -> Caveats:
+    """The offer's pattern under one more demand: a conjunction only narrows. Without a `value`,
+    the pattern as it is. Raises CallerError `approval.narrow`."""
+    value = value.strip()
+    if not value:
+        return offer.pattern
+    if kind not in NARROWS:
+        kinds = ", ".join(NARROWS)
+        raise CallerError("approval.narrow", f"A pattern is narrowed by one of {kinds}.")
+    demand = [kind, "in", [os.path.normpath(value) if kind == "path" else value]]
+    return (*offer.pattern, demand)
+
+
+def whole(text: str, most: int, what: str) -> int:
+    """A number that a person typed. Raises CallerError `approval.number`."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= most):
+        raise CallerError("approval.number", f"The number of {what} is from 1 to {most}.")
+    return int(text)
 
 
 def _again(tool: str, arguments: str) -> Offer | None:

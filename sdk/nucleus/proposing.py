@@ -143,6 +143,8 @@ def _arguments(tool: Tool, outward: bool) -> list[str]:
         if rule is not None:
             if name not in needed:
                 rule += ", optional = true"
+            if 'kind = "path"' in rule and name != drafting.BASE and drafting.BASE in needed:
+                rule += f', base = "/{drafting.BASE}"'
             lines.append(f"selectors.{toml_text(pointer)} = {{ {rule} }}  # {why}")
         elif name.lower() in _FREE:
             payload.append(toml_text(pointer))

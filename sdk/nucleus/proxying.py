@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from nucleus.home import Home
     from nucleus_issuer.store import Store
     from nucleus_proxy.flowstate import FlowState
+    from nucleus_proxy.judge import Reveals
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
-    from nucleus_proxy.tracefile import RevealFile
 
 
 class Proxy:
@@ -40,7 +40,7 @@ class Proxy:
         self,
         home: Home,
         store: Store,
-        reveals: RevealFile,
+        reveals: Reveals,
         labels: FlowState,
         policy: PolicyFile,
         *,

@@ -19,6 +19,7 @@ from nucleus_issuer import files
 from nucleus_issuer.issuing import Minted
 from nucleus_issuer.ports import Issued, Revocation
 from nucleus_issuer.revoking import Node, Recorded, Tree
+from nucleus_issuer.store_approvals import Standing
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_verifier.ports import PendingRequest, Status
 from nucleus_verifier.rpc import issuer_pb2 as pb
@@ -147,6 +148,10 @@ class RemoteIssuer:
             if each.id == request_id:
                 return each
         raise CallerError("desk.unknown", "No request of this id is on the desk: list them.")
+
+    def in_force(self, rid: str | None = None) -> list[Standing]:
+        """Nothing: what was approved at a service, the service does not tell."""
+        return []
 
     def settle(self, request_id: str, *, approval: bytes | None, reason: str = "") -> None:
         if approval is None:

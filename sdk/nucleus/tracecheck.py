@@ -22,7 +22,7 @@ from nucleus_verifier.record import recompute, reveal_digest
 from nucleus_verifier.trace import Entry
 
 # Records that decide nothing.
-_QUIET: Final = frozenset(("refused", "list", "opened", "session"))
+_QUIET: Final = frozenset(("refused", "list", "opened", "session", "taken_back"))
 _GONE: Final = "a prefix of its token was revoked in record {} before it"
 
 

@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from nucleus_tokens.errors import NucleusError
 from nucleus_vmhost import diagnose
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm import jail, keeping, probing, session
 from nucleus_vmhost.vm.driver import Size
+
+_VSOCK: Final = "/dev/vhost-vsock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ def looked(cache: Path, name: str) -> list[Finding]:
     missing = [tool for tool in ("apt-get", "dpkg-deb", "lz4") if shutil.which(tool) is None]
     why = f"missing: {', '.join(missing)}" if missing else "apt-get, dpkg-deb and lz4 are there"
     found.append(Finding("building images", not missing, why, needed=False))
+    vsock = os.path.exists(_VSOCK)
+    why = "is there, and not used: " if vsock else "is not there: "
+    found.append(
+        Finding("vsock", vsock, f"{_VSOCK} {why}QEMU's channel is virtio-serial", needed=False)
+    )
     there = os.path.exists(probing.DEVICE)
     says = "is there, which proves nothing: say --boot" if there else "is not there"
     found.append(Finding("KVM", False, f"{probing.DEVICE} {says}", needed=False))
@@ -52,14 +60,11 @@ async def booted(cache: Path, name: str) -> list[Finding]:
         why = await probing.probe(cache, image)
         found.append(Finding("KVM", not why, why or "a guest booted with it", needed=False))
         driver = probing.driver(cache, image)
-        kept = await keeping.kept(cache, driver, image, Size.of(image))
+        size = Size.of(image)
+        (await keeping.kept(cache, driver, image, size)).close()
         began = time.monotonic()
-        try:
-            machine = await driver.copy(kept)
-        finally:
-            kept.close()
+        machine = await keeping.copied(cache, driver, image, size)
         async with session.opened(machine, {}) as vm:
-            await machine.resume()
             await vm.ping()
             took = f"{(time.monotonic() - began) * 1000:.0f} ms from its copy to its first answer"
         found.append(Finding("a microVM", True, f"{driver.name}, {took}"))

@@ -31,7 +31,7 @@ from nucleus_vmhost.terminal import Terminal
 if TYPE_CHECKING:
     from nucleus.home import Home
     from nucleus_issuer.store import Store
-    from nucleus_proxy.tracefile import RevealFile
+    from nucleus_proxy.judge import Reveals
     from nucleus_tokens.authority import Authority
 
 
@@ -78,7 +78,7 @@ class Where:
 async def run(
     home: Home,
     store: Store,
-    reveals: RevealFile,
+    reveals: Reveals,
     held: Held,
     policy: PolicyFile,
     order: Order,

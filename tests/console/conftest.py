@@ -18,6 +18,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def folder(stage: Stage, request: pytest.FixtureRequest) -> Path:
-    path = stage.served.workspace / request.node.name[:60]
-    path.mkdir()
+    path: Path = stage.served.workspace / request.path.stem / request.node.name[:60]
+    path.mkdir(parents=True)
     return path

@@ -87,7 +87,7 @@ def test_the_kernel_allows_what_an_offer_says_and_asks_about_the_rest(tmp_path: 
             for path, holds in inside.items():
                 wanted = Allow if number in holds else Ask
                 assert isinstance(host.judge(token, world.read(path)), wanted), (offer, path)
-            host.store.take_back(approval)
+            host.store.take_back(approval, by="alice")
             assert isinstance(host.judge(token, call), Ask), "taken back"
 
 

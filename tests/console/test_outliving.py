@@ -12,6 +12,8 @@ import pytest
 
 from nucleus import ApprovalRequired, approve
 from nucleus.approver import Answering, Approve, Question
+from nucleus.console.looking import look
+from nucleus.console.pages import sections
 from nucleus.home import Home
 from nucleus_issuer.bundle import TrustedApprover
 from nucleus_issuer.keys import Key
@@ -151,6 +153,18 @@ def test_two_approvers_are_two_people(desk: Desk, tmp_path: Path) -> None:
         asked = until(alice, ("alice",))
         assert alice.once(lambda _: Approve()) == 0, "the same person is not asked twice"
         assert not call.done()
+        # On every surface: who has spoken, and no second yes of theirs.
+        page = sections(look(place, store, alice), "")["approvals"]
+        assert "2 approvers; so far alice" in page
+        assert 'value="once"' not in page
+        assert 'value="deny"' in page
+        theirs = sections(look(place, store, other), "")["approvals"]
+        assert 'value="once"' in theirs
+        assert "2 approvers; so far alice" in desk.run("approvals", "list").ok().out
+        (row,) = desk.run("approvals", "list", "--json").ok().json
+        words = ("--passphrase-file", desk.pass_file)
+        said = desk.run("approvals", "approve", row["id"], *words).ok(2)
+        assert "[approval.voice]" in said.err
         assert other.settle(until(other, ("alice",)), Approve()) == 1
         assert str(call.result(60)) == "x"
         with pytest.raises(ApprovalRequired):

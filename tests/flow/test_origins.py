@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from nucleus import showing
 from nucleus.asked import question
 from nucleus.cli import prompting
 from nucleus_proxy.flow import Flow
@@ -77,6 +78,7 @@ async def test_the_first_answer_that_held_it_is_named() -> None:
     assert talk.question.strange
     assert any("stranger" in line for line in prompting.choices(talk.question))
     said = "\n".join(prompting.lines(talk.question, 0))
+    assert showing.STRANGE in said
     assert f"'UK1234567890': first seen in the answer of page, record {first}" in said
 
 

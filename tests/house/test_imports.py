@@ -81,12 +81,15 @@ def test_only_declared_dependencies_are_imported() -> None:
     )
     # A client of ours exists only to be shown: nothing but the demo may need it.
     demo = services | _import_names(extras["demo"])
+    tui = services | _import_names(extras["tui"])
     wrong = []
     for module, path in modules().items():
         package = module.split(".")[0]
         declared = base if package in {"nucleus_tokens", "nucleus_verifier"} else services
         if module.startswith("nucleus.demo."):
             declared = demo
+        if module.startswith("nucleus.tui."):
+            declared = tui
         if module.startswith(SERVICES):
             declared = services
         for found in imports(module, path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from nucleus_issuer.store import Store
@@ -50,6 +52,25 @@ class DeskContract(Contract):
         assert isinstance(store.commit(intent(spends=(use,)), RECORD), int)
         assert code_of(store.commit(intent(spends=(use,)), RECORD)) == "budget.exhausted"
         assert store.read(wanted()).approvals == (), "a used one does not crowd out others"
+
+    def test_an_approval_taken_back_serves_nobody_who_read_it_and_is_on_record_once(
+        self, stores: Stores
+    ) -> None:
+        a, b = stores(), stores()
+        a.ask(request())
+        a.settle("r1", approval=approval())
+        assert a.read(wanted()).approvals
+        for _ in range(2):
+            b.take_back(f"{1:032x}", by="alice")
+        use = Spend(f"approval:{1:032x}/uses", 1, 1)
+        assert code_of(a.commit(intent(spends=(use,)), RECORD)) == "budget.exhausted"
+        (line,) = [line for _, line in a.trace_lines() if b"taken_back" in line]
+        said = json.loads(line)["record"]
+        assert (said["approval"], said["by"], said["left"]) == (f"{1:032x}", "alice", 1)
+        assert (said["request"], said["at"]) == ("r1", NOW)
+        with pytest.raises(CallerError) as caught:
+            b.take_back("00", by="alice")
+        assert caught.value.code == "approval.unknown"
 
     def test_the_latest_approvals_come_first(self, store: Store) -> None:
         """The kernel looks at a bounded number: old ones must not hide what was just approved."""

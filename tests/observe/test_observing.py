@@ -51,14 +51,50 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return made
 
 
+def server(desk: Desk) -> list[str]:
+    git = shutil.which("mcp-server-git", path=str(Path(sys.executable).parent))
+    assert git is not None
+    return [git, "--repository", str(desk.root / "repo")]
+
+
+def drafted(desk: Desk) -> str:
+    """The policy file that an operator gives the proxy: what each tool is."""
+    takes = 'selectors."/repo_path" = { kind = "path" }'
+    return f"""version = 1
+[workspace]
+root = "{desk.root / "repo"}"
+shows = []
+[server]
+cwd = "{desk.root / "repo"}"
+danger_outside_cell = true
+env = {{ PATH = "/usr/local/bin:/usr/bin:/bin", GIT_AUTHOR_NAME = "P", GIT_AUTHOR_EMAIL = "p@example.org", GIT_COMMITTER_NAME = "P", GIT_COMMITTER_EMAIL = "p@example.org" }}
+[tools.git_status]
+operation = "read_files"
+{takes}
+[tools.git_log]
+operation = "read_files"
+{takes}
+[tools.git_branch]
+operation = "read_files"
+payload = ["/branch_type", "/contains"]
+{takes}
+[tools.git_add]
+operation = "git_commit"
+selectors."/files" = {{ kind = "path", base = "/repo_path" }}
+{takes}
+[tools.git_commit]
+operation = "git_commit"
+payload = ["/message"]
+{takes}
+"""
+
+
 @pytest.fixture(scope="module")
 def observed(desk: Desk) -> Path:
     """A record of mcp-server-git with its real client."""
-    git = shutil.which("mcp-server-git", path=str(Path(sys.executable).parent))
-    assert git is not None
     repo = str(desk.root / "repo")
     where = desk.root / "git.jsonl"
-    argv = [*PROGRAM, "observe", "--mcp", "--record", str(where), "--", git, "--repository", repo]
+    argv = [*PROGRAM, "observe", "--mcp", "--record", str(where), "--", *server(desk)]
     texts = asyncio.run(
         use(argv, desk.environ(), [
             ("git_status", {"repo_path": repo}),
@@ -112,12 +148,43 @@ def test_the_policy_says_why_and_denies_nothing(desk: Desk, observed: Path) -> N
 def test_a_token_narrowed_to_it_serves_the_same_calls_and_no_other(
     desk: Desk, observed: Path
 ) -> None:
-    wide = desk.issue("wide", "--bearer", "--ttl", "2h", profile="local-dev")
+    wide = desk.issue(
+        "wide", "--bearer", "--path", desk.root / "repo", "--ttl", "2h", profile="local-dev"
+    )
     narrow = desk.root / "narrow.token"
     desk.run("observe", "policy", observed, "-o", desk.root / "again.json",
              "--token", wide, "--out-token", narrow).ok(0)  # fmt: skip
     shown = desk.run("token", "inspect", narrow).ok(0).out
     assert "git_branch" in shown
+
+    repo = str(desk.root / "repo")
+    policy = desk.file("git-policy.toml", drafted(desk))
+    argv = [*PROGRAM, "--home", str(desk.home), "mcp", "--token", str(narrow), "--policy", str(policy),
+            "--", *server(desk)]  # fmt: skip
+    (desk.root / "repo" / "b.txt").write_text("two\n")
+    (desk.root / "repo" / "src").mkdir(exist_ok=True)
+    texts = asyncio.run(
+        use(argv, desk.environ(), [
+            ("git_status", {"repo_path": repo}),
+            ("git_add", {"repo_path": repo, "files": ["b.txt"]}),
+            ("git_commit", {"repo_path": repo, "message": "the same kind of call again"}),
+            ("git_branch", {"repo_path": repo, "branch_type": "local"}),
+            # A tool that was not called, another folder, an argument nobody gave, a longer text.
+            ("git_log", {"repo_path": repo}),
+            ("git_status", {"repo_path": str(desk.root)}),
+            ("git_branch", {"repo_path": repo, "branch_type": "local", "contains": "HEAD"}),
+            ("git_commit", {"repo_path": repo, "message": "x" * 257}),
+        ])
+    )  # fmt: skip
+    assert "b.txt" in texts[0], texts
+    assert "committed" in texts[2].lower(), texts
+    assert "main" in texts[3] or "master" in texts[3], texts
+    for text in texts[4:]:
+        assert "denied" in text.lower() or "scope" in text, texts
+    log = subprocess.run(
+        ["git", "-C", repo, "log", "--format=%s"], capture_output=True, text=True, check=True
+    )
+    assert log.stdout.splitlines()[0] == "the same kind of call again"
 
 
 def test_an_agent_behind_the_wall_is_observed(desk: Desk) -> None:

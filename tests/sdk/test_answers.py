@@ -180,6 +180,8 @@ def test_an_approval_that_is_taken_back_serves_no_more(served: Served, folder: P
         with pytest.raises(ApprovalRequired):
             fs.read(folder / "a")
         served.desk.run("approvals", "revoke", mine["id"]).ok(2)
+        (kept,) = [r["record"] for r in served.trace() if r["record"]["type"] == "taken_back"]
+        assert (kept["approval"], kept["left"], kept["rid"]) == (mine["id"], 3, s.about.rid)
 
 
 def test_the_command_approves_what_was_offered(served: Served, folder: Path) -> None:
@@ -196,3 +198,32 @@ def test_the_command_approves_what_was_offered(served: Served, folder: Path) -> 
         assert "up to 3 calls" in done.out
         assert waits.result(60) == "a"
         fs.read(folder / "a")
+
+
+def test_the_command_answers_a_group_and_says_no_for_good(served: Served, folder: Path) -> None:
+    words = ("--passphrase-file", served.desk.pass_file)
+    for name in "abc":
+        (folder / name).write_text(name)
+    with asking(served, "read_files") as s, ThreadPoolExecutor(3) as pool, person(served.desk) as d:
+        reads = [pool.submit(approve, "read", s.fs.read, folder / n) for n in "ab"]
+        first, _ = until(d, 2)
+        served.desk.run("approvals", "approve", first.id, "--alike", "--like", 1, *words).ok(2)
+        done = served.desk.run("approvals", "approve", first.id, "--alike", "--json", *words).ok()
+        assert len(done.json["alike"]) == 1
+        assert sorted(str(r.result(60)) for r in reads) == ["a", "b"]
+        for _ in range(2):  # each of them once
+            with pytest.raises(ApprovalRequired):
+                fs.read(folder / "a")
+        denied = [pool.submit(approve, "read", s.fs.read, folder / n) for n in "ab"]
+        first, other = until(d, 2)
+        no = ("--reason", "never that", "--alike", "--always")
+        served.desk.run("approvals", "deny", first.id, *no, *words).ok()
+        assert [str(r.exception(60)) for r in denied] == 2 * [str(denied[0].exception())]
+        assert "never that" in str(denied[0].exception())
+        again = pool.submit(approve, "read", s.fs.read, first.resources["path"][0])  # type: ignore[index]
+        (asked,) = until(d, 1)
+        assert d.by_rule(asked)
+        assert "never that" in str(again.exception(60))
+        (rule,) = [r for r in d.standing.rules() if str(folder) in r.pattern]
+        assert other.id != first.id
+        d.standing.forget(rule.id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from nucleus_vmhost.vm import image, keeping, session
-from nucleus_vmhost.vm.driver import Said, Size, unheard
+from nucleus_vmhost.vm.console import Said, unheard
+from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, Recipe
 from nucleus_vmhost.vm.qemu import Qemu, QemuMachine
 from nucleus_vmhost.vm.session import Session
@@ -31,14 +32,8 @@ async def copied(
     made: Image, services: Mapping[str, Path] | None = None, said: Said = unheard
 ) -> AsyncIterator[tuple[Session, QemuMachine]]:
     """A running copy of an image's kept machine."""
-    driver = Qemu()
-    kept = await keeping.kept(CACHE, driver, made, Size.of(made))
-    try:
-        machine = await driver.copy(kept, said)
-    finally:
-        kept.close()
+    machine = await keeping.copied(CACHE, Qemu(), made, Size.of(made), said)
     async with session.opened(machine, services or {}) as vm:
-        await machine.resume()
         yield vm, machine
 
 
@@ -51,10 +46,14 @@ def alive(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
-async def gone(pid: int) -> None:
-    async with asyncio.timeout(30):
-        while alive(pid):
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not so():
             await asyncio.sleep(0.02)
+
+
+async def gone(pid: int) -> None:
+    await until(lambda: not alive(pid))
 
 
 def children(pid: int) -> list[int]:
@@ -67,13 +66,19 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def emulators(pid: int) -> set[int]:
+    """The QEMUs beneath a process."""
+    found = set()
+    for each in children(pid):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{each}/comm").read_text().startswith("qemu-system"):
+                found.add(each)
+    return found
+
+
 def qemu_of(pid: int) -> int:
-    """The QEMU beneath a process."""
-    (found,) = (
-        each
-        for each in children(pid)
-        if Path(f"/proc/{each}/comm").read_text().startswith("qemu-system")
-    )
+    """The one QEMU beneath a process."""
+    (found,) = emulators(pid)
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nucleus_tokens.errors import WorldError
-from nucleus_vmhost.vm.driver import CONSOLE_BYTES
+from nucleus_vmhost.vm.console import CONSOLE_BYTES
 from nucleus_vmhost.vm.image import Image, Recipe
 from nucleus_vmhost.vm.session import Session
 from tests.vm.machines import built, copied, gone

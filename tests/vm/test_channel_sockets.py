@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nucleus_vmhost.vm.frames import FRAME, Broken, Kind, Reader, spelled
-from nucleus_vmhost.vm.pumps import Channel
+from nucleus_vmhost.vm.pumps import Channel, Line
 from nucleus_vmhost.vm.streams import GREETING, MOST, WAITING, WINDOW, Side
 
 HELLO = spelled(Kind.HELLO, 0, GREETING)
@@ -33,8 +33,8 @@ async def joined(folder: Path) -> AsyncIterator[Path]:
     near, far = socket.socketpair()
     service, seen = folder / "service", folder / "seen"
     server = await asyncio.start_unix_server(echo, service)
-    host = Channel(*await asyncio.open_connection(sock=near), Side.HOST, {"echo": service})
-    guest = Channel(*await asyncio.open_connection(sock=far), Side.GUEST, {})
+    host = Channel(Line(near.detach()), Side.HOST, {"echo": service})
+    guest = Channel(Line(far.detach()), Side.GUEST, {})
     running = [asyncio.create_task(host.run()), asyncio.create_task(guest.run())]
     try:
         async with guest.listening(seen, "echo"), guest.listening(folder / "other", "other"):
@@ -119,7 +119,7 @@ async def test_a_hostile_guest_ends_its_channel_and_leaves_no_connection(
     near, far = socket.socketpair()
     server = await asyncio.start_unix_server(service, tmp_path / "service")
     services = {"echo": tmp_path / "service"}
-    host = Channel(*await asyncio.open_connection(sock=near), Side.HOST, services)
+    host = Channel(Line(near.detach()), Side.HOST, services)
     running = asyncio.create_task(host.run())
     far.sendall(HELLO + spelled(Kind.OPEN, 1, b"echo"))
     await asyncio.wait_for(met.wait(), LONG)
@@ -136,7 +136,7 @@ async def test_a_hostile_guest_ends_its_channel_and_leaves_no_connection(
 async def test_a_stream_without_a_window_costs_nothing_while_it_waits(tmp_path: Path) -> None:
     near, far = socket.socketpair()
     far.setblocking(False)
-    guest = Channel(*await asyncio.open_connection(sock=near), Side.GUEST, {})
+    guest = Channel(Line(near.detach()), Side.GUEST, {})
     running = asyncio.create_task(guest.run())
     async with guest.listening(tmp_path / "seen", "echo"):
         _, writer = await asyncio.open_unix_connection(tmp_path / "seen")
@@ -167,7 +167,7 @@ async def test_a_stream_without_a_window_costs_nothing_while_it_waits(tmp_path: 
 async def test_a_guest_that_asks_and_does_not_read_is_not_read_from() -> None:
     near, far = socket.socketpair()
     far.setblocking(False)
-    host = Channel(*await asyncio.open_connection(sock=near), Side.HOST, {})
+    host = Channel(Line(near.detach()), Side.HOST, {})
     running = asyncio.create_task(host.run())
 
     async def flood() -> None:
@@ -178,7 +178,7 @@ async def test_a_guest_that_asks_and_does_not_read_is_not_read_from() -> None:
             await loop.sock_sendall(far, b"".join(asked))
 
     async def until_full() -> None:
-        while not host._streams.full or not host._writer.transport.get_write_buffer_size():
+        while not host._streams.full or not host._out:
             await asyncio.sleep(0)
 
     flooding = asyncio.create_task(flood())

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cli.command import PROGRAM, Desk, Result
+from tests.support import terminal
+from tests.support.terminal import Said
 from tests.vmhost.cells import PYTHON
-
-Said = bytes | Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +70,8 @@ class Place:
 
     def typed(self, *words: object, dialogue: Sequence[tuple[bytes, Said]]) -> tuple[bytes, int]:
         """The command at a terminal, with somebody who waits for a text and types an answer."""
-        pid, screen = pty.fork()
-        if pid == 0:
-            os.chdir(self.folder)
-            argv = self.argv(*words)
-            os.execvpe(argv[0], argv, self.desk.environ())  # noqa: S606
-        out, left = b"", list(dialogue)
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            if select.select([screen], [], [], 0.1)[0]:
-                try:
-                    data = os.read(screen, 65536)
-                except OSError:
-                    break
-                if not data:
-                    break
-                out += data
-            if left and left[0][0] in out:
-                _, said = left.pop(0)
-                os.write(screen, said if isinstance(said, bytes) else said(out))
-        else:
-            os.kill(pid, 9)
-        _, status = os.waitpid(pid, 0)
-        os.close(screen)
-        assert not left, out.decode(errors="replace")
-        return out, os.waitstatus_to_exitcode(status)
+        argv = self.argv(*words)
+        return terminal.typed(argv, dialogue, env=self.desk.environ(), folder=self.folder)
 
 
 def code(out: bytes) -> bytes:

@@ -9,22 +9,32 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 # Forms that issuers publish, so that leaks are found: the part before the secret is no secret.
 _FORMS: Final = re.compile(
-    r"(?P<prefix>sk-ant-|sk-proj-|sk-or-|sk-|sk_live_|rk_live_|ghp_|gho_|ghu_|ghs_|ghr_|github_pat_"
+    r"(?<![A-Za-z0-9])(?P<prefix>sk-ant-|sk-proj-|sk-or-|sk-|sk_live_|rk_live_|ghp_|gho_|ghu_|ghs_|ghr_|github_pat_"
     r"|glpat-|xox[abeprs]-|xapp-|AKIA|ASIA|AIza|ya29\.|hf_|npm_|pypi-|dckr_pat_|SG\.|lin_api_"
     r"|ntn_|secret_|tvly-|pplx-|gsk_|figd_|sbp_|dop_v1_|shpat_|key-|nuc1_)"
     r"[A-Za-z0-9_\-.=+/]{12,}"
 )
 _PEM: Final = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
+_PEM_WHOLE: Final = re.compile(_PEM.pattern + r"[^-]*(?:-----END (?:[A-Z]+ )*PRIVATE KEY-----)?")
 _JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")
 _URL: Final = re.compile(
     r"[a-z][a-z0-9+.-]{0,20}://[^/\s:@]{0,200}:(?P<word>[^/\s@]{1,400})@", re.IGNORECASE
 )
 _QUERY: Final = re.compile(
     r"[?&](?:api[_-]?key|access[_-]?token|token|key|secret|auth)=(?P<word>[^&\s#]+)", re.IGNORECASE
+)
+# Forms of capital letters that need no digit.
+_BARE: Final = frozenset(("AKIA", "ASIA"))
+# In what a program says: `Bearer …`, `password=…`. In a configuration its own rules look closer.
+_SAID: Final = re.compile(
+    r"(?:\b(?:bearer|basic)\s+|(?:token|secret|password|passwd|api[_-]?key)[\"']?\s{0,3}[=:]\s{0,3}[\"']?)"
+    r"(?P<word>[^\s\"',;&]{8,})",
+    re.IGNORECASE,
 )
 _NAME: Final = re.compile(
     r"(?:^|[_\-.])(?:api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|token|secret|"
@@ -72,12 +82,22 @@ def formed(value: str) -> bool:
     return any(_real(value, each) for each in (_FORMS, _JWT)) or bool(_PEM.search(value))
 
 
-def _real(value: str, form: re.Pattern[str]) -> bool:
+def _real(value: str, form: re.Pattern[str]) -> list[str]:
+    """What of this form is no example, and no name that begins like one (`key-value-store-v2`)."""
+    made: list[str] = []
     for found in form.finditer(value):
-        body = found[0][len(found.groupdict().get("prefix") or "") :]
+        prefix = found.groupdict().get("prefix") or ""
+        body = found[0][len(prefix) :]
         if len(set(body)) > 5 and not re.search(r"(?i)example|your|xxxx|placeholder", body):
-            return True
-    return False
+            parts = re.split(r"[-_./=+]", body)
+            if prefix in _BARE or any(len(part) >= 8 and _mixed(part) for part in parts):
+                made.append(found[0])
+    return made
+
+
+def _mixed(word: str) -> bool:
+    letters = any(c.isalpha() for c in word)
+    return letters and (any(c.isdigit() for c in word) or word.lower() != word != word.upper())
 
 
 def inside(value: str) -> bool:
@@ -99,6 +119,41 @@ def is_one(name: str, value: str) -> bool:
         return False
     # Short words are settings: `AUTH=basic`, `TOKEN=1`.
     return len(value) >= 6 and not value.startswith(("/", "./", "~/", "http://", "https://"))
+
+
+def in_words(args: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The credentials of a command line, each with the option it is given to or a word for it."""
+    for index, word in enumerate(args):
+        before = args[index - 1] if index else ""
+        option, equals, value = word.partition("=")
+        given = (
+            inside(word)
+            or (bool(equals) and is_one(option.lstrip("-"), value))
+            or (before.startswith("-") and "=" not in before
+                and is_one(before.lstrip("-"), word) and random_looking(word))
+        )  # fmt: skip
+        if given and not refers(word):
+            # Only an option names what is given: another word may be the credential itself.
+            if equals and option.startswith("-"):
+                yield option, value
+            else:
+                yield before if before.startswith("-") else "an argument", word
+
+
+def words_in(value: str) -> list[str]:
+    """The secret parts of a text: what `inside` finds, and what is said to be one."""
+    found = [word for form in (_FORMS, _JWT) for word in _real(value, form)]
+    found += [match[0] for match in _PEM_WHOLE.finditer(value)]
+    for form in (_URL, _QUERY):
+        found += [m["word"] for m in form.finditer(value) if not refers(m["word"])]
+    return found + [m["word"] for m in _SAID.finditer(value) if _mixed(m["word"])]
+
+
+def blotted(value: str, mark: str) -> str:
+    """A text with a mark in place of all that `words_in` finds in it."""
+    for word in sorted(words_in(value), key=len, reverse=True):
+        value = value.replace(word, mark)
+    return value
 
 
 def random_looking(value: str) -> bool:

@@ -21,6 +21,7 @@ _PATHS: Final = frozenset(
     ("path", "paths", "file", "files", "file_path", "filepath", "filename", "directory", "dir",
      "folder", "repo_path", "source", "destination", "root", "cwd")
 )  # fmt: skip
+BASE: Final = "repo_path"  # where a tool has it, its other paths start there
 SELECTORS: Final[Mapping[str, str]] = {
     **dict.fromkeys(_PATHS, "path"),
     **dict.fromkeys(("url", "uri", "href", "link"), "url"),
@@ -106,6 +107,8 @@ def _bound(tool: Tool, kind: knowing.Kind) -> list[str]:
         kind_of = SELECTORS.get(name) or SELECTORS.get(name.lower())
         if kind_of is not None:
             optional = "" if name in needed else ", optional = true"
+            if kind_of == "path" and name != BASE and BASE in needed:
+                optional += f', base = "/{BASE}"'
             selectors.append(f"{toml_text(pointer)} = {{ kind = {toml_text(kind_of)}{optional} }}")
         elif name in FREE:
             payload.append(toml_text(pointer))

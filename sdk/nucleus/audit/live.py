@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from nucleus.audit import credentials, packages
+from nucleus.audit import credentials, packages, scrubbing
 from nucleus.audit.facts import Server, Tool
 from nucleus.audit.rules_servers import behind
+from nucleus.audit.scrubbing import Scrub
 from nucleus.shapes import items, table, text
 from nucleus_proxy.server import installation
 from nucleus_proxy.work import Runner, Work
@@ -45,7 +46,15 @@ async def ask_all(
 
 
 async def ask(server: Server, runner: Runner, folder: Path) -> Answer:
-    """The tools of one server."""
+    """The tools of one server, or why it was not asked; neither repeats what it was given."""
+    scrub = scrubbing.of(server.env, behind(server).args)
+    answer = await _asked(server, runner, folder)
+    if isinstance(answer, str):
+        return scrub.text(answer)
+    return tuple(scrubbed(tool, scrub) for tool in answer)
+
+
+async def _asked(server: Server, runner: Runner, folder: Path) -> Answer:
     argv = local(behind(server).argv, folder)
     if isinstance(argv, str):
         return argv
@@ -174,6 +183,16 @@ def _tool(value: Any) -> Tool:
         text(each.get("description")) or "",
         table(each.get("annotations")) or {},
         table(each.get("inputSchema")) or {},
+    )
+
+
+def scrubbed(tool: Tool, scrub: Scrub) -> Tool:
+    """A tool as the server says it, without what the server was given."""
+    return Tool(
+        scrub.text(tool.name),
+        scrub.text(tool.description),
+        scrub.value(tool.annotations),
+        scrub.value(tool.schema),
     )
 
 

@@ -87,24 +87,12 @@ def _credentials(server: Server) -> Iterator[Finding]:
     if server.url and credentials.inside(server.url):
         yield finding("plaintext-credential", _place(server, "url", "url"), "",
                       f"{server.name}: the address holds a credential.")  # fmt: skip
-    args = behind(server).args
-    for index, word in enumerate(args):
-        before = args[index - 1] if index else ""
-        option, equals, value = word.partition("=")
-        given = (
-            credentials.inside(word)
-            or (bool(equals) and credentials.is_one(option.lstrip("-"), value))
-            or (before.startswith("-") and "=" not in before
-                and credentials.is_one(before.lstrip("-"), word)
-                and credentials.random_looking(word))
+    for name, _ in credentials.in_words(behind(server).args):
+        yield finding(
+            "plaintext-credential", _place(server, "command", f"args/{name}"), "",
+            f"{server.name}: {name.lstrip('-')} holds a credential, and every process of this "
+            "machine can read a command line.",
         )  # fmt: skip
-        if given and not credentials.refers(word):
-            name = option if equals else (before or "an argument")
-            yield finding(
-                "plaintext-credential", _place(server, "command", f"args/{name}"), "",
-                f"{server.name}: {name.lstrip('-')} holds a credential, and every process of this "
-                "machine can read a command line.",
-            )  # fmt: skip
 
 
 def _package(server: Server) -> Iterator[Finding]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
-from nucleus.audit import knowing
+from nucleus.audit import knowing, scrubbing
 from nucleus.audit.facts import Fact, Server
 from nucleus.audit.findings import Group
 from nucleus.audit.rules_servers import is_mediated
 from nucleus_tokens import lattice, names
 
-_BLOCKED: Final = ("**/.ssh/**", "**/.aws/**", "**/.env", "**/.env.*", "**/credentials*")
+BLOCKED: Final = ("**/.ssh/**", "**/.aws/**", "**/.env", "**/.env.*", "**/credentials*")
 _LOOKING: Final = frozenset((0, 4, 5))  # reads, globs, greps
 
 
@@ -35,26 +36,33 @@ def levels(groups: Iterable[Group]) -> dict[str, str]:
 
 
 def profile(
-    name: str, given: Mapping[str, str], *, ttl: int = 3600, why: Sequence[str] = ()
+    name: str,
+    given: Mapping[str, str],
+    *,
+    ttl: int = 3600,
+    why: Sequence[str] = (),
+    blocked: Sequence[str] = BLOCKED,
+    micro_usd: int = 1_000_000,
+    tokens: int = 55_000,
 ) -> str:
     """A profile in TOML, as `nucleus token issue --profile FILE` reads it."""
     packed = names.pack_levels(given)
     asked = names.obligation_names(lattice.nu(packed, 0))
-    lines = [f"# {line}" for line in why]
+    lines = [f"# {_plain(line)}" for line in why]
     lines += [
         f"name = {json.dumps(name)}",
         'description = "What was seen to be needed, and no more"',
         f"ttl_seconds = {ttl}",
         f"obligations = {json.dumps(list(asked))}",
-        f"blocked_paths = {json.dumps(list(_BLOCKED))}",
+        f"blocked_paths = {json.dumps(list(BLOCKED))}",
         "",
         "[levels]",
         *(f'{operation} = "{level}"' for operation, level in given.items() if level != "never"),
         "",
         "[budget]",
-        'usd = "1"',
-        "tokens_in = 50000",
-        "tokens_out = 5000",
+        f'usd = "{Decimal(micro_usd) / 1_000_000:f}"',
+        f"tokens_in = {tokens - tokens // 11}",
+        f"tokens_out = {tokens // 11}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -70,7 +78,7 @@ def allow_list(client: str, servers: Sequence[Server]) -> dict[str, Any] | None:
                 looking.setdefault(server.name, []).append(tool.name)
     if client == "claude-code":
         rules = [f"mcp__{server}__{tool}" for server, tools in looking.items() for tool in tools]
-        return {"permissions": {"allow": sorted(rules), "deny": [f"Read({p})" for p in _BLOCKED]}}
+        return {"permissions": {"allow": sorted(rules), "deny": [f"Read({p})" for p in BLOCKED]}}
     if client == "gemini-cli":
         return {"mcpServers": {name: {"includeTools": tools, "trust": False}
                                for name, tools in looking.items()}}  # fmt: skip
@@ -85,9 +93,10 @@ def allow_list(client: str, servers: Sequence[Server]) -> dict[str, Any] | None:
 
 
 def command(server: Server) -> str:
-    """The line that would mediate a server."""
+    """The line that would mediate a server. A credential in it is left out: it is to be moved."""
+    scrub = scrubbing.of(server.env, server.args)
     words = ["nucleus", "mcp", "--token", "agent.token", "--policy", f"{server.name}.toml", "--"]
-    return shlex.join([*words, *server.argv])
+    return shlex.join([*words, *map(scrub.text, server.argv)])
 
 
 def text(facts: Sequence[Fact], groups: Sequence[Group]) -> str:

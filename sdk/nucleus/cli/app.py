@@ -13,7 +13,9 @@ import typer
 
 from nucleus.cli import (
     approvals,
+    approvals_ahead,
     approvals_kept,
+    approvals_tui,
     audit,
     claims,
     console_serving,
@@ -41,6 +43,7 @@ from nucleus.cli import (
     up,
     verifier,
     vm,
+    vm_pool,
 )
 from nucleus.cli.options import examples, group
 
@@ -91,7 +94,8 @@ def _approvals() -> tuple[typer.Typer, Table]:
     ), {
         "list": (approvals.waiting, approvals.LIST),
         "approve": (approvals.approve, approvals.APPROVE),
-        "grant": (approvals.grant, approvals.GRANT),
+        "tui": (approvals_tui.tui, approvals_tui.TUI),
+        "grant": (approvals_ahead.grant, approvals_ahead.GRANT),
         "deny": (approvals.deny, approvals.DENY),
         "forward": (approvals_kept.forward, approvals_kept.FORWARD),
         "granted": (approvals_kept.granted, approvals_kept.GRANTED),
@@ -229,12 +233,14 @@ def _vm() -> tuple[typer.Typer, Table]:
         "nucleus vm image build",
         "nucleus vm doctor",
         "nucleus vm list",
+        "nucleus vm pool serve",
     ), {
         "image": (vm.image, vm.IMAGE),
         "doctor": (vm.doctor, vm.DOCTOR),
         "list": (vm.running, vm.LIST),
         "logs": (vm.logs, vm.LOGS),
         "kill": (vm.kill, vm.KILL),
+        "pool": (vm_pool.pool, vm_pool.POOL),
     }
 
 

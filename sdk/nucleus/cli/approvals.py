@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nucleus.cli.options import (
+    Approver,
     Json,
     PassphraseFd,
     PassphraseFile,
-    Policy,
     Reason,
     RemoteAt,
     examples,
@@ -22,24 +21,30 @@ from nucleus.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from nucleus.approver import Heard
     from nucleus.asked import Question
     from nucleus.home import Home
-    from nucleus_issuer.desk import DeskStore
     from nucleus_verifier.ports import PendingRequest
 
 LIST = examples("nucleus approvals list", "nucleus approvals list --all --json")
 APPROVE = examples(
     "nucleus approvals approve 3f9c",
     "nucleus approvals approve 3f9c --for 2m --approver alice",
+    "nucleus approvals approve 3f9c --alike",
     "nucleus approvals approve 3f9c --like 2 --count 20 --for 30m",
     'nucleus approvals approve 3f9c --pattern \'["tool","in",["git_commit"]]\' --count 5 --for 1h',
 )
-GRANT = examples(
-    "nucleus approvals grant net_fetch --host example.com --count 5 --for 1h",
-    "nucleus approvals grant exec_run --session 3f9c --cmd 'npm test' --count 20",
+DENY = examples(
+    'nucleus approvals deny 3f9c --reason "not on a Friday"',
+    'nucleus approvals deny 3f9c --alike --always --reason "never from here"',
 )
-DENY = examples('nucleus approvals deny 3f9c --reason "not on a Friday"')
 
+Alike = Annotated[
+    bool, typer.Option("--alike", help="And those that differ in their arguments only.")
+]
+Always = Annotated[
+    bool, typer.Option("--always", help="And never ask about it again: signs a rule.")
+]
 Request = Annotated[
     str, typer.Argument(metavar="ID", help="The request's id, or enough of its start.")
 ]
@@ -57,19 +62,21 @@ def waiting(
 
     Who asks, what for exactly, and why a person is needed.
     """
+    from nucleus.approver import question, voices
     from nucleus.cli.console import OK, document, say
 
     place = home(ctx)
     with _desk(place, issuer) as store:
         found = store.requests(pending_only=not everything)
+        every = [question(each, voices=voices(store, each)) for each in found]
     if as_json:
         document([_row(each) for each in found])
     elif not found:
         say("Nothing waits for an answer.")
     else:
         now = place.clock()
-        for each in found:
-            say(*shown(each, now), "")
+        for each, asked in zip(found, every, strict=True):
+            say(*shown(each, asked, now), "")
         say("Answer with: nucleus approvals approve ID, or: nucleus approvals deny ID")
     return OK
 
@@ -92,12 +99,9 @@ def approve(
     lasts: Annotated[
         str, typer.Option("--for", metavar="TIME", help="The approval lasts so long.")
     ] = "10m",
-    always: Annotated[
-        bool, typer.Option("--always", help="And never ask about it again: signs a rule.")
-    ] = False,
-    approver: Annotated[
-        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
-    ] = None,
+    alike: Alike = False,
+    always: Always = False,
+    approver: Approver = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
     issuer: RemoteAt = None,
@@ -108,31 +112,40 @@ def approve(
     Or, with --pattern, calls like it. It is signed with the approver's key, serves this token and
     session only, and cannot make an operation possible that the token does not have.
     """
-    from nucleus.approver import Approve, kept, question
+    from nucleus.approver import Approve, kept
     from nucleus.cli import inputs
     from nucleus.cli.console import OK, answer, say
     from nucleus.cli.prompting import choices
+    from nucleus_tokens.errors import CallerError
 
     place = home(ctx)
     patterns = [inputs.json_caveat(text, "--pattern") for text in pattern or ()]
     ttl = inputs.duration(lasts, "--for")
     with _desk(place, issuer) as store:
         found = _find(store, request)
-        asked = question(found)
+        asked = _asked(store, found)
         if offer:
             patterns += _offered(asked, offer)
+        if alike and patterns:
+            raise CallerError("approval.alike", "Those alike are approved each once: no pattern.")
         if not as_json:
-            say(*shown(found, place.clock()), *choices(asked), "")
+            say(*shown(found, asked, place.clock()), *choices(asked), "")
         key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
-        made = place.desk(store).approve(
-            found.id, key, pattern=patterns or None, count=count, ttl=ttl
-        )
+        if key.id in asked.voices:
+            raise CallerError("approval.voice", "Another approver must answer as well.")
+        desk = place.desk(store)
+        made = [
+            desk.approve(each, key, pattern=patterns or None, count=count, ttl=ttl)
+            for each in _ids(asked, alike)
+        ]
         if always:
             kept(place, key, asked, Approve(tuple(patterns)))
     what = f"up to {count} calls that satisfy the pattern" if patterns else "this one call, once"
+    if alike:
+        what += f", and {len(made) - 1} alike"
     answer(
         as_json,
-        {"approval": made, "approver": key.id, "request": found.id},
+        {"alike": made[1:], "approval": made[0], "approver": key.id, "request": found.id},
         f"Approved by {key.id}: {what}, for {lasts}."
         + (" Not asked about again: see nucleus approvals rules." if always else ""),
     )
@@ -147,90 +160,62 @@ def _offered(asked: Question, number: int) -> list[list[Any]]:
     return list(asked.offers[number - 1].pattern)
 
 
-def grant(
-    ctx: typer.Context,
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="Calls of this tool.")],
-    session: Annotated[
-        str, typer.Option("--session", metavar="ID", help="Whose; the only one if left out.")
-    ] = "",
-    host: Annotated[
-        list[str] | None, typer.Option("--host", metavar="HOST", help="To this host. Repeatable.")
-    ] = None,
-    path: Annotated[
-        list[str] | None, typer.Option("--path", metavar="DIR", help="Below this. Repeatable.")
-    ] = None,
-    ref: Annotated[
-        list[str] | None, typer.Option("--ref", metavar="REF", help="On this ref. Repeatable.")
-    ] = None,
-    command: Annotated[
-        list[str] | None,
-        typer.Option("--cmd", metavar="WORDS", help="Commands that start so. Repeatable."),
-    ] = None,
-    count: Annotated[int, typer.Option("--count", metavar="N", help="So many calls.")] = 1,
-    lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="So long from now.")] = "1h",
-    approver: Annotated[
-        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
-    ] = None,
-    policy: Policy = None,
-    passphrase_file: PassphraseFile = None,
-    passphrase_fd: PassphraseFd = None,
-    as_json: Json = False,
-) -> int:
-    """Approve calls of a running session ahead.
-
-    For this session's token only; when it is narrowed or handed on, a person is asked again. It
-    cannot make an operation possible that the token does not have.
-    """
-    from nucleus import running
-    from nucleus.cli import ahead, inputs
-    from nucleus.cli.console import OK, answer
-    from nucleus.granting import Whom
-    from nucleus.granting import grant as sign
-    from nucleus_proxy import policy as policies
-
-    place = home(ctx)
-    found = running.one(place, session)
-    given = ahead.made(
-        ahead.tools(policies.load(policy or place.policy_path), Path(found.workspace)),
-        tool,
-        {"host": host or [], "path": path or [], "ref": ref or [], "cmd": command or []},
-        count=count,
-        seconds=inputs.duration(lasts, "--for"),
-    )
-    with place.store() as store:
-        key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
-        made = sign(place, store, key, Whom(found.tid, found.rid, found.cell), given)
-    answer(
-        as_json,
-        {"approval": made, "approver": key.id, "session": found.tid},
-        f"Approved ahead by {key.id}: {count} calls of {tool} in session {found.tid}, for {lasts}.",
-    )
-    return OK
-
-
 def deny(
     ctx: typer.Context,
     request: Request,
     reason: Reason = "",
+    alike: Alike = False,
+    always: Always = False,
+    approver: Approver = None,
+    passphrase_file: PassphraseFile = None,
+    passphrase_fd: PassphraseFd = None,
     issuer: RemoteAt = None,
     as_json: Json = False,
 ) -> int:
     """Deny a waiting call.
 
-    It is told the reason. No passphrase is needed to say no.
+    It is told the reason. No passphrase is needed to say no; only --always asks for it.
     """
+    from nucleus.approver import Deny, kept
+    from nucleus.cli import inputs
     from nucleus.cli.console import OK, answer
 
     place = home(ctx)
     with _desk(place, issuer) as store:
         found = _find(store, request)
-        place.desk(store).deny(found.id, reason)
-    answer(as_json, {"denied": True, "request": found.id}, f"Denied {found.id}.")
+        asked = _asked(store, found)
+        every = _ids(asked, alike)
+        key = None
+        if always:
+            key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
+        for each in every:
+            place.desk(store).deny(each, reason)
+        if key is not None:
+            kept(place, key, asked, Deny(reason))
+    more = f", and {len(every) - 1} alike" if alike else ""
+    answer(
+        as_json,
+        {"alike": every[1:], "denied": True, "request": found.id},
+        f"Denied {found.id}{more}."
+        + (" Not asked about again: see nucleus approvals rules." if always else ""),
+    )
     return OK
 
 
+def _asked(store: Heard, found: PendingRequest) -> Question:
+    """The request in words, with those alike that wait beside it."""
+    from nucleus.approver import question, voices, with_alike
+
+    every = [question(each) for each in store.requests()]
+    return with_alike(question(found, voices=voices(store, found)), every)
+
+
+def _ids(asked: Question, alike: bool) -> list[str]:
+    return [asked.id, *(each.id for each in asked.alike if alike)]
+
+
 @contextmanager
-def _desk(place: Home, issuer: str | None) -> Generator[DeskStore]:
+def _desk(place: Home, issuer: str | None) -> Generator[Heard]:
     """Where requests wait: in this home, or at an issuer elsewhere."""
     elsewhere = remote(place, issuer)
     if elsewhere is None:
@@ -243,7 +228,7 @@ def _desk(place: Home, issuer: str | None) -> Generator[DeskStore]:
             yield there
 
 
-def _find(store: DeskStore, start: str) -> PendingRequest:
+def _find(store: Heard, start: str) -> PendingRequest:
     """The one request that was meant. Raises CallerError."""
     from nucleus_tokens.errors import CallerError
 
@@ -285,12 +270,10 @@ def _row(request: PendingRequest) -> dict[str, Any]:
     }
 
 
-def shown(request: PendingRequest, now: int) -> list[str]:
+def shown(request: PendingRequest, asked: Question, now: int) -> list[str]:
     """A request for a person, with what came of it."""
-    from nucleus.approver import question
     from nucleus.cli.console import safe
     from nucleus.cli.prompting import lines
 
-    state = "" if request.status == "pending" else request.status
-    made = lines(question(request), now, state)
+    made = lines(asked, now, "" if request.status == "pending" else request.status)
     return [*made, f"  answer  {safe(request.reason)}"] if request.reason else made

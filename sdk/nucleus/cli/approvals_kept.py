@@ -62,7 +62,7 @@ def revoke(ctx: typer.Context, approval: Id, as_json: Json = False) -> int:
     place = home(ctx)
     with place.store() as store:
         id_ = _one(approval, [each.approval.id for each in store.in_force()], "approval")
-        store.take_back(id_)
+        store.take_back(id_, by="nucleus approvals")
     answer(as_json, {"approval": id_, "revoked": True}, f"Taken back: {id_}.")
     return OK
 

@@ -33,7 +33,8 @@ def say(*lines: str) -> None:
 
 def note(line: str) -> None:
     """A line beside the answer."""
-    sys.stdout.flush()
+    if not sys.stdout.closed:  # a relay has closed it, with its client
+        sys.stdout.flush()
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 

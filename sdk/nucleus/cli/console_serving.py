@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nucleus.cli.options import PassphraseFd, PassphraseFile, examples, home
+from nucleus.cli.options import Approver, PassphraseFd, PassphraseFile, examples, home
 
 CONSOLE = examples(
     "nucleus console",
@@ -34,16 +34,21 @@ def console(
             "--accept", metavar="FILE", help="File (0600): the secret of hosts that may ask here."
         ),
     ] = None,
-    approver: Annotated[
-        str | None, typer.Option("--approver", metavar="NAME", help="Who approves.")
+    login: Annotated[
+        Path | None,
+        typer.Option(
+            "--login", metavar="FILE", help="Come in through the OpenID provider of this file."
+        ),
     ] = None,
+    approver: Approver = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
 ) -> int:
     """Answer in a browser.
 
     Shows what waits, who holds what, what each session has seen and what was denied; revokes with
-    one key. Asks for the approver's passphrase, and then shows a link that works once.
+    one key. Asks for the approver's passphrase, and then shows a link that works once; with
+    --login those come in whom the provider knows and the file lists.
     """
     from nucleus.cli import inputs
     from nucleus.cli.mcp import until_stopped
@@ -57,9 +62,11 @@ def console(
         guests = files.read(accept, secret=True, most=4096).decode("utf-8").strip()
     with place.store() as store:
         key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
+        from nucleus.console import oidc
         from nucleus.console.running import run
 
-        until_stopped(run(place, store, key, port, origin, guests, _tell))
+        provider = None if login is None else oidc.read(login)
+        until_stopped(run(place, store, key, port, origin, guests, provider, _tell))
     return 0
 
 

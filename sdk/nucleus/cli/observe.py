@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RUN = examples(
     "nucleus observe -- python3 agent.py",
     "nucleus observe --mcp --record git.jsonl -- mcp-server-git",
+    "nucleus observe --mcp --values -- mcp-server-git",
 )
 POLICY = examples(
     "nucleus observe policy observed.jsonl -o observed.json",
@@ -44,6 +45,10 @@ def run(
     folder: Annotated[
         Path, typer.Option("--dir", metavar="DIR", help="The agent's workspace; writable.")
     ] = Path(),
+    values: Annotated[
+        bool,
+        typer.Option("--values", help="Keep short arguments as they are, but no credentials."),
+    ] = False,
 ) -> int:
     """Run beside an agent and record what it calls.
 
@@ -53,21 +58,26 @@ def run(
     import asyncio
     import os
 
+    from nucleus.audit import scrubbing
     from nucleus.cli.console import note, safe
     from nucleus.cli.mcp import command_of, until_stopped
     from nucleus.observe import record as records
     from nucleus.observe import recording
+    from nucleus.observe.arguments import Keep
+    from nucleus.observe.book import Book
+
+    scrub = scrubbing.of(os.environ, command)
 
     def log(sentence: str) -> None:
-        note(f"\rnucleus: {safe(sentence)}\r")
+        note(f"\rnucleus: {safe(scrub.text(sentence))}\r")
 
     def says(line: bytes) -> None:
-        note(f"server: {safe(line.decode('utf-8', 'replace').rstrip())}")
+        note(f"server: {safe(scrub.text(line.decode('utf-8', 'replace').rstrip()))}")
 
     where = Path(os.path.realpath(folder.expanduser()))
-    name = Path(command[0]).name
+    book = Book(record, Path(command[0]).name, Keep(os.urandom(16), scrub, values))
     code = 0
-    with recording.booth(None if mcp else where) as booth:
+    with recording.booth(book, None if mcp else where) as booth:
         note("nucleus: observing: everything is permitted, and recorded")
         try:
             if mcp:
@@ -79,18 +89,17 @@ def run(
                 order = walled.Order(argv=tuple(command), folder=where, mode="rw")
                 code = asyncio.run(recording.agent(booth, order, terminal=Terminal(), log=log))
         finally:
-            seen = booth.record(name)
-            recording.write(record, seen)
-            note(f"nucleus: {len(seen.calls)} calls stand in {record}")
-            for line in records.findings(seen):
-                note(f"nucleus: {safe(line)}")
+            if book.begun:
+                note(f"nucleus: {book.calls} calls stand in {record}")
+                for line in records.findings(_record(record)):
+                    note(f"nucleus: {safe(line)}")
     return code
 
 
 def policy(
     record: RecordFile,
     tight: Annotated[
-        str, typer.Option("--tight", metavar="exact|folder|root", help="How paths are generalised.")
+        str, typer.Option("--tight", metavar="exact|folder|root", help="How far to generalise.")
     ] = "folder",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="The policy, as JSON.")
@@ -111,15 +120,15 @@ def policy(
 
     Each restriction is explained by the calls behind it.
     """
-    from nucleus.audit import suggesting
     from nucleus.cli.console import OK, note, safe, say
-    from nucleus.observe import generalising
+    from nucleus.observe import generalising, profiling
     from nucleus_issuer import files
     from nucleus_tokens.errors import CallerError
 
     if (token is None) != (out_token is None):
         raise CallerError("observe.token", "Give both --token and --out-token.")
-    made = generalising.policy(_record(record), tight)
+    seen = _record(record)
+    made = generalising.policy(seen, tight)
     text = generalising.write(made)
     if out is None:
         say(text.rstrip("\n"))
@@ -128,8 +137,7 @@ def policy(
     for line in made.why:
         note(f"nucleus: {safe(line)}")
     if profile is not None:
-        drafted = suggesting.profile(made.name, made.levels, ttl=made.seconds, why=made.why)
-        files.create(profile, drafted.encode(), 0o644)
+        files.create(profile, profiling.profile(made, seen).encode(), 0o644)
     if token is not None and out_token is not None:
         _narrow(token, out_token, made)
     return OK
@@ -159,9 +167,9 @@ def diff(
     The exit code is 1 where NEW permits more.
     """
     from nucleus.cli.console import DENIED, OK, safe, say
-    from nucleus.observe import generalising
+    from nucleus.observe import comparing
 
-    lines = generalising.diff(_policy(old), _policy(new))
+    lines = comparing.diff(_policy(old), _policy(new))
     say(*map(safe, lines or ["the same"]))
     return DENIED if any(line.startswith("+") for line in lines) else OK
 
@@ -195,12 +203,17 @@ def replay(
 
 
 def _record(path: Path) -> Record:
+    from nucleus.cli.console import note
     from nucleus.observe import record
     from nucleus_issuer import files
 
-    return record.read(
+    seen = record.read(
         files.read(path, secret=False, most=256 * 1024 * 1024).decode("utf-8", "replace")
     )
+    if seen.torn:
+        note(f"nucleus: the last line of {path} has no end and is left out: whoever wrote it was "
+             "stopped there, before that call was answered")  # fmt: skip
+    return seen
 
 
 def _policy(path: Path) -> Observed:

@@ -133,38 +133,17 @@ def _exactly(text: str) -> str:
 
 
 def lines(asked: Question, now: int, state: str = "") -> list[str]:
-    """A question for a person: who, what in words and exactly, why."""
+    """A question for a person: what in words, and each row of it."""
     from nucleus.cli.console import safe, span
-    from nucleus.lookalikes import unusual
+    from nucleus.showing import Row, rows
+
+    def told(row: Row) -> list[str]:
+        pieces = [_exactly(p.text) if p.look == "code" else safe(p.text) for p in row.pieces]
+        said = pieces if row.name == "diff" else ["".join(pieces)]
+        return [f"  {row.name:<8}{line}" for line in said]
 
     left = f"{span(max(0, asked.expires - now))} left"
-    chain = " → ".join(map(safe, asked.who))
-    lines = [
-        f"{asked.id}  ({state or left})",
-        f"  who     {chain or 'not known'}, token {asked.tid}"
-        + (f" of {safe(asked.issuer)}" if asked.issuer else ""),
-        f"  what    {safe(asked.words)}",
-        f"          {asked.operation} by the tool {safe(asked.tool)}",
-        f"  exactly {_exactly(asked.arguments)}" + ("" if asked.whole else " … (cut)"),
-    ]
-    lines += [f"  beware  {each}" for each in unusual(asked.words)]
-    if asked.diff:
-        changed = asked.diff.split("\n")
-        lines += [f"  diff    {safe(line)}" for line in changed[:_LINES]]
-        if len(changed) > _LINES or not asked.diff_whole:
-            lines.append("  diff    … (cut)")
-    for owed in asked.demanded:
-        by = f" (wanted by {safe(owed.demanded_by)})" if owed.demanded_by else ""
-        lines.append(f"  why     {safe(owed.id)}: {safe(owed.why)}{by}")
-    seen = ", ".join(
-        f"{leg.leg} (since {f'{safe(leg.tool)}, record {leg.seq}' if leg.seq else 'the start'})"
-        for leg in asked.seen
-    )
-    lines.append(f"  session has seen {seen or ', '.join(asked.exposure) or 'nothing'}")
-    new = [name for name in asked.records if name not in asked.exposure]
-    if new:
-        lines.append(f"  then it will have seen {', '.join(new)} as well")
-    if asked.needed > 1:
-        voices = ", ".join(map(safe, asked.voices)) or "nobody yet"
-        lines.append(f"  needs   {asked.needed} approvers; so far {voices}")
-    return lines
+    made = [f"{asked.id}  {safe(asked.words)}  ({state or left})"]
+    for row in rows(asked, diff_lines=_LINES):
+        made += told(row)
+    return made

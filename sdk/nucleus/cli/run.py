@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -126,6 +125,7 @@ def run(
     from nucleus.approver import Answering
     from nucleus.cli import giving, inputs
     from nucleus.cli.prompting import AtTerminal
+    from nucleus.cli.stopping import until_stopped
     from nucleus_proxy import policy as policies
     from nucleus_tokens.errors import CallerError
     from nucleus_vmhost.terminal import Terminal
@@ -192,7 +192,7 @@ def run(
     with place.store() as store, place.reveals() as reveals:
         try:
             return asyncio.run(
-                _until_stopped(
+                until_stopped(
                     walled.run(
                         place, store, reveals, held, rules, order,
                         terminal=terminal, log=_say, answering=answering, where=where,
@@ -201,27 +201,6 @@ def run(
             )  # fmt: skip
         finally:
             place.checkpoint(store)
-
-
-async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:
-    """The agent's code; stopped by a signal, 128 and its number, with everything ended."""
-    import asyncio
-    import signal
-
-    stopped: list[int] = []
-    task = asyncio.ensure_future(work)
-
-    def stop(number: int) -> None:
-        stopped.append(number)
-        task.cancel()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return 128 + stopped[0] if stopped else 1
 
 
 def _folder(path: Path) -> Path:

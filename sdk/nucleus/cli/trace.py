@@ -125,6 +125,12 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     elif kind == "revocation":
         row |= {"at": _when(record["at"]), "tid": str(record["tid"]), "who": str(record["by"])}
         row["why"] = f"{record['rid']} {record['reason']}".rstrip()
+    elif kind == "taken_back":
+        row |= {"at": _when(record["at"]), "tid": str(record["tid"]), "who": str(record["by"])}
+        row |= {
+            "what": "taken back",
+            "why": f"approval {record['approval']}, {record['left']} left",
+        }
     return row
 
 

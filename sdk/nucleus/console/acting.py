@@ -3,19 +3,15 @@ recorded, and only if that is what the form showed."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from nucleus.approver import Answer, Answering, Approve, Deny, Question
 from nucleus.home import Home
-from nucleus.offers import Caveats
+from nucleus.offers import MOST_CALLS, MOST_MINUTES, narrowed, whole
 from nucleus_issuer.store import Store
 from nucleus_tokens.errors import CallerError
-
-_NARROW: Final = frozenset(("path", "host", "ref"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,7 @@ class Hands:
     def follow_rules(self) -> None:
         """Answer what a standing rule answers."""
         with self.lock:
-            for asked in self.desk.questions():
-                self.desk.by_rule(asked)
+            self.desk.follow_rules()
 
     def revoke(self, form: Mapping[str, str]) -> str:
         """Revoke a prefix and all below it. Raises NucleusError."""
@@ -56,7 +51,7 @@ class Hands:
     def end(self, form: Mapping[str, str]) -> str:
         """Take back an approval, or forget a rule. Raises NucleusError."""
         if "approval" in form:
-            self.store.take_back(form["approval"])
+            self.store.take_back(form["approval"], by=self.who)
             return "Taken back."
         self.desk.standing.forget(form.get("rule", ""))
         return "Forgotten: it is asked about again."
@@ -86,25 +81,10 @@ def _read(asked: Question, form: Mapping[str, str]) -> Answer:
         case ("offer", ":", number) if number.isascii() and number.isdigit():
             if not 1 <= int(number[:4]) <= len(asked.offers):
                 raise CallerError("console.form", "This was not offered.")
-            pattern = asked.offers[int(number) - 1].pattern + _narrower(form)
-            count, minutes = _number(form, "count", 1000), _number(form, "minutes", 24 * 60)
+            offer = asked.offers[int(number) - 1]
+            pattern = narrowed(offer, form.get("kind", "path"), form.get("narrow", ""))
+            count = whole(form.get("count", ""), MOST_CALLS, "times")
+            minutes = whole(form.get("minutes", ""), MOST_MINUTES, "minutes")
             return Approve(pattern, count, minutes * 60)
         case _:
             raise CallerError("console.form", "The form says no answer that is offered.")
-
-
-def _narrower(form: Mapping[str, str]) -> Caveats:
-    """One more demand on top of the pattern: a conjunction only narrows."""
-    value, kind = form.get("narrow", "").strip(), form.get("kind", "path")
-    if not value:
-        return ()
-    if kind not in _NARROW:
-        raise CallerError("console.form", "A pattern is narrowed by a path, a host or a ref.")
-    return ([kind, "in", [os.path.normpath(value) if kind == "path" else value]],)
-
-
-def _number(form: Mapping[str, str], name: str, most: int) -> int:
-    text = form.get(name, "")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= most):
-        raise CallerError("console.form", f"The number of {name} is from 1 to {most}.")
-    return int(text)

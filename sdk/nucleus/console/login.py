@@ -1,7 +1,8 @@
-"""Law: who may answer came by a link that works once, from the terminal where the key was opened.
+"""Law: who may answer came by a way in that the terminal chose where the key was opened.
 
+By itself that is a link that works once; another one is an OpenID Connect provider (`oidc`).
 Afterwards a cookie says who it is; a form says, by a second secret, that it is one of ours. Neither
-is ever part of an address that is kept. `Login` is what another way in (OpenID Connect) implements.
+is ever part of an address that is kept.
 """
 
 from __future__ import annotations
@@ -19,15 +20,39 @@ _BYTES: Final = 32
 
 
 class Login(Protocol):
-    """A way in."""
+    """A way in. `fields` are what an address that leads in brings along; `says` and `refused` are
+    what a person reads there, and `first` is the name of the way `away`, if there is one."""
 
-    def enter(self, form: Mapping[str, str]) -> str | None:
-        """Who it is that sent this form; None: nobody we know."""
+    @property
+    def fields(self) -> tuple[str, ...]: ...
+
+    @property
+    def says(self) -> str: ...
+
+    @property
+    def refused(self) -> str: ...
+
+    @property
+    def first(self) -> str: ...
+
+    def away(self, secret: str) -> str | None:
+        """Where a browser goes first to show who it is; `secret` is drawn for it and kept in a
+        cookie. None: nowhere. It blocks; raises WorldError."""
+        ...
+
+    def enter(self, form: Mapping[str, str], secret: str) -> str | None:
+        """Who it is that sent this form from the browser with this secret; None: nobody that may
+        come in. It blocks; raises WorldError."""
         ...
 
 
 class OneTimeLink:
     """Whoever has the link that the terminal showed, once."""
+
+    fields = ("once",)
+    says = "This link works once."
+    refused = "This link was used, or is too old. The terminal where the console runs has another."
+    first = ""
 
     def __init__(self, who: str, clock: Callable[[], int], draw: Callable[[int], bytes]) -> None:
         self._who = who
@@ -43,7 +68,10 @@ class OneTimeLink:
         self._until = self._clock() + LINK_SECONDS
         return secret
 
-    def enter(self, form: Mapping[str, str]) -> str | None:
+    def away(self, secret: str) -> str | None:
+        return None
+
+    def enter(self, form: Mapping[str, str], secret: str) -> str | None:
         given, wanted = form.get("once", ""), self._secret
         if wanted is None or not hmac.compare_digest(_digest(given), wanted):
             return None

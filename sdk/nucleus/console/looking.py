@@ -54,6 +54,7 @@ class Look:
     """All of it, at one moment."""
 
     now: int
+    approver: str  # whose key is open
     questions: tuple[Question, ...]
     sessions: tuple[Session, ...]
     trees: tuple[Tree, ...]
@@ -67,6 +68,7 @@ def look(place: Home, store: Store, desk: Answering) -> Look:
     now = place.clock()
     return Look(
         now=now,
+        approver=desk.key().id,
         questions=tuple(desk.questions()),
         sessions=_sessions(place, store),
         trees=_trees(place, store, now),

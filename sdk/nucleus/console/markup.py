@@ -54,13 +54,6 @@ def exactly(value: str) -> Html:
     return tag("code", Html(html.escape(value, quote=True)) if plain else value)
 
 
-def lines(value: str, most: int) -> Html:
-    """Text of several lines, each made safe."""
-    found = value.split("\n")
-    more = [f"… {len(found) - most} more lines"] if len(found) > most else []
-    return Html("\n".join(str(_child(each)) for each in [*found[:most], *more]))
-
-
 def _child(child: Child) -> str:
     if child is None:
         return ""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from nucleus.asked import Question, Seen
+from nucleus.asked import Question
 from nucleus.cli.console import span, when
 from nucleus.console.looking import Denial, Look, Session
-from nucleus.console.markup import Child, Html, exactly, joined, lines, tag, text
+from nucleus.console.markup import Child, Html, exactly, joined, tag, text
 from nucleus.console.trees import trees
-from nucleus.lookalikes import unusual
-from nucleus.offers import COUNT, SECONDS
+from nucleus.offers import COUNT, MOST_CALLS, MOST_MINUTES, NARROWS, SECONDS
+from nucleus.showing import Look as Meaning
+from nucleus.showing import Piece, Row, rows, seen
 
-_DIFF: Final = 200
 # The answer to ?, and all that the keys do.
 KEYS: Final = (
     ("j k", "next, previous"),
@@ -59,7 +60,7 @@ def sections(look: Look, csrf: str) -> dict[str, Html]:
     return {
         "approvals": joined(
             tag("h2", "Waiting for an answer"),
-            *[_question(each, look.now, csrf) for each in look.questions],
+            *[_question(each, look, csrf) for each in look.questions],
             tag("p", "Nothing waits.", class_="none"),
         ),
         "sessions": joined(
@@ -72,8 +73,10 @@ def sections(look: Look, csrf: str) -> dict[str, Html]:
             trees(look.trees, csrf),
             tag("h2", "Approvals that can still be used"),
             *[_approved(look, number, csrf) for number in range(len(look.approved))],
+            tag("p", "None.", class_="none"),
             tag("h2", "Never asked again"),
             *[_rule(look, number, csrf) for number in range(len(look.rules))],
+            tag("p", "Nothing.", class_="none"),
         ),
         "denials": joined(
             tag("h2", "Denied of late"),
@@ -83,19 +86,18 @@ def sections(look: Look, csrf: str) -> dict[str, Html]:
     }
 
 
-def entrance(once: str, failed: bool) -> Html:
-    """Where the link leads: a look at it spends nothing."""
-    again = "This link was used, or is too old. The terminal where the console runs has another."
-    said = again if failed else "This link works once."
-    form = tag(
-        "form",
-        tag("input", type="hidden", name="once", value=once),
-        tag("button", "Enter", autofocus=True),
-        method="post",
-        action="/enter",
-    )
-    return document("Nucleus", tag("main", tag("h1", "Nucleus"), tag("p", said),
-                                   None if failed else form, class_="entrance"))  # fmt: skip
+def entrance(says: str, brought: Mapping[str, str], first: str) -> Html:
+    """Where one comes in: a look at it spends nothing. `brought` is what the address brought along;
+    without it there may be a way to go `first`."""
+    way: Child = None
+    if brought:
+        hidden = [tag("input", type="hidden", name=k, value=v) for k, v in brought.items()]
+        way = tag("form", *hidden, tag("button", "Enter", autofocus=True),
+                  method="post", action="/enter")  # fmt: skip
+    elif first:
+        way = tag("p", tag("a", first, href="/enter/away", autofocus=True))
+    return document("Nucleus", tag("main", tag("h1", "Nucleus"), tag("p", says), way,
+                                   class_="entrance"))  # fmt: skip
 
 
 def problem(sentence: str) -> Html:
@@ -121,41 +123,28 @@ def document(title: str, *body: Child, live: bool = False) -> Html:
 # One question -----------------------------------------------------------------------------------
 
 
-def _question(asked: Question, now: int, csrf: str) -> Html:
-    alike = ",".join(f"{each.id}:{each.mark}" for each in asked.alike)
-    rows: list[tuple[str, Child]] = [
-        ("who", joined(_chain(asked), tag("small", f" token {asked.tid[:8]}… of {asked.issuer}"))),
-        ("exactly", joined(tag("code", asked.tool), " ", exactly(asked.arguments),
-                           None if asked.whole else " … (cut)")),
-    ]  # fmt: skip
-    rows += [("beware", tag("strong", each, class_="beware")) for each in unusual(asked.words)]
-    if asked.diff:
-        rows.append(("diff", tag("pre", _diff(asked.diff), class_="diff")))
-    for owed in asked.demanded:
-        by = f", wanted by {owed.demanded_by}" if owed.demanded_by else ""
-        rows.append(("why", joined(tag("code", owed.id), f" {owed.why}{by} (step 13)")))
-    rows.append(("seen", _seen(asked.seen)))
-    new = [name for name in asked.records if name not in asked.exposure]
-    if new:
-        rows.append(("then", joined("it will have seen ", *_chips(new), " as well")))
-    rows += [("alike", exactly(each.arguments)) for each in asked.alike]
-    if asked.needed > 1:
-        said = ", ".join(asked.voices) or "nobody yet"
-        rows.append(("needs", f"{asked.needed} approvers; so far {said}"))
-    terms: list[Html] = [joined(tag("dt", name), tag("dd", value)) for name, value in rows]
+def _question(asked: Question, look: Look, csrf: str) -> Html:
+    left = span(max(0, asked.expires - look.now))
+    terms = [joined(tag("dt", row.name), tag("dd", _said(row))) for row in rows(asked)]
     return tag(
         "article",
-        tag("h3", text(asked.words), tag("small", f" {span(max(0, asked.expires - now))} left")),
+        tag("h3", text(asked.words), tag("small", f" {left} left")),
         tag("dl", *terms),
-        _answers(asked, alike, csrf),
+        _answers(asked, look.approver in asked.voices, csrf),
         tabindex="-1",
         data_item=asked.id,
     )
 
 
-def _answers(asked: Question, alike: str, csrf: str) -> Html:
+def _answers(asked: Question, spoken: bool, csrf: str) -> Html:
+    """The form. Who has `spoken` already can only deny: a second yes of theirs adds nothing."""
+    alike = ",".join(f"{each.id}:{each.mark}" for each in asked.alike)
+
     def field(name: str, value: str) -> Html:
         return tag("input", type="hidden", name=name, value=value)
+
+    def number(name: str, value: int, most: int) -> Html:
+        return tag("input", name=name, type="number", min=1, max=most, value=value)
 
     buttons = [tag("button", "Approve once", name="do", value="once", data_key="a")]
     if asked.alike:
@@ -175,12 +164,10 @@ def _answers(asked: Question, alike: str, csrf: str) -> Html:
         "details",
         tag("summary", "Or calls like it, so often, so long"),
         tag("p",
-            tag("label", "times ", tag("input", name="count", type="number", min=1, max=1000,
-                                       value=COUNT)),
-            tag("label", " minutes ", tag("input", name="minutes", type="number", min=1, max=1440,
-                                          value=SECONDS // 60)),
+            tag("label", "times ", number("count", COUNT, MOST_CALLS)),
+            tag("label", " minutes ", number("minutes", SECONDS // 60, MOST_MINUTES)),
             tag("label", " only where ",
-                tag("select", *[tag("option", kind) for kind in ("path", "host", "ref")],
+                tag("select", *[tag("option", kind) for kind in NARROWS],
                     name="kind")),
             tag("label", " is ", tag("input", name="narrow", placeholder="as the pattern says")),
         ),
@@ -197,8 +184,9 @@ def _answers(asked: Question, alike: str, csrf: str) -> Html:
     return tag(
         "form",
         _csrf(csrf), field("id", asked.id), field("mark", asked.mark), field("alike", alike),
-        tag("p", *buttons),
-        patterns if offers else None,
+        tag("p", "You approved it; another approver must as well.") if spoken else joined(
+            tag("p", *buttons), patterns if offers else None
+        ),
         deny,
         method="post",
         action="/answer",
@@ -206,34 +194,34 @@ def _answers(asked: Question, alike: str, csrf: str) -> Html:
     )  # fmt: skip
 
 
-def _chain(asked: Question) -> Html:
-    made: list[Child] = []
-    for each in asked.who:
-        made += [" → " if made else None, text(each)]
-    return joined(*made)
+_TAGS: Final[Mapping[Meaning, str]] = {
+    "added": "ins", "code": "code", "place": "i", "removed": "del", "soft": "small",
+    "strong": "b", "warn": "strong",
+}  # fmt: skip
 
 
-def _diff(diff: str) -> Html:
-    made: list[Child] = []
-    shown = diff.split("\n")
-    for line in shown[:_DIFF]:
-        kind = {"+": "ins", "-": "del"}.get(line[:1], "span")
-        made += [tag(kind, line), Html("\n")]
-    return joined(*made, lines("\n".join(shown[_DIFF:]), 0) if len(shown) > _DIFF else None)
+def _said(row: Row) -> Html:
+    if row.name != "diff":
+        return joined(*map(_piece, row.pieces))
+    lines = [joined(_piece(each), Html("\n")) for each in row.pieces]
+    return tag("pre", *lines, class_="diff")
 
 
-def _seen(seen: tuple[Seen, ...]) -> Html:
-    if not seen:
-        return joined("nothing")
-    made: list[Child] = []
-    for leg in seen:
-        since = f" since {leg.tool}, record {leg.seq} " if leg.seq else " from the start "
-        made += [*_chips([leg.leg]), tag("small", since)]
-    return joined(*made)
+def _piece(piece: Piece) -> Html:
+    """One piece. What an agent wrote is text on its own: its direction is nobody else's."""
+    match piece.look:
+        case "leg":
+            return _chip(piece.text)
+        case "code":
+            return exactly(piece.text)
+        case "strong":
+            return tag("b", text(piece.text))
+        case look:
+            return tag(_TAGS.get(look, "span"), piece.text)
 
 
-def _chips(legs: list[str]) -> list[Html]:
-    return [tag("span", leg.replace("_", " "), class_=f"leg {leg}") for leg in legs]
+def _chip(leg: str) -> Html:
+    return tag("span", leg.replace("_", " "), class_=f"leg {leg}")
 
 
 # The rest ---------------------------------------------------------------------------------------
@@ -244,7 +232,7 @@ def _session(each: Session) -> Html:
     return tag(
         "article",
         tag("h3", tag("code", each.cell), tag("small", f" {each.about}")),
-        tag("p", _seen(each.exposure)),
+        tag("p", _said(seen(each.exposure))),
         class_=f"session{full}",
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from aiohttp import web
 from nucleus.console import pages
 from nucleus.console.acting import Hands
 from nucleus.console.guests import PREFIX, Guests
-from nucleus.console.login import Login, Signed, Visits
+from nucleus.console.login import LINK_SECONDS, Login, Signed, Visits
 from nucleus.console.looking import Look, look
 from nucleus.console.markup import Html
 from nucleus_tokens import crypto
@@ -31,6 +32,7 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 MOST_STREAMS: Final = 32
 _FORM_BYTES: Final = 64 * 1024
 _COOKIE: Final = "nucleus-console"
+_COMING: Final = "nucleus-coming"  # who went away to show who they are
 _STATIC: Final = Path(__file__).parent / "static"
 _HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -92,6 +94,7 @@ class Console:
         made.router.add_get("/events", self._events)
         made.router.add_get("/enter", self._entrance)
         made.router.add_post("/enter", self._enter)
+        made.router.add_get("/enter/away", self._away)
         made.router.add_post("/leave", self._leave)
         made.router.add_post("/answer", self._acts(self._hands.answer, "approvals"))
         made.router.add_post("/revoke", self._acts(self._hands.revoke, "tokens"))
@@ -134,11 +137,11 @@ class Console:
                 raise web.HTTPForbidden(reason="This form is not of this page.")
         elif request.path in ("/parts", "/events") and site not in (None, "same-origin"):
             raise web.HTTPForbidden(reason="Only this page reads this.")
-        if request.path in ("/enter", "/console.css", "/console.js"):
+        if request.path in ("/enter", "/enter/away", "/console.css", "/console.js"):
             return await handler(request)
         signed = self._visits.of(request.cookies.get(_COOKIE, ""))
         if signed is None:
-            raise web.HTTPUnauthorized(reason="Come by the link that the terminal shows.")
+            raise web.HTTPUnauthorized(reason="Come in by the address that the terminal shows.")
         request["signed"] = signed
         if request.method != "GET":
             given = str((await request.post()).get("csrf", ""))
@@ -147,13 +150,32 @@ class Console:
         return await handler(request)
 
     async def _entrance(self, request: web.Request) -> web.Response:
-        return _html(pages.entrance(request.query.get("once", ""), False), 200)
+        brought = {k: request.query[k] for k in self._login.fields if k in request.query}
+        return _html(pages.entrance(self._login.says, brought, self._login.first), 200)
+
+    async def _away(self, request: web.Request) -> web.Response:
+        """To where somebody shows who they are. What comes back is good in this browser alone."""
+        secret = os.urandom(32).hex()
+        where = await asyncio.to_thread(self._login.away, secret)
+        if where is None:
+            raise web.HTTPNotFound
+        made = _moved(where)
+        # Lax, not Strict: the way back begins at another site.
+        made.set_cookie(
+            _COMING, secret, httponly=True, samesite="Lax", path="/enter", max_age=LINK_SECONDS,
+            secure=self._origin.scheme == "https",
+        )  # fmt: skip
+        return made
 
     async def _enter(self, request: web.Request) -> web.Response:
-        who = self._login.enter(await _form(request))
+        secret = request.cookies.get(_COMING, "")
+        who = await asyncio.to_thread(self._login.enter, await _form(request), secret)
         if who is None:
-            return _html(pages.entrance("", True), 403)
+            return _html(pages.entrance(self._login.refused, {}, self._login.first), 403)
+        self._visits.end(request.cookies.get(_COOKIE, ""))
         made = _moved("/")
+        made.del_cookie(_COMING, path="/enter")
+        # Drawn now: a cookie that somebody put into this browser before is worth nothing.
         made.set_cookie(
             _COOKIE, self._visits.begin(who), httponly=True, samesite="Strict", path="/",
             secure=self._origin.scheme == "https",

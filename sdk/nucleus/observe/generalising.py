@@ -1,22 +1,24 @@
 """Law: a policy permits every call that was seen, and of the rest as little as the knob says.
 
 Each restriction is explained by the calls behind it. Where a call touched something that nobody
-knows, no scope of that kind can stand: it would deny the call. It is said so, not left out.
+knows, no scope of that kind can stand for all tools: it would deny the call. There it stands for
+each of the others alone, as rules on their arguments. What does not fit into a token is widened
+step by step, and what is left out is said.
 """
 
 from __future__ import annotations
 
 import json
-import os.path
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from nucleus.observe import arguments, paths
 from nucleus.observe.record import KINDS, Record, Seen
 from nucleus.shapes import items, table, text
-from nucleus_tokens import caveats, lattice, names
+from nucleus_tokens import caveats, lattice, names, writing
 from nucleus_tokens.errors import CallerError, CredentialError
-from nucleus_tokens.limits import LIST_ITEMS, TOKEN_LIFETIME
+from nucleus_tokens.limits import PATTERN_SEGMENTS, PATTERNS, TOKEN_LIFETIME
 from nucleus_tokens.patterns import MATCHERS
 from nucleus_verifier.facts import RESOURCE_KINDS
 
@@ -24,6 +26,10 @@ FORMAT: Final = "nucleus/policy/v1"
 TIGHT: Final = ("exact", "folder", "root")
 _LEAST_SECONDS: Final = 3600
 _SAID: Final = 3  # values that an explanation names
+# What a ceiling may take of a header, or append to a token, beside what stands there already.
+_BYTES: Final = 2800
+_CAVEATS: Final = 48
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,96 +50,148 @@ class Observed:
         return {}
 
 
+class _Ceiling:
+    """Caveats, as many as fit into one token."""
+
+    def __init__(self) -> None:
+        self.caveats: list[list[Any]] = []
+        self._bytes = self._patterns = 0
+
+    def takes(self, caveat: list[Any] | None) -> bool:
+        """Add it, if there is one and it fits."""
+        if caveat is None:
+            return False
+        try:
+            size = self._bytes + len(writing.caveat(caveat))
+        except CredentialError:
+            return False
+        patterns = self._patterns + (len(caveat[2]) if caveat[0] in caveats.SCOPE_KINDS else 0)
+        if size > _BYTES or patterns > PATTERNS or len(self.caveats) >= _CAVEATS:
+            return False
+        self._bytes, self._patterns = size, patterns
+        self.caveats.append(caveat)
+        return True
+
+
 def policy(record: Record, tight: str = "folder") -> Observed:
     """The policy of a record. Raises CallerError `observe.tight`."""
     if tight not in TIGHT:
         raise CallerError("observe.tight", f"It is one of {', '.join(TIGHT)}.")
-    ran = [call for call in record.ran if call.operation]
+    # A tool's name is a pattern in a scope: one that matches others is permitted nowhere.
+    ran = [call for call in record.ran if call.operation and "*" not in call.tool]
     why: list[str] = []
-    granted = _levels(ran, why)
-    ceil: list[list[Any]] = [["only", granted]]
+    ceiling = _Ceiling()
+    granted = _levels(ran, why.append)
+    ceiling.takes(["only", granted])
+    _budgets(ceiling, ran, why.append)
     tools = sorted({call.tool for call in ran})
-    if len(tools) <= LIST_ITEMS:
-        ceil.append(["tool", "in", tools])
-        why.append(f"tools: the {len(tools)} that were called")
+    fits = ceiling.takes(["tool", "in", tools])
+    why.append(
+        f"tools: the {len(tools)} that were called" if fits
+        else f"tools: no scope, since {len(tools)} names do not fit into a token"
+    )  # fmt: skip
+    folders = frozenset(folder for call in ran for folder in call.folders)
     for kind in KINDS:
-        made = _scope(kind, ran, tight, why)
-        if made is not None:
-            ceil.append(made)
-    ceil.append(["budget", "calls", max(1, 2 * len(ran))])
-    why.append(f"budget: twice the {len(ran)} calls that ran")
-    for unit in sorted({unit for call in ran for unit in call.costs} - {"calls"}):
-        spent = sum(call.costs.get(unit, 0) for call in ran)
-        ceil.append(["budget", unit, 2 * spent])
-        why.append(f"budget: twice the {spent} {unit} that were spent")
+        _scope(ceiling, kind, ran, tight, folders, why.append)
+    _arguments(ceiling, ran, tight, folders, why.append)
     seconds = min(TOKEN_LIFETIME, max(_LEAST_SECONDS, 2 * record.seconds))
+    why.append(f"time: {seconds} s, twice the {record.seconds} s that it took, an hour at least")
     obligations = names.obligation_names(lattice.nu(names.pack_levels(granted), 0))
     if obligations:
         why.append(f"a person is asked about {', '.join(obligations)}: all three legs stand")
-    return Observed(f"observed-{record.agent}", tuple(ceil), obligations, seconds, tuple(why))
+    name = f"observed-{record.agent}"
+    return Observed(name, tuple(ceiling.caveats), obligations, seconds, tuple(why))
 
 
-def _levels(ran: Sequence[Seen], why: list[str]) -> dict[str, str]:
+def _levels(ran: Sequence[Seen], tell: Tell) -> dict[str, str]:
     counts: dict[str, int] = {}
     for call in ran:
         counts[call.operation] = counts.get(call.operation, 0) + 1
     for operation, count in counts.items():
-        why.append(f"{operation}: {count} call{'s' * (count > 1)}")
+        tell(f"{operation}: {count} call{'s' * (count > 1)}")
     return {operation: "always" for operation in names.OPERATIONS if operation in counts}
 
 
-def _scope(kind: str, ran: Sequence[Seen], tight: str, why: list[str]) -> list[Any] | None:
+def _budgets(ceiling: _Ceiling, ran: Sequence[Seen], tell: Tell) -> None:
+    ceiling.takes(["budget", "calls", max(1, 2 * len(ran))])
+    tell(f"budget: twice the {len(ran)} calls that ran")
+    for unit in sorted({unit for call in ran for unit in call.costs} - {"calls"}):
+        spent = sum(call.costs.get(unit, 0) for call in ran)
+        if ceiling.takes(["budget", unit, 2 * spent]):
+            tell(f"budget: twice the {spent} {unit} that were spent")
+
+
+def _scope(
+    ceiling: _Ceiling,
+    kind: str,
+    ran: Sequence[Seen],
+    tight: str,
+    folders: frozenset[str],
+    tell: Tell,
+) -> None:
     """What of a kind was touched, as a scope."""
     touching = [
         call for call in ran if kind in RESOURCE_KINDS.get(names.operation(call.operation), ())
     ]
     if not touching:
-        return None
+        return
     unknown = sorted({call.tool for call in touching if call.resources.get(kind) is None})
     if unknown:
-        why.append(
-            f"{kind}: no scope, since nobody knows what {', '.join(unknown[:_SAID])} touched"
-        )
-        return None
+        named = ", ".join(unknown[:_SAID])
+        tell(f"{kind}: no scope for all, since nobody knows what {named} touched")
+        return
     values = {value for call in touching for value in call.resources.get(kind) or ()}
+    # From the knob on, ever wider, until it fits.
+    for step in TIGHT[TIGHT.index(tight) :] if kind == "path" else (tight,):
+        patterns = _patterns_of(kind, values, step, folders)
+        if patterns is not None and ceiling.takes([kind, "in", patterns]):
+            said = ", ".join(map(_shown, patterns[:_SAID])) + " …" * (len(patterns) > _SAID)
+            tell(f"{kind}: {said or 'nothing'}, from {len(touching)} calls ({step})")
+            return
+    tell(f"{kind}: no scope, since {len(values)} values cannot be spelled in a token")
+
+
+def _patterns_of(
+    kind: str, values: Iterable[Any], tight: str, folders: frozenset[str]
+) -> list[Any] | None:
+    """Sorted and each once; None where one of them has no pattern."""
     if kind == "path":
-        values = _paths(values, tight)
-    patterns = sorted({_pattern(kind, value) for value in values}, key=_order)
-    if len(patterns) > LIST_ITEMS or not all(MATCHERS[kind].well_formed(p) for p in patterns):
-        why.append(f"{kind}: no scope, since what was touched cannot be spelled as one")
-        return None
-    spelled: list[Any] = [list(each) if kind == "cmd" else each for each in patterns]
-    said = ", ".join(map(_shown, spelled[:_SAID])) + (" …" if len(spelled) > _SAID else "")
-    why.append(f"{kind}: {said or 'nothing'}, from {len(touching)} calls ({tight})")
-    return [kind, "in", spelled]
+        made: set[Any] = set(paths.widened(set(values), tight, folders))
+    elif kind == "cmd":
+        made = {_command(value) for value in values}
+    else:
+        made = set(values)
+    spelled: list[Any] = [list(each) if kind == "cmd" else each for each in sorted(made)]
+    return spelled if all(map(MATCHERS[kind].well_formed, spelled)) else None
 
 
-def _pattern(kind: str, value: Any) -> Any:
-    return tuple(value) if kind == "cmd" else value
+def _command(words: Any) -> tuple[str, ...]:
+    """As much of a command as a pattern holds: its first words."""
+    kept = tuple(words)[:PATTERN_SEGMENTS]
+    return kept[: kept.index("")] if "" in kept else kept
 
 
-def _order(value: Any) -> Any:
-    return value
-
-
-def _shown(value: Any) -> str:
-    words = items(value)
-    return str(value) if words is None else " ".join(map(str, words))
-
-
-def _paths(values: Iterable[Any], tight: str) -> set[Any]:
-    """Exactly these; or their folders, of which none lies in another; or the folder of all."""
-    found = {str(value) for value in values}
-    if tight == "exact" or not found:
-        return set(found)
-    folders = {os.path.dirname(path) for path in found}
-    if tight == "root":
-        return {os.path.commonpath(sorted(folders))}
-    kept: set[Any] = set()
-    for folder in sorted(folders):
-        if not any(folder == each or folder.startswith(each.rstrip("/") + "/") for each in kept):
-            kept.add(folder)
-    return kept
+def _arguments(
+    ceiling: _Ceiling, ran: Sequence[Seen], tight: str, folders: frozenset[str], tell: Tell
+) -> None:
+    """For each tool, the most called first, which arguments it takes and what they may be."""
+    calls: dict[str, list[Seen]] = {}
+    for call in ran:
+        calls.setdefault(call.tool, []).append(call)
+    for tool, mine in sorted(calls.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        found = [call.arguments for call in mine]
+        steps = TIGHT[TIGHT.index(tight) :]
+        made = [arguments.rules(tool, found, step, folders) for step in steps]
+        fit = next((each for each in made if each is not None and ceiling.takes(each)), None)
+        if fit is None:
+            why = "do not fit into a token" if made[0] is not None else "cannot be named"
+            tell(f"{tool}: no rule on its arguments, since they {why}")
+            continue
+        ruled = [f"{p} {arguments.text(r)}" for p, r in fit[2].items()]
+        tell(f"{tool}: {'; '.join(ruled) or 'no arguments'}, from {len(mine)} calls")
+        same = arguments.constant(found)
+        if same:
+            tell(f"{tool}: {', '.join(same)} never changed; observe --values keeps what it was")
 
 
 # On disk --------------------------------------------------------------------------------------
@@ -176,43 +234,6 @@ def read(data: str) -> Observed:
         raise CallerError("observe.policy", f"The policy cannot be read: {error}.") from error
 
 
-def diff(old: Observed, new: Observed) -> list[str]:
-    """What the new one permits that the old one does not, and the reverse; empty if nothing."""
-    lines: list[str] = []
-    for operation in names.OPERATIONS:
-        before, after = old.levels.get(operation, "never"), new.levels.get(operation, "never")
-        if before != after:
-            wider = names.LEVEL_NUMBER[after] > names.LEVEL_NUMBER[before]
-            lines.append(f"{'+' if wider else '-'} {operation}: {before} → {after}")
-    for kind in ("tool", *KINDS):
-        one, two = _patterns(old, kind), _patterns(new, kind)
-        if one is None and two is None:
-            continue
-        if one is None or two is None:
-            sign, said = ("-", "a scope stands now") if one is None else ("+", "no scope any more")
-            lines.append(f"{sign} {kind}: {said}")
-            continue
-        lines += [f"+ {kind}: {each}" for each in sorted(two - one)]
-        lines += [f"- {kind}: {each}" for each in sorted(one - two)]
-    for unit, (least, most) in _budgets(old, new).items():
-        if least != most:
-            more = least is not None and (most is None or most > least)
-            lines.append(f"{'+' if more else '-'} budget {unit}: {least} → {most}")
-    for operation in sorted(set(old.obligations) ^ set(new.obligations)):
-        lines.append(f"{'+' if operation in old.obligations else '-'} asked about: {operation}")
-    if old.seconds != new.seconds:
-        sign = "+" if new.seconds > old.seconds else "-"
-        lines.append(f"{sign} seconds: {old.seconds} → {new.seconds}")
-    return lines
-
-
-def _patterns(made: Observed, kind: str) -> set[str] | None:
-    for each in made.ceil:
-        if each[0] == kind and each[1] == "in":
-            return {_shown(value) for value in each[2]}
-    return None
-
-
-def _budgets(old: Observed, new: Observed) -> dict[str, tuple[int | None, int | None]]:
-    before, after = ({c[1]: c[2] for c in p.ceil if c[0] == "budget"} for p in (old, new))
-    return {unit: (before.get(unit), after.get(unit)) for unit in sorted({*before, *after})}
+def _shown(value: Any) -> str:
+    words = items(value)
+    return str(value) if words is None else " ".join(map(str, words))

@@ -1,28 +1,35 @@
-"""Law: a record says what was called and what it touched, and repeats no argument.
+"""Law: a record says what was called and what it touched, and repeats no argument unasked.
 
 JSON lines: first what it is, then one line for each call that ran or was refused. Paths, hosts,
-commands and refs stand there as they were resolved; of all else there is a salted digest.
+commands and refs stand there as they were resolved, without what looks like a credential; what
+stands there of the arguments is `arguments`' law. A line without its end was never acknowledged.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os.path
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from nucleus.audit import credentials
+from nucleus.observe import arguments
+from nucleus.observe.arguments import Keep, Sketch
 from nucleus.shapes import items, table, text
-from nucleus_tokens import crypto, jcs, names
+from nucleus_tokens import names
 from nucleus_tokens.errors import CallerError
+from nucleus_tokens.limits import PATTERN_SEGMENTS
 
-FORMAT: Final = "nucleus/observed/v1"
+FORMAT: Final = "nucleus/observed/v2"
 MOST_CALLS: Final = 100_000
 KINDS: Final = ("path", "host", "cmd", "ref")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One call. `resources` has None for a kind that is touched and not known."""
+    """One call. `resources` has None for a kind that is touched and not known; `before` is the
+    exposure that it met; `folders` are those of its paths that were folders."""
 
     tool: str
     operation: str
@@ -36,88 +43,109 @@ class Seen:
     costs: Mapping[str, int] = field(default_factory=dict[str, int])
     asked: tuple[str, ...] = ()  # obligations that the observer approved
     code: str = ""
-    args: str = ""  # digest
+    before: int = 0
+    folders: tuple[str, ...] = ()
+    arguments: Sketch | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was observed. `start` is the exposure that the session began with."""
+    """What was observed. `torn` says that a last line had no end, and was left out."""
 
     agent: str
     calls: tuple[Seen, ...]
-    start: int = 0
-    seconds: int = 0
+    torn: bool = False
 
     @property
     def ran(self) -> tuple[Seen, ...]:
         """The calls that ran."""
         return tuple(call for call in self.calls if call.verdict == "allow")
 
+    @property
+    def start(self) -> int:
+        """The exposure that the session began with."""
+        return self.calls[0].before if self.calls else 0
 
-def of_trace(
-    agent: str,
-    lines: Iterable[Mapping[str, Any]],
-    reveals: Mapping[str, Mapping[str, Any]],
-    salt: bytes,
-) -> Record:
-    """A record from the decisions of a trace; `reveals` by their digests."""
-    calls: list[Seen] = []
-    start: int | None = None
-    first = last = 0
-    for line in lines:
-        if line.get("type") != "decision":
-            continue
-        decision, facts, call = line["decision"], line["facts"], line["call"]
-        reveal = reveals.get(call["digest"])
-        if start is None:
-            start, first = facts["wall"][2] | facts["tree"][2], facts["now"]
-        last = facts["now"]
-        if decision["verdict"] == "ask" or reveal is None:
-            continue  # the same call comes again when it is approved
-        number: int = call["operation"]
-        operation = names.OPERATIONS[number] if 0 <= number < len(names.OPERATIONS) else ""
-        calls.append(
-            Seen(
-                tool=call["tool"],
-                operation=operation,
-                sink=call["sink"],
-                at=facts["now"],
-                verdict=decision["verdict"],
-                resources={
-                    kind: None if values is None else tuple(map(_frozen, items(values) or ()))
-                    for kind, values in (table(reveal["resources"]) or {}).items()
-                },
-                records=reveal["records"],
-                projects=reveal["projects"],
-                label=_label(reveal["label"]),
-                costs=dict(reveal["costs"]),
-                asked=tuple(str(each) for each in items(decision.get("discharged")) or ()),
-                code=str(decision.get("code", "")),
-                args=crypto.sha256(salt + jcs.digest(reveal["args"])).hex()[:32],
-            )
-        )
-    return Record(agent, tuple(calls), start or 0, max(0, last - first))
+    @property
+    def seconds(self) -> int:
+        """From the first call to the last."""
+        times = [call.at for call in self.calls]
+        return max(times) - min(times) if times else 0
+
+
+def of_decision(line: Mapping[str, Any], revealed: Mapping[str, Any], keep: Keep) -> Seen:
+    """One call, from its decision in the trace and what `reveal` kept of it."""
+    decision, facts, call = line["decision"], line["facts"], line["call"]
+    number: int = call["operation"]
+    return Seen(
+        tool=keep.scrub.text(call["tool"]),
+        operation=names.OPERATIONS[number] if 0 <= number < len(names.OPERATIONS) else "",
+        sink=call["sink"],
+        at=facts["now"],
+        verdict=decision["verdict"],
+        asked=tuple(str(each) for each in items(decision.get("discharged")) or ()),
+        code=str(decision.get("code", "")),
+        before=facts["wall"][2] | facts["tree"][2],
+        **revealed,
+    )
+
+
+def of_reveal(reveal: Mapping[str, Any], keep: Keep) -> dict[str, Any]:
+    """What is kept of a reveal: the part of `Seen` that the trace only digests."""
+    resources = {
+        kind: None if values is None else _clean(kind, tuple(map(_frozen, values)), keep)
+        for kind, values in (table(reveal["resources"]) or {}).items()
+    }
+    return {
+        "resources": resources,
+        "folders": tuple(path for path in resources.get("path") or () if os.path.isdir(path)),
+        "records": reveal["records"],
+        "projects": reveal["projects"],
+        "label": _label(reveal["label"]),
+        "costs": dict(reveal["costs"]),
+        "arguments": arguments.sketch(reveal["args"], reveal["selectors"], keep),
+    }
+
+
+def _clean(kind: str, values: tuple[Any, ...], keep: Keep) -> tuple[Any, ...] | None:
+    """Resources without credentials: of a command the words before one, of the rest none."""
+    if kind == "cmd":
+        cut = tuple(_words(value, keep) for value in values)
+        return cut if all(cut) else None
+    return None if any(keep.scrub.holds(str(value)) for value in values) else values
+
+
+def _words(argv: tuple[Any, ...], keep: Keep) -> tuple[Any, ...]:
+    for number, word in enumerate(argv[:PATTERN_SEGMENTS]):
+        if keep.scrub.holds(str(word)) or any(credentials.in_words(argv[: number + 1])):
+            return argv[:number]
+    return argv[:PATTERN_SEGMENTS]
+
+
+def head(agent: str) -> str:
+    """The first line of a record."""
+    return json.dumps({"format": FORMAT, "agent": agent}, sort_keys=True) + "\n"
+
+
+def line(call: Seen) -> str:
+    """The line of a call."""
+    return json.dumps(asdict(call), sort_keys=True) + "\n"
 
 
 def write(record: Record) -> str:
     """The record as JSON lines."""
-    head = {
-        "format": FORMAT, "agent": record.agent, "start": record.start, "seconds": record.seconds,
-    }  # fmt: skip
-    return "".join(
-        json.dumps(each, sort_keys=True) + "\n" for each in (head, *map(asdict, record.calls))
-    )
+    return head(record.agent) + "".join(map(line, record.calls))
 
 
 def read(data: str) -> Record:
     """Raises CallerError `observe.record`."""
-    lines = data.splitlines()
+    *lines, rest = data.split("\n")
     try:
-        head = table(json.loads(lines[0])) or {}
-        if head.get("format") != FORMAT or len(lines) > MOST_CALLS:
-            raise ValueError("it is no record of this program, or too long")
+        first = table(json.loads(lines[0])) or {}
+        if first.get("format") != FORMAT or len(lines) > MOST_CALLS:
+            raise ValueError("it is no record of this version, or too long")
         calls = tuple(_seen(table(json.loads(line)) or {}) for line in lines[1:])
-        return Record(str(head["agent"]), calls, _whole(head["start"]), _whole(head["seconds"]))
+        return Record(_text(first["agent"]), calls, rest != "")
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise CallerError("observe.record", f"The record cannot be read: {error}.") from error
 
@@ -142,7 +170,9 @@ def _seen(value: Mapping[str, Any]) -> Seen:
         costs={unit: _whole(n) for unit, n in (table(value["costs"]) or {}).items()},
         asked=tuple(map(_text, items(value["asked"]) or ())),
         code=_text(value["code"]),
-        args=_text(value["args"]),
+        before=_whole(value["before"]),
+        folders=tuple(map(_text, items(value["folders"]) or ())),
+        arguments=arguments.read(value["arguments"]),
     )
 
 
@@ -174,8 +204,3 @@ def findings(record: Record) -> list[str]:
     return [
         f"{call.tool} was refused: {call.code}" for call in record.calls if call.verdict == "deny"
     ]
-
-
-def digest_of(calls: Sequence[Seen]) -> int:
-    """How many different calls there are."""
-    return len({(call.tool, call.args) for call in calls})

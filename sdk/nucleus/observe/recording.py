@@ -2,17 +2,20 @@
 
 A home that lives as long as the run: keys of its own, a token that permits everything, an approver
 who approves whatever is asked and is on record as having done so. No secret of the person's home
-is in it. What the kernel denies in spite of all that is refused here too, and is a finding.
+is in it, and no argument is written there but while a call waits for that approver. What the
+kernel denies in spite of all that is refused here too, and is a finding.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import fcntl
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -22,11 +25,10 @@ from typing import Any, Final
 from nucleus.approver import Answering, Approve
 from nucleus.audit import drafting, live
 from nucleus.audit.facts import Tool
+from nucleus.audit.scrubbing import Scrub
 from nucleus.home import Home
-from nucleus.observe import record
-from nucleus.observe.record import Record
+from nucleus.observe.book import Book, Witnessed
 from nucleus_issuer.issuing import Order
-from nucleus_issuer.store import Store
 from nucleus_proxy import policy as policies
 from nucleus_proxy.held import run_held
 from nucleus_proxy.live import Live
@@ -37,14 +39,15 @@ from nucleus_proxy.streams import stdio
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.header import Holder
 from nucleus_tokens.names import OPERATIONS
-from nucleus_verifier import trace
-from nucleus_verifier.record import reveal_digest
 
 OBSERVER: Final = "observer"  # who approves, as the trace names it
 _TTL: Final = 7 * 86400
 _LIST_SECONDS: Final = 20.0
 _POLL: Final = 0.02
-_PAGE: Final = 1000
+_PREFIX: Final = "nucleus-observe-"
+_LOCK: Final = "lock"
+_FRESH_SECONDS: Final = 60
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +55,10 @@ class Booth:
     """A home for one observation."""
 
     home: Home
-    store: Store
+    store: Witnessed
+    book: Book
     token: str
     passphrase: bytes
-
-    def record(self, agent: str) -> Record:
-        """What was seen until now."""
-        reveals: dict[str, Any] = {}
-        if self.home.reveals_path.exists():
-            for line in self.home.reveals_path.read_bytes().splitlines():
-                reveal = json.loads(line)
-                reveals[reveal_digest(reveal)] = reveal
-        lines: list[Any] = []
-        seq = 0
-        while page := self.store.trace_lines(seq, _PAGE):
-            entries, broken = trace.read([line for _, line in page])
-            if broken is not None and not entries:
-                break
-            lines += [entry.record for entry in entries]
-            seq = page[-1][0]
-        return record.of_trace(agent, lines, reveals, self.home.random(16))
 
     @asynccontextmanager
     async def approving(self, *_: object) -> AsyncGenerator[None]:
@@ -94,10 +81,13 @@ class Booth:
 
 
 @contextmanager
-def booth(workspace: Path | None = None) -> Generator[Booth]:
+def booth(book: Book, workspace: Path | None = None) -> Generator[Booth]:
     """A home that is gone afterwards. With a workspace the token is for paths in it."""
-    folder = Path(tempfile.mkdtemp(prefix="nucleus-observe-"))
+    _sweep(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         home = Home.find(folder, {})
         word = home.random(24).hex().encode()
         home.create(
@@ -111,7 +101,8 @@ def booth(workspace: Path | None = None) -> Generator[Booth]:
             # They guard nothing that outlives the run, and nobody knows the passphrase.
             strength="dangerously_fast_for_tests",
         )
-        with home.store() as store:
+        with Witnessed.open(home.store_path, clock=home.clock) as store:
+            store.book = book
             minted = home.issuer(store, lambda _: word).issue(
                 Order(
                     sub="observed",
@@ -124,9 +115,31 @@ def booth(workspace: Path | None = None) -> Generator[Booth]:
                     memo="observe",
                 )
             )
-            yield Booth(home, store, minted.text, word)
+            yield Booth(home, store, book, minted.text, word)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+        book.close()
+
+
+def _sweep(where: Path) -> None:
+    """Remove the homes of runs of ours that were killed: nobody holds their lock any more."""
+    for folder in where.glob(f"{_PREFIX}*"):
+        try:
+            flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(folder / _LOCK, flags)
+        except OSError:
+            continue
+        try:
+            status = os.fstat(lock)
+            # One that is just being made is not locked yet.
+            if status.st_uid == os.getuid() and time.time() - status.st_mtime > _FRESH_SECONDS:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # it runs
+        finally:
+            os.close(lock)
 
 
 # An MCP server ----------------------------------------------------------------------------------
@@ -142,29 +155,38 @@ async def server(
     """Relay one client, on our standard streams, to a server that gets all we were given."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("NUCLEUS_")}
     spec = policies.ServerSpec(cwd=os.getcwd(), env=env, danger_outside_cell=True)
-    rules = policy(await tools(spec, command), spec)
+    rules = policy(await tools(spec, command, made.book.keep.scrub, log), spec)
     watching = Live()
-    with made.home.reveals() as reveals:
-        mediator = made.home.mediator(
-            made.store, rules, reveals, ledger=watching.watched(made.store), one_client=False
+    mediator = made.home.mediator(
+        made.store,
+        rules,
+        made.book.reveal,
+        ledger=watching.watched(made.store),
+        one_client=False,
+    )
+    made.book.begin()
+    reader, writer = await stdio()
+    async with made.approving():
+        await run_held(
+            made.token,
+            reader=reader,
+            writer=writer,
+            mediator=mediator,
+            live=watching,
+            draw=made.home.random,
+            log=log,
+            command=command,
+            stderr=says,
         )
-        reader, writer = await stdio()
-        async with made.approving():
-            await run_held(
-                made.token,
-                reader=reader,
-                writer=writer,
-                mediator=mediator,
-                live=watching,
-                draw=made.home.random,
-                log=log,
-                command=command,
-                stderr=says,
-            )
 
 
-async def tools(spec: policies.ServerSpec, command: Sequence[str]) -> tuple[Tool, ...]:
-    """What the server lists: it is started once to be asked. Raises CallerError `observe.tools`."""
+async def tools(
+    spec: policies.ServerSpec, command: Sequence[str], scrub: Scrub, log: Callable[[str], None]
+) -> tuple[Tool, ...]:
+    """What the server lists: it is started once to be asked. Raises CallerError `observe.tools`.
+
+    A tool whose name is none (a pattern, or a credential that the server was given) stays out,
+    and so is denied."""
     process = await ServerProcess.start(spec, command)
     try:
         async with asyncio.timeout(_LIST_SECONDS):
@@ -175,7 +197,14 @@ async def tools(spec: policies.ServerSpec, command: Sequence[str]) -> tuple[Tool
         await process.stop()
     if isinstance(found, str):
         raise CallerError("observe.tools", f"The server did not list its tools: {found}.")
-    return found
+    kept = tuple(
+        live.scrubbed(tool, scrub)
+        for tool in found
+        if _NAME.fullmatch(tool.name) and not scrub.holds(tool.name)
+    )
+    if len(kept) < len(found):
+        log(f"{len(found) - len(kept)} tools have names that cannot stand in a policy: denied.")
+    return kept
 
 
 def policy(found: Sequence[Tool], spec: policies.ServerSpec) -> PolicyFile:
@@ -197,19 +226,8 @@ async def agent(made: Booth, order: Any, *, terminal: Any, log: Callable[[str], 
 
     rules = replace(policies.parse(b"version = 1\n"), workspace=Workspace(str(order.folder)))
     held = walled.Held(wall=f"observe:{made.home.random(8).hex()}", token=made.token)
-    with made.home.reveals() as reveals:
-        return await walled.run(
-            made.home, made.store, reveals, held, rules, order,
-            terminal=terminal, log=log, answering=made.approving,
-        )  # fmt: skip
-
-
-def write(path: Path, seen: Record) -> None:
-    """Keep a record. Raises NucleusError."""
-    from nucleus_issuer import files
-
-    data = record.write(seen).encode()
-    if path.exists():
-        files.replace(path, data)
-    else:
-        files.create(path, data)
+    made.book.begin()
+    return await walled.run(
+        made.home, made.store, made.book.reveal, held, rules, order,
+        terminal=terminal, log=log, answering=made.approving,
+    )  # fmt: skip

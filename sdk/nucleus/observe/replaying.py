@@ -1,7 +1,8 @@
 """Law: what a policy would have said is what the kernel says, asked again for every call.
 
 A token with the policy's ceiling is minted by keys that live as long as the question, and `decide`
-judges each call of the record by it, with the exposure that had come together by then.
+judges each call of the record by it, with the exposure that had come together by then. For the
+arguments stand others that satisfy the rules that they do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from nucleus.observe import arguments
 from nucleus.observe.generalising import Observed
 from nucleus.observe.record import Record, Seen
 from nucleus_issuer.mint import Audience, Signer, mint
@@ -19,7 +21,7 @@ from nucleus_verifier import gather
 from nucleus_verifier.authenticate import VerifiedCredential, authenticate
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Allow, Ask, Deny
-from nucleus_verifier.facts import Call, Cell, Facts, Keys
+from nucleus_verifier.facts import Call, Cell, Facts, Keys, Selector
 
 _WALL: Final = "wall:replay"
 
@@ -73,15 +75,16 @@ def replay(made: Observed, record: Record, draw: Callable[[int], bytes]) -> list
 
 def _answer(credential: VerifiedCredential, call: Seen, facts: Facts) -> Answer:
     label, observed, ttl = call.label
+    args, resolved = arguments.stand_in(call.arguments)
     found = clear(
         credential,
         Call(
             tool=call.tool,
             operation=names.operation(call.operation),
-            args={},
+            args=args,
             sink=call.sink,
             resources=call.resources,
-            selectors=(),
+            selectors=tuple(Selector(p, "path", path) for p, path in resolved.items()),
             records=call.records,
             projects=call.projects,
             label=label,

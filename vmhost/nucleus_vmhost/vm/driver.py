@@ -8,16 +8,15 @@ hostile, on its channel and on its console.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from nucleus_vmhost.vm.console import Said, unheard
 from nucleus_vmhost.vm.image import Image
-from nucleus_vmhost.vm.pumps import Ends
+from nucleus_vmhost.vm.pumps import Line
 
-# Called with what a machine prints, as it does.
-Said = Callable[[bytes], None]
-CONSOLE_BYTES: Final = 256 * 1024
+# How long a machine may be somebody's.
+LIFE_SECONDS: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,6 @@ class Size:
     @classmethod
     def of(cls, image: Image) -> Size:
         return cls(image.memory_mib)
-
-
-def unheard(data: bytes) -> None:
-    """Nobody listens."""
 
 
 class Kept(Protocol):
@@ -52,8 +47,8 @@ class Kept(Protocol):
 KeptT = TypeVar("KeptT", bound=Kept)
 
 
-class Machine(Protocol):
-    """One machine."""
+class Running(Protocol):
+    """A machine that runs, for whoever uses it."""
 
     @property
     def pid(self) -> int: ...
@@ -63,26 +58,37 @@ class Machine(Protocol):
         """The last of what it said there."""
         ...
 
-    @property
-    def ends(self) -> Ends:
-        """This side's ends of its channel."""
-        ...
-
-    async def ready(self, seconds: float) -> None:
-        """Until its guest half listens. Raises WorldError `vm.boot`."""
-        ...
-
-    async def pause(self) -> None: ...
-
-    async def resume(self) -> None: ...
-
-    async def over(self) -> int:
-        """Until it has ended; what its program ended with."""
+    def channel(self) -> Line:
+        """This side's end of its channel: from now on the caller's."""
         ...
 
     async def end(self) -> None:
         """End it now; nothing of it is left then."""
         ...
+
+
+class Machine(Running, Protocol):
+    """A machine, for whoever started it."""
+
+    async def ready(self, seconds: float) -> None:
+        """Until its guest half listens. Raises WorldError `vm.boot`."""
+        ...
+
+    def rejoined(self, line: Line) -> None:
+        """Take its channel back."""
+        ...
+
+    def printing(self) -> int:
+        """The pipe into which it prints: from now on the caller's."""
+        ...
+
+    async def over(self) -> int:
+        """Until it has ended; what its program ended with."""
+        ...
+
+    async def pause(self) -> None: ...
+
+    async def resume(self) -> None: ...
 
 
 class Driver(Protocol[KeptT]):
@@ -102,24 +108,6 @@ class Driver(Protocol[KeptT]):
     async def copy(self, kept: KeptT, said: Said = unheard) -> Machine:
         """A machine that goes on from there, paused. Raises WorldError `vm.*`."""
         ...
-
-
-class Console:
-    """What a machine prints, of which the last is kept."""
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self.total = 0
-
-    def said(self, data: bytes) -> None:
-        self.total += len(data)
-        self._kept += data
-        if len(self._kept) > CONSOLE_BYTES:
-            del self._kept[: len(self._kept) - CONSOLE_BYTES]
-
-    @property
-    def text(self) -> bytes:
-        return bytes(self._kept)
 
 
 def named(*parts: str) -> str:

@@ -15,9 +15,10 @@ from typing import Final
 
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost.vm import memory
+from nucleus_vmhost.vm.console import Said, unheard
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, one_at_a_time
-from nucleus_vmhost.vm.qemu import Qemu, QemuKept
+from nucleus_vmhost.vm.qemu import Qemu, QemuKept, QemuMachine
 
 _RAM: Final = "ram"
 _STATE: Final = "state"
@@ -44,6 +45,28 @@ async def kept(
             made.close()
             raise
         return made
+
+
+async def copied(
+    cache: Path,
+    driver: Qemu,
+    image: Image,
+    size: Size,
+    said: Said = unheard,
+    booting: Callable[[], None] = quietly,
+) -> QemuMachine:
+    """A copy of the kept machine of an image, that runs. Raises WorldError `vm.*`."""
+    found = await kept(cache, driver, image, size, booting)
+    try:
+        machine = await driver.copy(found, said)
+    finally:
+        found.close()
+    try:
+        await machine.resume()
+    except BaseException:
+        await machine.end()
+        raise
+    return machine
 
 
 def _loaded(folder: Path, image: Image, size: Size) -> QemuKept | None:

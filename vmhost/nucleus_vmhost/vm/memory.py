@@ -6,6 +6,7 @@ writes of its own only: the kernel refuses a shared writable mapping, and a writ
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -16,6 +17,13 @@ _SEALS: Final = (
     fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 )  # fmt: skip
 _CHUNK: Final = 1 << 20
+_NO_HUGE_PAGES: Final = 41  # PR_SET_THP_DISABLE, prctl(2)
+
+
+def sparingly() -> None:
+    """No huge pages for this process and what it starts: QEMU asks for some, and of those of a
+    machine that waits a good part is air."""
+    ctypes.CDLL(None).prctl(_NO_HUGE_PAGES, 1, 0, 0, 0)
 
 
 def made(size: int) -> int:

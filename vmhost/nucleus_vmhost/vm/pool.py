@@ -1,113 +1,130 @@
 """Law: a warm machine is claimed once, by one session, and nobody's until then.
 
-Copies of one kept machine that have answered one call and were paused: their code is translated.
-A machine that does not answer is not handed out. What is claimed is replaced in the background.
+Copies of one kept machine that have answered a few calls and were paused: their code is translated.
+A machine that does not answer is not handed out. What is claimed, or died while it waited, is
+replaced in the background.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost.vm import session
 from nucleus_vmhost.vm.qemu import Qemu, QemuKept, QemuMachine
 from nucleus_vmhost.vm.session import Session
 
+# Whoever claimed a machine comes first; the next one is made after that.
+_AFTER_SECONDS: Final = 0.1
+_AGAIN_SECONDS: Final = 5.0
+
 
 class Pool:
     """So many warm copies of one kept machine. Use it as a context; `kept` stays its owner's."""
 
-    def __init__(
-        self, driver: Qemu, kept: QemuKept, size: int, services: Mapping[str, Path]
-    ) -> None:
-        self._driver, self._kept, self._size, self._services = driver, kept, size, services
-        self._warm: asyncio.Queue[_Warm | WorldError] = asyncio.Queue()
-        self._filler: asyncio.Task[None] | None = None
-        self._wanted = asyncio.Semaphore(size)
+    def __init__(self, driver: Qemu, kept: QemuKept, size: int) -> None:
+        self._driver, self._kept, self.size = driver, kept, size
+        self._warm: deque[QemuMachine] = deque()
+        self._news = asyncio.Condition()
+        self._missing = asyncio.Semaphore(size)
         self._why: WorldError | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def warm(self) -> int:
         """How many can be claimed at once."""
-        return self._warm.qsize()
+        return len(self._warm)
 
     async def __aenter__(self) -> Pool:
-        self._filler = asyncio.create_task(self._fill())
+        self._keep(self._fill())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._filler is not None  # noqa: S101  it was entered
-        self._filler.cancel()
-        await asyncio.gather(self._filler, return_exceptions=True)
-        while not self._warm.empty():
-            one = self._warm.get_nowait()
-            if isinstance(one, _Warm):
-                await one.end()
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._warm:
+            await self._warm.popleft().end()
 
     async def full(self) -> None:
-        """Until as many are warm as shall be. Raises WorldError where none can be made."""
-        while self.warm < self._size:
-            if self._why is not None:
+        """Until as many are warm as shall be. Raises WorldError where one cannot be made."""
+        async with self._news:
+            await self._news.wait_for(lambda: self.warm >= self.size or self._why)
+        if self._why is not None:
+            raise self._why
+
+    async def taken(self) -> QemuMachine:
+        """A machine that runs again, and is the caller's to end. Raises WorldError where none is
+        warm and none can be made."""
+        while True:
+            async with self._news:
+                await self._news.wait_for(lambda: self._warm or self._why)
+            if not self._warm:
+                assert self._why is not None  # noqa: S101  or we would still wait
                 raise self._why
-            await asyncio.sleep(0.005)
+            one = self._warm.popleft()
+            asyncio.get_running_loop().call_later(_AFTER_SECONDS, self._missing.release)
+            try:
+                await one.resume()
+            except WorldError:
+                await one.end()  # it died while it waited: the next one
+            else:
+                return one
 
     @contextlib.asynccontextmanager
-    async def claimed(self) -> AsyncIterator[Session]:
+    async def claimed(self, services: Mapping[str, Path]) -> AsyncIterator[Session]:
         """A machine of one's own, with the time of now; at the end of the block it is over.
 
         Raises WorldError where none can be made.
         """
-        while True:
-            one = await self._warm.get()
-            if isinstance(one, WorldError):
-                self._warm.put_nowait(one)  # so it is for whoever asks next
-                raise one
-            self._wanted.release()
-            try:
-                await one.machine.resume()
-                await one.session.claim()
-            except WorldError:
-                await one.end()  # it died while it waited: the next one
-                continue
-            break
-        try:
-            yield one.session
-        finally:
-            await one.end()
+        async with session.opened(await self.taken(), services) as claimed:
+            await claimed.claim()
+            yield claimed
 
     async def _fill(self) -> None:
         while True:
-            await self._wanted.acquire()
+            await self._missing.acquire()
             try:
                 one = await self._made()
             except WorldError as error:
                 self._why = error
-                self._warm.put_nowait(error)
-                return
-            self._warm.put_nowait(one)
+                self._missing.release()
+                await self._told()
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                self._why = None
+                self._warm.append(one)
+                self._keep(self._watch(one))
+                await self._told()
 
-    async def _made(self) -> _Warm:
+    async def _made(self) -> QemuMachine:
         machine = await self._driver.copy(self._kept)
-        stack = contextlib.AsyncExitStack()
         try:
-            opened = await stack.enter_async_context(session.opened(machine, self._services))
-            await machine.resume()
-            await opened.ping()
-            await machine.pause()
+            await session.warmed(machine)
         except BaseException:
-            await stack.aclose()
+            await machine.end()
             raise
-        return _Warm(machine, opened, stack)
+        return machine
 
+    async def _watch(self, one: QemuMachine) -> None:
+        """Replace it if it dies while it waits."""
+        await one.over()
+        if one in self._warm:
+            self._warm.remove(one)
+            self._missing.release()
+            await one.end()
 
-class _Warm:
-    def __init__(
-        self, machine: QemuMachine, opened: Session, stack: contextlib.AsyncExitStack
-    ) -> None:
-        self.machine, self.session, self._stack = machine, opened, stack
+    async def _told(self) -> None:
+        async with self._news:
+            self._news.notify_all()
 
-    async def end(self) -> None:
-        await self._stack.aclose()
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

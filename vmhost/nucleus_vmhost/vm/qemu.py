@@ -18,10 +18,11 @@ from typing import Any, Final
 
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_vmhost.vm import jail, memory
-from nucleus_vmhost.vm.driver import Console, Said, Size, named, unheard
-from nucleus_vmhost.vm.guest.names import PORT, READY
+from nucleus_vmhost.vm.console import Console, Said, unheard
+from nucleus_vmhost.vm.driver import Size, named
+from nucleus_vmhost.vm.guest.names import PORT
 from nucleus_vmhost.vm.image import Image
-from nucleus_vmhost.vm.pumps import Ends
+from nucleus_vmhost.vm.pumps import Line
 from nucleus_vmhost.vm.qmp import Monitor
 
 _START_SECONDS: Final = 60.0
@@ -48,20 +49,18 @@ class QemuKept:
 
 
 class QemuMachine:
-    """One QEMU."""
+    """One QEMU. `pipe` is what it prints into."""
 
-    def __init__(self, process: asyncio.subprocess.Process, said: Said) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, pipe: int, said: Said) -> None:
         self.pid = process.pid
         self._process = process
-        self._console, self._said = Console(), said
-        self._listening = asyncio.Event()
-        self._watch = asyncio.ensure_future(self._watched())
-        self._ends: Ends | None = None
+        self._console = Console(pipe, said)
+        self._line: Line | None = None
         self._monitor: Monitor | None = None
 
     async def joined(self, channel: socket.socket, control: socket.socket) -> None:
         """Take hold of its two roads. Raises WorldError `vm.qemu`."""
-        self._ends = Ends(*await asyncio.open_unix_connection(sock=channel, limit=_PIECE))
+        self._line = Line(channel.detach())
         self._monitor = await Monitor.opened(control, _START_SECONDS)
 
     @property
@@ -69,9 +68,20 @@ class QemuMachine:
         return self._console.text
 
     @property
-    def ends(self) -> Ends:
-        assert self._ends is not None  # noqa: S101  it was joined
-        return self._ends
+    def last(self) -> str:
+        """The last line that it printed."""
+        return self._console.last
+
+    def channel(self) -> Line:
+        assert self._line is not None  # noqa: S101  it was joined
+        line, self._line = self._line, None
+        return line
+
+    def rejoined(self, line: Line) -> None:
+        self._line = line
+
+    def printing(self) -> int:
+        return self._console.left()
 
     async def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Ask QEMU itself. Raises WorldError `vm.qemu`."""
@@ -84,18 +94,20 @@ class QemuMachine:
         await self._monitor.ask("getfd", _START_SECONDS, fd, fdname=name)
 
     async def ready(self, seconds: float) -> None:
-        ready = asyncio.ensure_future(self._listening.wait())
+        waits = [
+            asyncio.ensure_future(each.wait()) for each in (self._console.ready, self._console.over)
+        ]
         try:
-            await asyncio.wait(
-                {ready, self._watch}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ready.cancel()
-        if not self._listening.is_set():
-            what = "ended" if self._watch.done() else f"was not ready after {seconds:.0f} s"
+            for wait in waits:
+                wait.cancel()
+        if not self._console.ready.is_set():
+            over = self._console.over.is_set()
+            what = "ended" if over else f"was not ready after {seconds:.0f} s"
             raise WorldError(
                 "vm.boot",
-                f"The microVM {what}. It said last: {_last(self.console)}",
+                f"The microVM {what}. It said last: {self.last}",
                 hint="See: nucleus vm doctor",
             )
 
@@ -112,21 +124,13 @@ class QemuMachine:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+        # What was started is the jail; QEMU is gone when its sockets are.
         if self._monitor is not None:
-            self._monitor.close()
-        if self._ends is not None:
-            self._ends.writer.transport.abort()
-        await asyncio.gather(self._watch, return_exceptions=True)
-
-    async def _watched(self) -> None:
-        """Whatever it prints, until its end."""
-        stream = self._process.stdout
-        assert stream is not None  # noqa: S101  it was asked for
-        while data := await stream.read(_PIECE):
-            self._console.said(data)
-            self._said(data)
-            if not self._listening.is_set() and READY.encode() in self._console.text:
-                self._listening.set()
+            await self._monitor.over(_START_SECONDS)
+        self._console.close()
+        if self._line is not None:
+            os.close(self._line.fd)
+            self._line = None
 
 
 class Qemu:
@@ -217,10 +221,13 @@ class Qemu:
                 *self._words(size, (kernel, initrd, ram), channels, share=share),
                 *(("-incoming", "defer") if incoming >= 0 else ()),
             ]
+            pipe, prints = os.pipe2(os.O_CLOEXEC)
+            keeps.callback(os.close, pipe)
+            stack.callback(os.close, prints)
             process = await asyncio.create_subprocess_exec(
                 *argv,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=prints,
                 stderr=asyncio.subprocess.STDOUT,
                 env={},
                 cwd="/",
@@ -229,16 +236,16 @@ class Qemu:
                 **_as(found),
             )
             keeps.pop_all()
-        machine = QemuMachine(process, said)
+        machine = QemuMachine(process, pipe, said)
         try:
             await machine.joined(channel, control)
             if incoming >= 0:
                 await _loaded(machine, incoming)
         except BaseException as error:
             await machine.end()
-            last = _last(machine.console)
-            if isinstance(error, NucleusError) and last:
-                raise WorldError("vm.qemu", f"QEMU did not start the microVM: {last}") from error
+            if isinstance(error, NucleusError) and machine.last:
+                why = f"QEMU did not start the microVM: {machine.last}"
+                raise WorldError("vm.qemu", why) from error
             raise
         return machine
 
@@ -345,10 +352,3 @@ async def begun(beginning: Coroutine[Any, Any, QemuMachine]) -> QemuMachine:
         if task.exception() is None:
             await task.result().end()
         raise
-
-
-def _last(console: bytes) -> str:
-    """The last line that a machine printed, as one line of plain text."""
-    lines = console.decode("ascii", errors="replace").split("\n")
-    said = [clean for line in lines if (clean := "".join(c for c in line if c.isprintable()))]
-    return said[-1][:200] if said else ""

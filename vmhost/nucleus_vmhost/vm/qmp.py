@@ -5,6 +5,7 @@ long.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from typing import Any, Final
@@ -58,7 +59,12 @@ class Monitor:
             raise WorldError("vm.qemu", "QEMU has ended.") from error
         raise WorldError("vm.qemu", f"QEMU does not answer {command}.")
 
-    def close(self) -> None:
+    async def over(self, seconds: float) -> None:
+        """Until QEMU, which is being ended, has."""
+        with contextlib.suppress(TimeoutError, OSError, ValueError):
+            async with asyncio.timeout(seconds):
+                while await self._reader.read(_LINE):
+                    pass
         self._writer.transport.abort()
 
     async def _heard(self) -> dict[str, Any]:

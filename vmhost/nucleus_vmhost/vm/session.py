@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
-from nucleus_vmhost.vm.driver import Machine
+from nucleus_vmhost.vm.driver import LIFE_SECONDS, Machine, Running
 from nucleus_vmhost.vm.frames import Broken
 from nucleus_vmhost.vm.guest import names
 from nucleus_vmhost.vm.pumps import Channel
@@ -29,6 +29,7 @@ from nucleus_vmhost.vm.streams import Side
 _CALL_SECONDS: Final = 60.0
 _ENTROPY: Final = 64
 _PIECE: Final = 65536
+_WARM_CALLS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Program:
 class Session:
     """A machine that somebody uses."""
 
-    def __init__(self, machine: Machine, channel: Channel, over: asyncio.Task[None]) -> None:
+    def __init__(self, machine: Running, channel: Channel, over: asyncio.Task[None]) -> None:
         self._machine, self._channel, self._over = machine, channel, over
 
     async def ping(self) -> dict[str, Any]:
@@ -142,7 +143,7 @@ class Session:
 
     async def _connected(self, service: str) -> socket.socket:
         try:
-            return await self._channel.connected(service)
+            return self._channel.connected(service)
         except ConnectionError as error:
             raise await self._why() from error
 
@@ -160,19 +161,43 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def opened(machine: Machine, services: Mapping[str, Path]) -> AsyncIterator[Session]:
-    """Speak with a machine; at the end of the block it is over.
+async def opened(machine: Running, services: Mapping[str, Path]) -> AsyncIterator[Session]:
+    """Speak with a machine; at the end of the block, or of the time it has, it is over.
 
     Raises WorldError `vm.*`.
     """
-    channel = Channel(*machine.ends, Side.HOST, services)
+    channel = Channel(machine.channel(), Side.HOST, services)
     over = asyncio.ensure_future(channel.run())
+    life = asyncio.timeout(LIFE_SECONDS)
     try:
-        yield Session(machine, channel, over)
+        async with life:
+            yield Session(machine, channel, over)
+    except TimeoutError as error:
+        if not life.expired():
+            raise
+        raise WorldError("vm.life", "The microVM ran as long as one may.") from error
     finally:
         over.cancel()
         await asyncio.gather(over, return_exceptions=True)
         await machine.end()
+
+
+async def warmed(machine: Machine) -> None:
+    """Have a copy answer some calls, so that its code is translated and its memory its own, and
+    pause it. Nobody's services are there meanwhile. Raises WorldError `vm.*`."""
+    channel = Channel(machine.channel(), Side.HOST, {})
+    over = asyncio.ensure_future(channel.run())
+    try:
+        await machine.resume()
+        for _ in range(_WARM_CALLS):
+            await Session(machine, channel, over).claim()
+        machine.rejoined(await channel.left(_CALL_SECONDS))
+        await machine.pause()
+    except (TimeoutError, ConnectionError) as error:
+        raise WorldError("vm.guest", "The microVM does not speak as it should.") from error
+    finally:
+        over.cancel()
+        await asyncio.gather(over, return_exceptions=True)
 
 
 def cache() -> Path:

@@ -87,17 +87,18 @@ class _Stream:
 
 
 class Streams:
-    """One end of a channel."""
+    """One end of a channel. `spoken` is not 0 where this end goes on with one that was spoken on
+    before, and is the number of its next stream."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, spoken: int = 0) -> None:
         self._reader = Reader()
         self._live: dict[int, _Stream] = {}
-        self._next = int(side)
+        self._next = spoken or int(side)
         self._parity = side % 2
         self._highest = 0
-        self._greeted = False
+        self._greeted = bool(spoken)
         self._broken: Broken | None = None
-        self._out = bytearray(spelled(Kind.HELLO, 0, GREETING))
+        self._out = bytearray(b"" if spoken else spelled(Kind.HELLO, 0, GREETING))
 
     # What is to be sent ---------------------------------------------------------------------------
 
@@ -115,6 +116,13 @@ class Streams:
     def kept(self) -> int:
         """How many received bytes are kept here or not yet consumed."""
         return self._reader.kept + sum(one.unread for one in self._live.values())
+
+    @property
+    def next(self) -> int | None:
+        """With what number this end's next stream begins, where another could go on: both have
+        greeted, no stream lives and nothing waits. None where it could not."""
+        still = self._greeted and not self._live and not self._out and not self._reader.kept
+        return self._next if still and not self._highest else None
 
     @property
     def live(self) -> int:

@@ -1,0 +1,66 @@
+"""`nucleus vm pool serve|status`: microVMs that wait, warm, for whoever runs an agent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nucleus.cli.options import Json, examples
+
+POOL = examples(
+    "nucleus vm pool serve --size 4",
+    "nucleus vm pool status --json",
+)
+
+
+def pool(
+    action: Annotated[str, typer.Argument(metavar="serve|status", help="What to do.")],
+    size: Annotated[int, typer.Option("--size", metavar="N", help="Keep N warm.", min=1)] = 2,
+    most: Annotated[
+        int, typer.Option("--most", metavar="N", help="Give away N at a time, no more.", min=1)
+    ] = 16,
+    name: Annotated[
+        str, typer.Option("--image", metavar="NAME", help="Of this image.")
+    ] = "default",
+    as_json: Json = False,
+) -> int:
+    """Keep microVMs warm, or say what is kept.
+
+    `serve` stays in the foreground until it is stopped. While it runs, `nucleus run --vm` of this
+    user claims a machine from it; each serves one run, and another is made in its place.
+    """
+    from nucleus_tokens.errors import CallerError
+
+    if action == "status":
+        return _status(as_json)
+    if action != "serve":
+        raise CallerError("vm.pool", "A pool is served, or its status shown.", hint="See --help.")
+    return _serve(size, most, name)
+
+
+def _serve(size: int, most: int, name: str) -> int:
+    import asyncio
+
+    from nucleus import vmpool
+    from nucleus.cli.console import note
+    from nucleus.cli.stopping import until_stopped
+    from nucleus_vmhost.vm.session import cache
+
+    return asyncio.run(until_stopped(vmpool.serve(cache(), name, size, most, note)))
+
+
+def _status(as_json: bool) -> int:
+    import asyncio
+
+    from nucleus.cli.console import answer
+    from nucleus_vmhost.vm import claims
+
+    found = asyncio.run(claims.pools())
+    lines = [
+        f"{each['image']}: {each['warm']} of {each['size']} warm, {each['claimed']} of "
+        f"{each['most']} claimed, {each['served']} served, process {each['pid']}"
+        for each in found
+    ]
+    answer(as_json, found, *(lines or ["No pool is kept here. See: nucleus vm pool serve"]))
+    return 0
