@@ -49,8 +49,8 @@ from nucleus_verifier.ports import Leg, PendingRequest
 
 BINDINGS: Final = Path(__file__).with_name("bindings.toml")
 CEIL: Final = [
-    ["only", {"read_files": "always", "write_files": "low_risk", "web_fetch": "low_risk",
-              "manage_pods": "low_risk"}],
+    ["only", {"read_files": "always", "grep_search": "always", "write_files": "low_risk",
+              "web_fetch": "low_risk", "manage_pods": "low_risk"}],
 ]  # fmt: skip
 _LINE: Final = 8 * 1024 * 1024
 _LIVES: Final = 3600
@@ -150,9 +150,11 @@ class Host:
         gate: str = "evidence",
         also: Sequence[str] = (),
         bounds: bool = True,
+        rules: PolicyFile | None = None,
     ) -> None:
-        """Without `bounds` an amount is vouched for by the prompt alone."""
-        rules = policy.load(BINDINGS)
+        """Without `bounds` an amount is vouched for by the prompt alone. `rules` stand in the place
+        of those for the corpus."""
+        rules = rules or policy.load(BINDINGS)
         if not bounds:
             rules = replace(rules, tools={n: _unbounded(t) for n, t in rules.tools.items()})
         believed = replace(rules.believed, also=frozenset(also))
@@ -161,7 +163,7 @@ class Host:
         self.reads = frozenset(
             name
             for name, tool in rules.tools.items()
-            if tool.operation == names.operation("read_files")
+            if names.OPERATIONS[tool.operation] in ("read_files", "grep_search")
         )
         issuer, audience, exchange, person = (os.urandom(32) for _ in range(4))
         self._signer = Signer("issuer:bench", "k1", issuer, crypto.exchange_public_of(exchange))
