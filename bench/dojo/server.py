@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from bench.dojo.corpus import Suite, World
+from nucleus_proxy.pinning import Origin
 
 _LINE: Final = 8 * 1024 * 1024
 
@@ -44,8 +45,11 @@ class Starter:
     def key(self, authority: Any) -> None:
         return None
 
-    def cwd(self, authority: Any) -> str:
+    def cwd(self, authority: Any, tool: str = "") -> str:
         return "/"
+
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        return Origin(self._suite.name), tool
 
     @asynccontextmanager
     async def started(self, authority: Any) -> AsyncIterator[Any]:

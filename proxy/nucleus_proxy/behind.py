@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from nucleus_proxy.celled import Starter
 from nucleus_proxy.link import ServerLink
-from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.pinning import Origin
+from nucleus_proxy.running import Running
 from nucleus_proxy.wire import Frame, Key
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CallerError, WorldError
@@ -27,7 +28,7 @@ class Behind:
     `forsaken` are those that their client gave up and that it has not answered."""
 
     def __init__(
-        self, process: ServerProcess, link: ServerLink, stack: AsyncExitStack, first: bool
+        self, process: Running, link: ServerLink, stack: AsyncExitStack, first: bool
     ) -> None:
         self.process = process
         self.link = link
@@ -102,9 +103,13 @@ class Servers:
         """The one that the client talks to, if it runs."""
         return None if self._first is None or self._first.cut else self._first
 
-    def cwd(self, authority: Authority | None) -> str:
+    def cwd(self, authority: Authority | None, tool: str) -> str:
         """Where relative paths of a call start."""
-        return self._starter.cwd(authority)
+        return self._starter.cwd(authority, tool)
+
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        """Whose a tool is, and what its server calls it."""
+        return self._starter.origin(tool)
 
     def greeted(self, params: dict[str, Any]) -> None:
         """How the client introduced itself; every further server hears the same."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from nucleus_proxy import binding, methods, toolcall, wire
+from nucleus_proxy import binding, methods, narrowing, pinning, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
+    UNCLASSIFIED,
     UNRECORDED,
     Granted,
     Presented,
@@ -29,8 +30,9 @@ from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
 from nucleus_proxy.underway import Silence, UnderWay
-from nucleus_proxy.waiting import Caller
+from nucleus_proxy.waiting import Caller, Progress
 from nucleus_proxy.wire import Frame, Key
+from nucleus_tokens.caveats import Arg
 from nucleus_tokens.errors import CredentialError, NucleusError
 
 GONE = "The server ended before it answered; the call may have run."
@@ -57,7 +59,9 @@ class Calls:
         self._held = held
         self._bearer = bearer
         self._callers: dict[Key, Caller] = {}
-        self.catalogue = Catalogue(mediator.policy.tools)
+        self.catalogue = Catalogue(
+            mediator.policy.tools, mediator.pins, servers.origin, mediator.offload
+        )
 
     def cancel(self, key: Key) -> None:
         """The client no longer waits for a call that has not run."""
@@ -111,6 +115,8 @@ class Calls:
     async def _decide(
         self, frame: Frame, made: ToolCall, caller: Caller
     ) -> Granted | Refusal | Withdrawn:
+        if frame.method in methods.READS:
+            return await self._decide_read(frame, made, caller)
         bound = self._mediator.policy.tools.get(made.tool)
         said = self.catalogue.known(made.tool)
         presented = self.presented(frame.params)
@@ -121,18 +127,42 @@ class Calls:
             said = binding.UNLISTED
         if said is None:
             asking = self.catalogue.said(made.tool, self._list_page, _list_params(made))
-            heard = await _or_cancelled(asking, caller.cancelled)
+            try:
+                heard = await _or_cancelled(asking, caller.cancelled)
+            except NucleusError as error:
+                return Refusal.failed(error)
             if heard is None:
                 return Withdrawn()
             said = heard
         hints = said
         # A stranger's call is refused wherever its paths would lead.
-        cwd = "/" if authority is None else self._servers.cwd(authority)
+        cwd = "/" if authority is None else self._servers.cwd(authority, made.tool)
+
+        withheld = self.catalogue.withheld(made.tool)
 
         def bind() -> BoundCall:
-            return binding.bind(made.tool, made.args, bound, hints, cwd)
+            known = None if withheld else bound
+            return binding.bind(made.tool, made.args, known, hints, cwd)
 
         build = made.with_references(bind)
+        done = await self._mediator.call(
+            presented, build, progress=self._progress(made), caller=caller
+        )
+        if withheld is not None and done is UNCLASSIFIED:
+            return pinning.refusal(withheld)
+        return done
+
+    async def _decide_read(
+        self, frame: Frame, made: ToolCall, caller: Caller
+    ) -> Granted | Refusal | Withdrawn:
+        """A resource or a prompt, judged as a call."""
+        contents, presented = self._mediator.contents, self.presented(frame.params)
+        build = made.with_references(lambda: contents.bind(made.tool, made.args))
+        return await self._mediator.call(
+            presented, build, progress=self._progress(made), caller=caller
+        )
+
+    def _progress(self, made: ToolCall) -> Progress:
         rising = itertools.count(1)
 
         async def progress(message: str) -> None:
@@ -145,7 +175,7 @@ class Calls:
                 }
                 await self._client.send(wire.notification("notifications/progress", params))
 
-        return await self._mediator.call(presented, build, progress=progress, caller=caller)
+        return progress
 
     async def _list_page(self, params: dict[str, Any]) -> dict[str, Any] | None:
         first = self._servers.first
@@ -192,8 +222,13 @@ class Calls:
             await self._client.send(got.raw)
 
     async def _refuse(self, frame: Frame, made: ToolCall, refusal: Refusal) -> None:
-        if frame.id is not None:
-            await self._client.send(wire.result(frame.id, refusal.result(new_era=made.new_era)))
+        if frame.id is None:
+            return
+        if frame.method in methods.READS:
+            raw = wire.error(frame.id, wire.WORLD_FAILED, refusal.line(), refusal.fields())
+        else:
+            raw = wire.result(frame.id, refusal.result(new_era=made.new_era))
+        await self._client.send(raw)
 
     # tools/list -------------------------------------------------------------------------------
 
@@ -226,16 +261,30 @@ class Calls:
             return
         result = got.value.get("result")
         if type(result) is dict:
-            got = got.altered("result", self._filtered(result, shown))
+            try:
+                args = self._args(frame)
+                got = got.altered("result", await self._filtered(result, shown, args))
+            except NucleusError as error:
+                await self._failed(frame, Refusal.failed(error))
+                return
         await self._client.send(got.raw)
 
-    def _filtered(self, result: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
+    def _args(self, frame: Frame) -> Sequence[Arg]:
+        authority = self._mediator.admits(self.presented(frame.params).text)
+        return [] if authority is None else [arg for _, arg in authority.args]
+
+    async def _filtered(
+        self, result: dict[str, Any], shown: frozenset[str], args: Sequence[Arg]
+    ) -> dict[str, Any]:
         tools = result.get("tools")
-        self.catalogue.learn(tools)
+        await self.catalogue.learn(tools)
         kept = [
-            tool
+            narrowing.narrowed(tool, tool["name"], args)
             for tool in (tools if type(tools) is list else ())
-            if type(tool) is dict and type(tool.get("name")) is str and tool["name"] in shown
+            if type(tool) is dict
+            and type(tool.get("name")) is str
+            and tool["name"] in shown
+            and self.catalogue.withheld(tool["name"]) is None
         ]
         filtered = {**result, "tools": kept}
         if "cacheScope" in result or "resultType" in result:

@@ -18,8 +18,11 @@ from typing import Protocol
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
+from nucleus_proxy.pinning import Origin
 from nucleus_proxy.policy import PolicyFile
+from nucleus_proxy.running import Running
 from nucleus_proxy.server import ServerProcess, installation
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_proxy.work import Runner, Work
 from nucleus_tokens.authority import Authority
@@ -41,11 +44,16 @@ class Starter(Protocol):
         """What two authorities share that one server may serve."""
         ...
 
-    def cwd(self, authority: Authority | None) -> str:
-        """Where a server for this authority starts, and its relative paths with it."""
+    def cwd(self, authority: Authority | None, tool: str = "") -> str:
+        """Where a server for this authority starts, and the relative paths of a tool's call with
+        it."""
         ...
 
-    def started(self, authority: Authority | None) -> AbstractAsyncContextManager[ServerProcess]:
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        """Whose a tool is, and what its server calls it."""
+        ...
+
+    def started(self, authority: Authority | None) -> AbstractAsyncContextManager[Running]:
         """A server while the block runs; at its end nothing of it is left. Raises CallerError
         `server.*`, `cell.*`, WorldError `server.start` or what the runner raises: nothing runs."""
         ...
@@ -66,11 +74,14 @@ class Outside:
     def key(self, authority: Authority | None) -> Hashable:
         return None
 
-    def cwd(self, authority: Authority | None) -> str:
+    def cwd(self, authority: Authority | None, tool: str = "") -> str:
         return self.policy.server.cwd
 
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        return origin(self.policy.server, self.command), tool
+
     @asynccontextmanager
-    async def started(self, authority: Authority | None) -> AsyncIterator[ServerProcess]:
+    async def started(self, authority: Authority | None) -> AsyncIterator[Running]:
         server = await ServerProcess.start(self.policy.server, self.command, stderr=self.stderr)
         try:
             yield server
@@ -98,8 +109,11 @@ class Celled:
         scopes = frozenset(scope for _, scope in known.scopes if scope.kind == "path")
         return cells.may_read(known), cells.may_write(known), scopes
 
-    def cwd(self, authority: Authority | None) -> str:
+    def cwd(self, authority: Authority | None, tool: str = "") -> str:
         return self._cwd(self._tops(_known(authority)))
+
+    def origin(self, tool: str) -> tuple[Origin, str]:
+        return origin(self.policy.server, self.command), tool
 
     def _cwd(self, tops: tuple[str, ...]) -> str:
         wanted = self.policy.server.cwd
@@ -124,7 +138,7 @@ class Celled:
         return tuple(top for top in cells.subtrees(root, authority) if os.path.isdir(top))
 
     @asynccontextmanager
-    async def started(self, authority: Authority | None) -> AsyncIterator[ServerProcess]:
+    async def started(self, authority: Authority | None) -> AsyncIterator[Running]:
         known, spec = _known(authority), self.policy.server
         argv = tuple(self.command) or spec.command
         if not argv:
@@ -160,26 +174,9 @@ class Celled:
                         self.log(f"set aside, because a server may not write it: {path}")
 
 
-def starter(
-    policy: PolicyFile,
-    runner: Runner | None,
-    *,
-    draw: Callable[[int], bytes],
-    log: Callable[[str], None],
-    command: Sequence[str] = (),
-    stderr: Callable[[bytes], None] | None = None,
-) -> Starter:
-    """How the policy file wants its servers. Raises CallerError `server.cell` where it wants them
-    in cells and there is nobody who builds one."""
-    if policy.server.danger_outside_cell:
-        return Outside(policy, command, stderr)
-    if runner is None:
-        raise CallerError(
-            "server.cell",
-            "A server runs in a cell, and no wall is composed here.",
-            hint="The policy file may say [server] danger_outside_cell = true.",
-        )
-    return Celled(policy, runner, draw, log, command, stderr)
+def origin(spec: ServerSpec, command: Sequence[str] = ()) -> Origin:
+    """Whose tools a server's are; `command` goes before the policy file's."""
+    return Origin(spec.name, tuple(command) or spec.command, strict=spec.pins == "accept")
 
 
 def _known(authority: Authority | None) -> Authority:

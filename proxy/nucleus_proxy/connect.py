@@ -1,9 +1,9 @@
 """Law: beside the agent each call is signed, and nothing that signs leaves this process.
 
 `nucleus mcp connect`: between an agent's MCP client and the socket of `nucleus mcp serve`. For each
-tools/call and tools/list, and for what opens a conversation, it appends a request and the holder's
-proof to the token and puts the credential into `_meta`. Everything else passes as it is. It knows
-no policy and grants nothing.
+call, read and list, and for what opens a conversation, it appends a request and the holder's proof
+to the token and puts the credential into `_meta`. Everything else passes as it is. It knows no
+policy and grants nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nucleus_proxy import methods, toolcall, wire
+from nucleus_proxy import methods, wire
 from nucleus_proxy.link import Line
 from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame, Reader, Writer
 from nucleus_tokens import header, holding
@@ -54,11 +54,9 @@ class Signer:
         params = frame.params
         if frame.kind != "request" or frame.method not in methods.SIGNED:
             return frame
-        tool, args = methods.TOOLS_LIST, toolcall.without_meta(params)
-        if frame.method == methods.TOOLS_CALL:
-            tool, args = params.get("name", ""), params.get("arguments", {})
-            if type(tool) is not str or type(args) is not dict:
-                raise CredentialError("call.params", "A call names a tool and has an object.")
+        tool, args = methods.judged_as(frame.method, params)
+        if type(tool) is not str or type(args) is not dict:
+            raise CredentialError("call.params", "A call names a tool and has an object.")
         credential = holding.request(
             self._token,
             self._private,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nucleus_proxy.celled import starter
+from nucleus_proxy.egress.dial import Dialer
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.relay import Log, Relay
+from nucleus_proxy.starters import starter
 from nucleus_proxy.wire import Reader, Writer
 from nucleus_proxy.work import Runner
 from nucleus_tokens import holding
@@ -30,17 +31,20 @@ async def run_held(
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
     runner: Runner | None = None,
+    dialer: Dialer | None = None,
 ) -> None:
     """Serve one client until it or the server ends. `live` watches the mediator's ledger.
     `command` overrides the policy file's; `runner` builds the cell of the server, unless the policy
-    file has it run outside of one.
+    file has it run outside of one; `dialer` reaches those that others run.
 
     Raises CredentialError or CallerError for a token that cannot be read (its text is read once,
     here), WorldError when the server does not start or the state cannot be written.
     """
     holding.read_token(token)
     mediator.open()
-    made = starter(mediator.policy, runner, draw=draw, log=log, command=command, stderr=stderr)
+    made = starter(
+        mediator.policy, runner, draw=draw, log=log, command=command, stderr=stderr, dialer=dialer
+    )
     authority = mediator.admits(token.strip())
     if authority is None and made.needs_authority:
         raise CredentialError("token.refused", "The token is not one of this audience.")

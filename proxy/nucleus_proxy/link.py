@@ -13,7 +13,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from nucleus_proxy import wire
-from nucleus_proxy.methods import TOOLS_CALL
+from nucleus_proxy.methods import READS, TOOLS_CALL
 from nucleus_proxy.wire import Frame, Key, Writer
 from nucleus_tokens.errors import CallerError
 
@@ -169,5 +169,5 @@ class ServerLink:
 
 
 def _not_a_call(method: str) -> None:
-    if method == TOOLS_CALL:
+    if method == TOOLS_CALL or method in READS:
         raise CallerError("effect.no_permit", "A call needs a permit.")

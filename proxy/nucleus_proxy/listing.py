@@ -7,11 +7,13 @@ hidden would be denied with any arguments, now and later, as cells and counters 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.methods import TOOLS_LIST
 from nucleus_proxy.toolrules import ToolBinding
-from nucleus_tokens.authority import scope_admits
+from nucleus_tokens.authority import args_admit, scope_admits
 from nucleus_tokens.exposure import leq
 from nucleus_tokens.flow import default_sink
 from nucleus_tokens.lattice import READ_FILES, level_of
@@ -46,6 +48,41 @@ def would_ever(
         and budget_suffices(snapshot.spent[counter.id], _cost(binding, counter.unit), counter.limit)
         for counter in authority.counters
     )
+
+
+def never(credential: VerifiedCredential, bound: BoundCall, snapshot: Snapshot) -> bool:
+    """Whether this very call would be denied for what its credential permits. `would_ever` for one
+    whose arguments are known."""
+    authority = credential.prefix.authority
+    if level_of(authority.levels, bound.operation) == 0:
+        return True
+    if not leq(snapshot.wall.bits | snapshot.tree.bits, authority.exposure):
+        return True
+    for _, scope in authority.scopes:
+        if scope.kind == "tool":
+            if not scope_admits(scope, (bound.tool,)):
+                return True
+        elif scope.kind in RESOURCE_KINDS[bound.operation]:
+            touched = bound.resources.get(scope.kind)
+            if touched is None or not scope_admits(scope, touched):
+                return True
+    resolved = {s.pointer: s.value for s in bound.selectors if s.kind == "path"}
+    if not all(args_admit(arg, bound.tool, bound.args, resolved) for _, arg in authority.args):
+        return True
+    return any(
+        counter.id not in snapshot.spent
+        or not budget_suffices(
+            snapshot.spent[counter.id],
+            1 if counter.unit == "calls" else bound.costs.get(counter.unit, 0),
+            counter.limit,
+        )
+        for counter in authority.counters
+    )
+
+
+def called(binding: ToolBinding, tool: str) -> ToolBinding:
+    """What is judged under another name than it is bound by."""
+    return replace(binding, tool=tool)
 
 
 def _cost(binding: ToolBinding, unit: str) -> int:

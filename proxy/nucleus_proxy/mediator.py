@@ -16,9 +16,12 @@ from typing import Any, Final
 from nucleus_proxy import answers, listing, waiting
 from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Standing, Withdrawn
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.content import Content, Template
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.judge import Arrival, Considered, Judge, Reveals
+from nucleus_proxy.offering import Offering
 from nucleus_proxy.offload import Offload, in_thread
+from nucleus_proxy.pinning import Pins
 from nucleus_proxy.policy import NO_WALL, PolicyFile
 from nucleus_tokens import crypto, exposure
 from nucleus_tokens.authority import Authority
@@ -59,14 +62,21 @@ class Mediator:
         poll_seconds: float = waiting.POLL_SECONDS,
         offload: Offload = in_thread,
         flow: Flow | None = None,
+        pins: Pins | None = None,
     ) -> None:
         """`instance` is this verifier's name for itself, `run` the name of what a person started;
         without a wall the run has the cell. `draw(n)` gives n random bytes. `ledger` and `desk`
         are called from several threads. `reveals` keeps what the trace only digests. `offload`
         keeps blocking work off the event loop; where one client is served, `inline` is faster.
         `flow` knows labels and evidence; without it only the issuer's word vouches, and every
-        value is as tainted as its session.
+        value is as tainted as its session. `pins` keeps the accepted definitions of servers' tools;
+        without it none is withheld.
         """
+        self.pins = pins
+        self.contents = Content(
+            tuple((Template.of(text), bound) for text, bound in policy.resources.items()),
+            policy.prompts,
+        )
         self._verifier = verifier
         self._desk = desk
         wall = policy.wall
@@ -76,7 +86,7 @@ class Mediator:
         self._reveals = reveals
         self._ask_seconds = ask_seconds
         self._poll_seconds = poll_seconds
-        self._offload = offload
+        self.offload = offload
         self._flow = flow
         self.judge = Judge(
             keys=lambda: verifier.keys,
@@ -125,7 +135,7 @@ class Mediator:
             )
             self.judge.ledger.append({"cell": self.wall, "method": method, "type": "opened"})
 
-        await self._offload(work)
+        await self.offload(work)
         self._raised_for.add(method)  # a cell never falls
 
     # One call ---------------------------------------------------------------------------------
@@ -158,7 +168,7 @@ class Mediator:
         credential = self._verifier.authenticate(presented.text)
         if isinstance(credential, Deny):
             record = refusal_record(credential, at=at, channel=presented.channel)
-            await self._offload(partial(self.judge.ledger.append, record))
+            await self.offload(partial(self.judge.ledger.append, record))
             return Refusal.denied(credential)
         return Arrival(credential, presented, at, self._seen(credential, at))
 
@@ -185,11 +195,11 @@ class Mediator:
         waited = False
         for _ in range(ROUNDS):
             attempt = partial(self._attempt, arrival, build, waited, caller.waits)
-            done = await self._offload(attempt)
+            done = await self.offload(attempt)
             if caller.cancelled.is_set():
                 # A permit that came too late is never used; its decision counts as having run.
                 if isinstance(done, PendingRequest):
-                    await self._offload(partial(self._desk.withdraw, done.id))
+                    await self.offload(partial(self._desk.withdraw, done.id))
                     self._waiting.discard(done.id)
                 return Withdrawn()
             match done:
@@ -293,7 +303,7 @@ class Mediator:
             arrival = await self._arrive(presented)
             if isinstance(arrival, Refusal):
                 return arrival
-            return await self._offload(partial(self._list, arrival, params))
+            return await self.offload(partial(self._list, arrival, params))
         except NucleusError as error:
             return Refusal.failed(error)
 
@@ -309,11 +319,20 @@ class Mediator:
         self.judge.ledger.append(listing.record(arrival.credential, shown, facts.now))
         return shown
 
+    async def offering(self, presented: Presented) -> Offering | None:
+        """What a credential may be shown of what can be read; None for none. Raises WorldError."""
+        credential = self._verifier.authenticate(presented.text)
+        if isinstance(credential, Deny):
+            return None
+        arrival = Arrival(credential, presented, self._clock(), False)
+        snapshot = await self.offload(partial(self.judge.look, arrival))
+        return Offering(credential, snapshot, self.contents)
+
     async def entering(self, granted: Granted) -> None:
         """Before an effect whose answer passes piece by piece. Raises WorldError: do not run it."""
         flow, looked = self._flow, granted.looked
         if flow is not None and looked is not None:
-            await self._offload(lambda: flow.entered(looked, now=self._clock()))
+            await self.offload(lambda: flow.entered(looked, now=self._clock()))
 
     async def saw(
         self, granted: Granted, value: Any, *, label: int | None = None
@@ -324,7 +343,7 @@ class Mediator:
         if flow is None or looked is None:
             return {} if label is None else answers.labelled(label)
         now, seq = self._clock(), granted.permit.seq
-        kept = await self._offload(lambda: flow.saw(looked, value, now=now, label=label, seq=seq))
+        kept = await self.offload(lambda: flow.saw(looked, value, now=now, label=label, seq=seq))
         return {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
 
     async def outcome(self, permit: Permit, *, ok: bool, result: bytes, cut: str = "") -> None:
@@ -338,4 +357,4 @@ class Mediator:
             self.judge.ledger.append({**record, "cut": cut} if cut else record)
             self._reveals({"decision": permit.seq, "result": digest, "salt": salt.hex()})
 
-        await self._offload(work)
+        await self.offload(work)

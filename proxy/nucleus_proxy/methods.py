@@ -24,8 +24,8 @@ TOOLS_LIST: Final = "tools/list"
 
 # What opens a conversation: a server is started for whoever asks it, so it is judged as a list is.
 OPENING: Final = frozenset(("initialize", "server/discover"))
-# Requests that carry a credential.
-SIGNED: Final = OPENING | {TOOLS_LIST, TOOLS_CALL}
+# Reads by a name: judged as calls of a tool that is called so.
+READS: Final = frozenset(("resources/read", "prompts/get"))
 
 # Requests of a client that always pass. The two of tools are mediated.
 CLIENT_REQUESTS: Final = frozenset(
@@ -46,6 +46,9 @@ CLIENT_OPENABLE: Final[Mapping[str, str]] = MappingProxyType(
         "subscriptions/listen": "subscriptions",
     }
 )
+# Requests that carry a credential.
+SIGNED: Final = OPENING | {TOOLS_LIST, TOOLS_CALL} | frozenset(CLIENT_OPENABLE)
+
 CLIENT_NOTIFICATIONS: Final = frozenset(
     ("notifications/cancelled", "notifications/initialized", "notifications/progress")
 )
@@ -82,6 +85,11 @@ SERVER_NOTIFICATIONS_WITH: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# What a binding of a resource or a prompt opens.
+RESOURCE_METHODS: Final = frozenset(
+    ("resources/list", "resources/read", "resources/templates/list")
+)
+PROMPT_METHODS: Final = frozenset(("prompts/get", "prompts/list"))
 OPENABLE: Final = frozenset(CLIENT_OPENABLE) | frozenset(SERVER_OPENABLE)
 
 # What may stand in `params` of tools/call; anything else could change what the call does without
@@ -105,6 +113,17 @@ CALL_META: Final = frozenset(
 def client_request(method: str, opened: Set[str]) -> bool:
     """Whether a client's request may pass at all."""
     return method in CLIENT_REQUESTS or (method in CLIENT_OPENABLE and method in opened)
+
+
+def judged_as(frame_method: str, params: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The tool and the arguments that a request is judged by, and a credential is bound to."""
+    if frame_method == TOOLS_CALL:
+        return params.get("name"), params.get("arguments", {})
+    if frame_method == "resources/read":
+        return frame_method, {"uri": params.get("uri")}
+    if frame_method == "prompts/get":
+        return frame_method, {"name": params.get("name"), "arguments": params.get("arguments", {})}
+    return TOOLS_LIST, {key: value for key, value in params.items() if key != "_meta"}
 
 
 def server_request(method: str, opened: Set[str]) -> bool:

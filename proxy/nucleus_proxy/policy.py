@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from nucleus_proxy import agents as agent_rules
-from nucleus_proxy import fields, shipped, toolrules
+from nucleus_proxy import fields, merging, shipped, toolrules
 from nucleus_proxy import remotes as remote_rules
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy import servers as server_rules
 from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.egress import rules as egress_rules
 from nucleus_proxy.egress import search as search_rules
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.egress.search import SearchSpec
-from nucleus_proxy.methods import OPENABLE
+from nucleus_proxy.methods import OPENABLE, PROMPT_METHODS, RESOURCE_METHODS
 from nucleus_proxy.remotes import Remote
 from nucleus_proxy.rules import Believed
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import names
 from nucleus_tokens.errors import CallerError, WorldError
@@ -35,20 +37,6 @@ from nucleus_verifier.facts import Policy
 MOST_BYTES: Final = 1024 * 1024
 # Where no wall stands the agent may see anything the user can: nothing starts cleaner than this.
 NO_WALL: Final = PRIVATE_DATA | UNTRUSTED_CONTENT
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSpec:
-    """The process behind the relay. Its environment is exactly `env`. It runs in a cell, where it
-    sees what the token admits, of the workspace if there is one, and `readable`."""
-
-    command: tuple[str, ...] = ()
-    cwd: str = "/"
-    env: Mapping[str, str] = field(default_factory=dict)
-    danger_outside_cell: bool = False
-    writes_git: bool = False
-    readable: tuple[str, ...] = ()
-    binding: str = ""  # the shipped one that says what its tools are
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +70,9 @@ class PolicyFile:
     egress: Egress = field(default_factory=Egress)
     search: SearchSpec | None = None
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    servers: Mapping[str, ServerSpec] = field(default_factory=dict)  # many, in place of one
+    resources: Mapping[str, ToolBinding] = field(default_factory=dict)  # by their URIs' templates
+    prompts: Mapping[str, ToolBinding] = field(default_factory=dict)
 
 
 def load(path: Path) -> PolicyFile:
@@ -116,8 +107,8 @@ def parse(data: bytes, *, base: Path | None = None) -> PolicyFile:
 def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     fields.keys(
         "top level", value,
-        "version", "gate", "obligations", "quorum", "wall", "server", "methods", "tools",
-        "workspace", "remotes",
+        "version", "gate", "obligations", "quorum", "wall", "server", "servers", "methods", "tools",
+        "workspace", "remotes", "resources", "prompts",
         "evidence", "files", "egress", "agents", "search",
     )  # fmt: skip
     gate: Literal["ask", "evidence"] = "ask"
@@ -136,14 +127,15 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
     opened = frozenset(fields.texts("methods.open", methods.get("open", [])))
     for method in sorted(opened - OPENABLE):
         fields.bad("methods.open", f"{method!r} is not one of {', '.join(sorted(OPENABLE))}")
-    server = _server(value.get("server", {}), base)
-    tools = dict(shipped.binding(server.binding).tools) if server.binding else {}
-    for name, table in fields.table("tools", value.get("tools", {})).items():
-        tools[fields.text("tools", name)] = toolrules.tool(name, table)
     egress = egress_rules.parse(value.get("egress", {}), base)
+    server = server_rules.parse("server", value.get("server", {}), base, egress)
+    servers = server_rules.parse_all(value.get("servers", {}), base, egress)
     search = None
     if "search" in value:
         search = search_rules.parse(value["search"], egress.secrets, egress.private)
+    resources, prompts = (_contents(key, value.get(key, {})) for key in ("resources", "prompts"))
+    for found, needed in ((resources, RESOURCE_METHODS), (prompts, PROMPT_METHODS)):
+        opened |= needed if found else frozenset()
     return PolicyFile(
         verifier=Policy(
             gate=gate,
@@ -153,8 +145,9 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
             quorum=quorum,
         ),
         server=server,
+        servers=servers,
         wall=_wall(value["wall"]) if "wall" in value else None,
-        tools=tools,
+        tools=_tools(value.get("tools", {}), server, servers),
         opened=opened,
         workspace=_workspace(value["workspace"], base) if "workspace" in value else None,
         remotes=remote_rules.parse(value.get("remotes", {}), egress.secrets, egress.private),
@@ -162,7 +155,31 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         egress=egress,
         search=search,
         agents=agent_rules.parse(value.get("agents", {}), base),
+        resources=resources,
+        prompts=prompts,
     )
+
+
+def _tools(
+    value: Any, server: ServerSpec, servers: Mapping[str, ServerSpec]
+) -> dict[str, ToolBinding]:
+    """What the shipped bindings say, and what the file itself says, which stands."""
+    found = dict(shipped.binding(server.binding).tools) if server.binding else {}
+    for name, spec in servers.items():
+        for tool in shipped.binding(spec.binding).tools.values() if spec.binding else ():
+            merged = merging.prefixed(name, "name", tool.tool)
+            found[merged] = replace(tool, tool=merged)
+    for name, table in fields.table("tools", value).items():
+        found[fields.text("tools", name)] = toolrules.tool(name, table)
+    return found
+
+
+def _contents(where: str, value: Any) -> dict[str, ToolBinding]:
+    """What resources are by their URIs' templates, and prompts by their names."""
+    return {
+        fields.text(where, name): toolrules.tool(name, table, where)
+        for name, table in fields.table(where, value).items()
+    }
 
 
 def _workspace(value: Any, base: Path) -> Workspace:
@@ -173,31 +190,6 @@ def _workspace(value: Any, base: Path) -> Workspace:
     if "shows" in table:
         shows = names.exposure_bits(fields.texts("workspace.shows", table["shows"]))
     return Workspace(str(base / fields.text("workspace.root", table["root"])), shows)
-
-
-def _server(value: Any, base: Path) -> ServerSpec:
-    table = fields.keys(
-        "server",
-        value,
-        "command",
-        "cwd",
-        "env",
-        "danger_outside_cell",
-        "readable",
-        "writes_git",
-        "binding",
-    )
-    return ServerSpec(
-        command=fields.texts("server.command", table.get("command", [])),
-        cwd=str(base / fields.text("server.cwd", table.get("cwd", "."))),
-        env=agent_rules.environment("server.env", table.get("env", {})),
-        danger_outside_cell=fields.flag(
-            "server.danger_outside_cell", table.get("danger_outside_cell", False)
-        ),
-        writes_git=fields.flag("server.writes_git", table.get("writes_git", False)),
-        readable=fields.texts("server.readable", table.get("readable", [])),
-        binding=fields.text("server.binding", table["binding"]) if "binding" in table else "",
-    )
 
 
 def _wall(value: Any) -> Wall:

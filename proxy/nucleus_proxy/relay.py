@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from nucleus_proxy import methods, toolcall, wire
+from nucleus_proxy import methods, offering, toolcall, wire
 from nucleus_proxy.answers import Refusal
 from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.calls import Calls, asks_for_closed
@@ -19,7 +19,8 @@ from nucleus_proxy.celled import Starter
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
-from nucleus_proxy.server import GRACE_SECONDS
+from nucleus_proxy.offering import Offering
+from nucleus_proxy.running import GRACE_SECONDS
 from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
@@ -130,7 +131,7 @@ class Relay:
             refused = (wire.WORLD_FAILED, f"{MOST_OPEN} requests are open already.")
         if refused is not None:
             await self._client.send(wire.error(frame.id, *refused))
-        elif frame.method == methods.TOOLS_CALL:
+        elif frame.method == methods.TOOLS_CALL or frame.method in methods.READS:
             self._spawn(self._calls.call(frame))
         elif frame.method == methods.TOOLS_LIST:
             self._spawn(self._calls.list(frame))
@@ -141,7 +142,7 @@ class Relay:
         first = self._servers.first
         if first is None:
             first = await self._begun(frame)
-        elif frame.method != "ping" and self._calls.answerable and not await self._shown(frame):
+        elif not await self._may_pass(frame):
             return
         if first is None:
             return
@@ -156,6 +157,30 @@ class Relay:
         # In the order of the client: only the answer is waited for elsewhere.
         await first.link.pass_on(clean)
         self._spawn(self._plain_answer(frame, first, answer))
+
+    async def _may_pass(self, frame: Frame) -> bool:
+        """Whether a request that is no call may go to the server. A greeting of a line that has no
+        token of its own was judged when the server started."""
+        if frame.method == "ping":
+            return True
+        opens = frame.method in methods.OPENING
+        if opens and not self._calls.answerable:
+            return True
+        if not await self._shown(frame):
+            return False
+        if frame.method in offering.NAMED:
+            found = await self._offering(frame)
+            if found is None or not found.admits(frame.method, frame.params):
+                await self._refuse(frame, "What this names may not be read. [scope.outside]")
+                return False
+        return True
+
+    async def _offering(self, frame: Frame) -> Offering | None:
+        try:
+            return await self._mediator.offering(self._calls.presented(frame.params))
+        except NucleusError as error:
+            self._log(f"{frame.method}: {error}")
+            return None
 
     async def _shown(self, frame: Frame) -> bool:
         """Whether a token that stands for the whole line still does: judged and recorded like a
@@ -195,7 +220,18 @@ class Relay:
         result = got.value.get("result")
         if type(result) is dict and "capabilities" in result:
             offered = methods.server_capabilities(result["capabilities"], self._opened)
-            got = got.altered("result", {**result, "capabilities": offered})
+            try:
+                shown = await self._calls.catalogue.introduced(result)
+            except NucleusError as error:
+                await self._refuse(frame, Refusal.failed(error).line())
+                return
+            got = got.altered("result", {**shown, "capabilities": offered})
+        if type(result) is dict and frame.method in offering.FILTERED:
+            found = await self._offering(frame)
+            if found is None:
+                await self._refuse(frame, "This credential is not accepted any more.")
+                return
+            got = got.altered("result", found.filtered(frame.method, frame.params, result))
         if asks_for_closed(result, self._opened):
             message = "The server asked for something that policy does not open."
             await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nucleus_proxy import wire
-from nucleus_proxy.celled import starter
+from nucleus_proxy.egress.dial import Dialer
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.methods import HELLO
 from nucleus_proxy.native import Tools
 from nucleus_proxy.relay import Log, Relay
+from nucleus_proxy.starters import starter
 from nucleus_proxy.toolserver import ToolServer
 from nucleus_proxy.wire import FRAME_BYTES, Reader, Writer
 from nucleus_proxy.work import Runner
@@ -50,11 +51,14 @@ class Service:
         private: bytes = b"",
         runner: Runner | None = None,
         live: Live | None = None,
+        dialer: Dialer | None = None,
     ) -> None:
         """With `native` a connection is served the proxy's own tools and no server is started.
         `held` is the token of whoever reaches this socket: then the socket is the proof, and
         whoever can open it acts with the token. `private` is its holder's key, if it is here.
-        `runner` builds the cells of servers, whose calls `live` decides again while they run."""
+        `runner` builds the cells of servers, `dialer` reaches those that others run; their calls
+        `live` decides again while they run."""
+        self._dialer = dialer
         self._mediator = mediator
         self._native = native
         self._held = held
@@ -106,6 +110,7 @@ class Service:
             log=self._log,
             command=self._command,
             stderr=self._stderr,
+            dialer=self._dialer,
         )
         relay = Relay(
             reader=reader,
@@ -199,6 +204,7 @@ async def run_serve(
     native: Tools | None = None,
     held: str | None = None,
     runner: Runner | None = None,
+    dialer: Dialer | None = None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until cancelled. `live` watches the mediator's ledger; `ready` is called once
@@ -206,7 +212,7 @@ async def run_serve(
     mediator.open()
     service = Service(
         mediator, draw=draw, log=log, command=command, stderr=stderr, native=native, held=held,
-        runner=runner, live=live,
+        runner=runner, live=live, dialer=dialer,
     )  # fmt: skip
     async with live.watching(), listening(path, service):
         ready()

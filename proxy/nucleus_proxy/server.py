@@ -13,13 +13,12 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from nucleus_proxy.policy import ServerSpec
+from nucleus_proxy.running import GRACE_SECONDS
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.starting import started
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.errors import CallerError, WorldError
 
-# An MCP server ends when its input does; then it is asked, then it is made to.
-GRACE_SECONDS: Final = 2.0
 _LOG_LINE: Final = 64 * 1024
 _SYSTEM: Final = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
 

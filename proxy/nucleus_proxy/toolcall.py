@@ -20,6 +20,12 @@ from nucleus_tokens.limits import ARGUMENT_BYTES
 from nucleus_verifier import resources
 
 _NAME_CHARS: Final = 256
+_URI_CHARS: Final = 4096
+_PARAMS: Final[Mapping[str, frozenset[str]]] = {
+    methods.TOOLS_CALL: methods.CALL_PARAMS,
+    "resources/read": frozenset(("uri", "_meta")),
+    "prompts/get": methods.CALL_PARAMS,
+}
 # Numbers may grow when they are spelled canonically (1e20), by less than this factor.
 _GROWTH: Final = 8
 
@@ -80,13 +86,15 @@ def cleaned(frame: Frame, opened: frozenset[str]) -> Frame:
 def read(frame: Frame, opened: frozenset[str]) -> ToolCall:
     """Read a tools/call. Raises CredentialError `call.params` or `call.too_large`."""
     params = frame.params
-    allowed = methods.CALL_PARAMS
+    allowed = _PARAMS[frame.method]
     if opened & frozenset(methods.SERVER_OPENABLE):
         allowed = allowed | methods.CALL_PARAMS_OF_INPUT
     unknown = sorted(params.keys() - allowed)
     if unknown:
-        raise CredentialError("call.params", f"tools/call does not take {unknown[0]!r} here.")
-    name, args = params.get("name"), params.get("arguments", {})
+        raise CredentialError("call.params", f"{frame.method} does not take {unknown[0]!r} here.")
+    name, args = methods.judged_as(frame.method, params)
+    if frame.method != methods.TOOLS_CALL:
+        _check_read(args)
     if (
         type(name) is not str
         or not 0 < len(name) <= _NAME_CHARS
@@ -111,6 +119,16 @@ def read(frame: Frame, opened: frozenset[str]) -> ToolCall:
         cleaned(frame, opened),
         _references(params),
     )
+
+
+def _check_read(args: dict[str, Any]) -> None:
+    """Raises CredentialError `call.params` for a read of what is no name."""
+    name = args.get("uri", args.get("name"))
+    if type(name) is not str or not 0 < len(name) <= _URI_CHARS or not resources.spellable(name):
+        raise CredentialError("call.params", "What is read has a short text for its name.")
+    given = args.get("arguments", {})
+    if type(given) is not dict or not all(type(value) is str for value in given.values()):
+        raise CredentialError("call.params", "The arguments of a prompt are texts.")
 
 
 def _references(params: dict[str, Any]) -> dict[str, str]:

@@ -61,8 +61,9 @@ class ToolBinding:
         return made
 
 
-def tool(name: str, value: Any) -> ToolBinding:
-    where = f"tools.{name}"
+def tool(name: str, value: Any, kind: str = "tools") -> ToolBinding:
+    """One table of the policy file's `kind`. Raises CallerError `policy.*`, ValueError."""
+    where = f"{kind}.{name}"
     table = fields.keys(
         where, value,
         "operation", "sink", "selectors", "payload", "adds", "costs", "trusted_sink",

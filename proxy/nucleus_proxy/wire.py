@@ -37,6 +37,11 @@ _MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
 _ANSWERS: Final = (frozenset(("jsonrpc", "id", "result")), frozenset(("jsonrpc", "id", "error")))
 
 
+def key_of(value: Any) -> Key | None:
+    """An id that a message speaks of, as a key; None for what is no id."""
+    return (type(value), value) if type(value) in (str, int) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One message and the bytes it was parsed from (without the newline)."""

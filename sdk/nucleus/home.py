@@ -29,6 +29,7 @@ from nucleus_verifier.decision import Deny
 from nucleus_verifier.facts import Keys
 
 if TYPE_CHECKING:
+    from nucleus.pins import PinStore
     from nucleus_proxy.flowstate import FlowState
     from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
@@ -221,6 +222,12 @@ class Home:
         self.keyring()
         return FlowState.open(self.state / LABELS)
 
+    def pins(self) -> PinStore:
+        """What was accepted of servers' tools."""
+        from nucleus.pins import PinStore
+
+        return PinStore(self.data / "pins")
+
     def tree_of(self, token: str) -> str:
         """The delegation tree of a token or credential, which prompts and releases belong to.
         Raises CredentialError `credential.refused` for one this host does not believe."""
@@ -291,6 +298,7 @@ class Home:
             ask_seconds=ASK_SECONDS if ask_seconds is None else ask_seconds,
             offload=inline if one_client else in_thread,
             flow=flow,
+            pins=self.pins(),
         )
 
     def checkpoint(self, store: Store) -> dict[str, object] | None:

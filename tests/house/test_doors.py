@@ -52,6 +52,8 @@ OWN = {
     "sdk/nucleus/audit/judging.py": "looks whether a person's file of suppressions is there",
     "sdk/nucleus/audit/walking.py": "reads a person's own files for that person's command",
     "sdk/nucleus/behind.py": "makes the cell of an agent that a person or agent_spawn starts",
+    "sdk/nucleus/mcpconfig.py": "reads a person's own list of servers, and where they are",
+    "sdk/nucleus/pins.py": "the home's own files of what was accepted of servers' tools",
     "sdk/nucleus/standing.py": "a person's own standing answers",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/cli/": "commands of a person, on that person's own files",

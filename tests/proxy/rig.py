@@ -13,8 +13,8 @@ from typing import Any
 
 from nucleus_proxy.celled import Outside
 from nucleus_proxy.live import Live
-from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.relay import Relay
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.wire import FRAME_BYTES
 from tests.proxy import scripted_server
 from tests.proxy.stage import Stage, within
@@ -95,12 +95,13 @@ async def rigged(
     held: str | None,
     tools: Sequence[Any] | None = None,
     env: dict[str, str] | None = None,
+    **more: Any,
 ) -> AsyncIterator[Rig]:
-    """A relay in front of the scripted server, driven by hand."""
+    """A relay in front of the scripted server, driven by hand; `more` is of its ServerSpec."""
     seen = tmp_path / "seen.jsonl"
     listed = [{"name": name, "inputSchema": {}} for name in TOOLS] if tools is None else tools
     command = (sys.executable, scripted_server.__file__, str(seen), json.dumps(listed))
-    spec = ServerSpec(command, str(tmp_path), env or {})
+    spec = ServerSpec(command, str(tmp_path), env or {}, **more)
     accepted: asyncio.Queue[Any] = asyncio.Queue()
     path = tmp_path / "rig.sock"
     listener = await asyncio.start_unix_server(

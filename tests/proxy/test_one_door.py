@@ -18,6 +18,7 @@ WRITERS = {
     "http1.py": "a request to a host, under its permit",
     "httpd.py": "what goes back to a client of the road outward",
     "link.py": "whole lines that are no calls, and what goes to the client",
+    "member.py": "what a relay wrote to one of many servers, a call after its permit was used",
     "serve.py": "the hello to a client",
     "tunnel.py": "the bytes of a tunnel that was decided",
     "tracefile.py": "the copy of the trace, and reveals",

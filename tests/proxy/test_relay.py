@@ -178,14 +178,24 @@ async def test_closed_capabilities_are_not_announced(tmp_path: Path) -> None:
 
 
 async def test_an_opened_method_raises_the_wall_first(tmp_path: Path) -> None:
+    stage, held = _stage(POLICY + '[methods]\nopen = ["resources/list"]\n')
+    async with rigged(tmp_path, stage, held=held) as rig:
+        assert stage.ledger.cells["wall:test"].bits == 0
+        assert "result" in await rig.request(1, "resources/list", {})
+        assert stage.ledger.cells["wall:test"].bits == PRIVATE_DATA | UNTRUSTED_CONTENT
+        assert [r["method"] for r in stage.ledger.records("opened")] == ["resources/list"]
+        await rig.request(2, "resources/list", {})
+        assert len(stage.ledger.records("opened")) == 1
+
+
+async def test_a_read_that_policy_opened_is_decided_and_raises_both_cells(tmp_path: Path) -> None:
     stage, held = _stage(POLICY + '[methods]\nopen = ["resources/read"]\n')
     async with rigged(tmp_path, stage, held=held) as rig:
         assert stage.ledger.cells["wall:test"].bits == 0
         assert "result" in await rig.request(1, "resources/read", {"uri": "x"})
         assert stage.ledger.cells["wall:test"].bits == PRIVATE_DATA | UNTRUSTED_CONTENT
-        assert [r["method"] for r in stage.ledger.records("opened")] == ["resources/read"]
-        await rig.request(2, "resources/read", {"uri": "x"})
-        assert len(stage.ledger.records("opened")) == 1
+    assert [r["call"]["tool"] for r in stage.ledger.records("decision")] == ["resources/read"]
+    stage.verified()
 
 
 async def test_a_hostile_server_reaches_nobody(tmp_path: Path) -> None:

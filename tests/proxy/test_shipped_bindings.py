@@ -163,3 +163,19 @@ def test_a_package_is_known_by_its_name() -> None:
     assert found is not None
     assert found.name == "slack"
     assert shipped.of_package("@modelcontextprotocol/server-slak") is None
+
+
+def test_of_many_servers_each_has_its_own() -> None:
+    text = b"""
+version = 1
+[servers.code]
+command = ["x"]
+binding = "git"
+[servers.chat]
+command = ["y"]
+binding = "slack"
+"""
+    rules = policy.parse(text)
+    assert rules.tools["code__git_log"].tool == "code__git_log"
+    assert rules.tools["chat__slack_post_message"].sink == sinks.EMAIL_SEND
+    assert "git_log" not in rules.tools

@@ -18,8 +18,8 @@ import pytest
 from nucleus_proxy import connect, serve, wire
 from nucleus_proxy.connect import Hello, Signer
 from nucleus_proxy.live import Live
-from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.streams import stdio
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from tests.proxy import scripted_server

@@ -6,8 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from nucleus_proxy.policy import ServerSpec
 from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.servers import ServerSpec
 from tests.proxy.stage import within
 
 STEPS = 40

@@ -80,3 +80,26 @@ def _text(value: str) -> str | None:
         return base64.b64decode(packed[1], validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         return None
+
+
+def said(frame: Frame) -> list[tuple[bytes, bytes]]:
+    """What the headers of a message of ours say of its body; nothing in the old era, where the
+    session says it."""
+    params = frame.params
+    if not methods.of_new_era(params):
+        return []
+    version = str(params["_meta"][methods.PROTOCOL_VERSION])
+    made = [(VERSION.encode(), version.encode("latin-1", "replace"))]
+    made.append((METHOD.encode(), _packed(frame.method)))
+    name = params.get(_NAMED.get(frame.method, ""))
+    if type(name) is str:
+        made.append((NAME.encode(), _packed(name)))
+    return made
+
+
+def _packed(text: str) -> bytes:
+    """A value as a header spells it: packed where it is not plain ASCII, or would be unpacked."""
+    plain = text.isascii() and text.isprintable() and text.strip() == text
+    if plain and not _PACKED.fullmatch(text):
+        return text.encode()
+    return b"=?base64?" + base64.b64encode(text.encode("utf-8")) + b"?="

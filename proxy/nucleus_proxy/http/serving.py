@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from nucleus_proxy.egress.dial import Dialer
 from nucleus_proxy.http.front import Front, Names, listening
 from nucleus_proxy.http.sessions import Sessions
 from nucleus_proxy.live import Live
@@ -47,6 +48,7 @@ async def run_http(
     command: Sequence[str] = (),
     stderr: Callable[[bytes], None] | None = None,
     runner: Runner | None = None,
+    dialer: Dialer | None = None,
     hosts: Sequence[str] = (),
     origins: Sequence[str] = (),
     issuers: Sequence[str] = (),
@@ -55,8 +57,9 @@ async def run_http(
     """Serve on the loopback until cancelled. `ready` hears which port it became."""
     mediator.open()
     service = Service(
-        mediator, draw=draw, log=log, command=command, stderr=stderr, runner=runner, live=live
-    )
+        mediator, draw=draw, log=log, command=command, stderr=stderr, runner=runner, live=live,
+        dialer=dialer,
+    )  # fmt: skip
     sessions = Sessions(service.relay, draw=draw, log=log)
     front = Front(mediator, sessions, log=log)
     async with live.watching(), listening(front, port) as became:

@@ -18,6 +18,7 @@ MOST_KEPT: Final = 16 * 1024 * 1024  # bytes that nobody has read yet, of one se
 MOST_SAID: Final = 1024 * 1024  # bytes that a server says of itself while nobody listens
 MOST_READ: Final = 64  # events of a stream that were read, and could be asked for again
 _IDS: Final = (str, int)
+SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 MOST_BROKEN: Final = 32  # streams whose reader went away
 
 
@@ -163,7 +164,24 @@ class Streams:
                 frame = frame.altered("params", {**params, "progressToken": theirs})
                 self._put(stream, frame.raw)
             return
+        listens = self._subscribed(frame)
+        if listens is not None:
+            stream, frame = listens
+            self._put(stream, frame.raw)
+            return
         self._put(self._newest() or self.own, frame.raw)
+
+    def _subscribed(self, frame: Frame) -> tuple[Stream, Frame] | None:
+        """The stream of the request that listens for this, and what it is told there."""
+        meta = frame.params.get("_meta")
+        if type(meta) is not dict:
+            return None
+        key = wire.key_of(meta.get(SUBSCRIPTION))
+        stream = None if key is None else self._by_key.get(key)
+        if stream is None or stream.request is None:
+            return None
+        about = {**frame.params, "_meta": {**meta, SUBSCRIPTION: stream.request.id}}
+        return stream, frame.altered("params", about) if self.renamed else frame
 
     def _answer(self, frame: Frame) -> None:
         # An answer without an id is to a message that we have parsed before: there is none.
@@ -180,11 +198,12 @@ class Streams:
         stream.put(frame.raw, last=True)
 
     def _newest(self) -> Stream | None:
-        """Where a server's question goes while a request is under way: many clients open no
-        stream for what a server says of itself."""
-        if self.own.readers or self.renamed:
+        """Where what a server says goes while a request is under way: many clients open no stream
+        for what it says of itself. Of several clients it is only known where one alone waits."""
+        waiting = [s for s in reversed(self._by_key.values()) if s.readers]
+        if self.own.readers or not waiting or (self.renamed and len(waiting) > 1):
             return None
-        return next((s for s in reversed(self._by_key.values()) if s.readers), None)
+        return waiting[0]
 
     def _put(self, stream: Stream, raw: bytes) -> None:
         stream.put(raw, last=False)

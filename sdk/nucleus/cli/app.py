@@ -28,6 +28,7 @@ from nucleus.cli import (
     issuer_keys,
     mcp,
     mcp_bind,
+    mcp_pins,
     observe,
     profiles,
     prompt,
@@ -117,6 +118,7 @@ def _mcp() -> tuple[typer.Typer, Table]:
         "serve": (mcp.serve, mcp.SERVE),
         "connect": (mcp.connect, mcp.CONNECT),
         "bind": (mcp_bind.bind, mcp_bind.BIND),
+        "pins": (mcp_pins.pins, mcp_pins.PINS),
     }
 
 

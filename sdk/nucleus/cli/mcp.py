@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from nucleus.cli import options
-from nucleus.cli.options import Policy, TokenFd, examples
-
-if TYPE_CHECKING:
-    from nucleus.home import Home
-    from nucleus_proxy.policy import PolicyFile
+from nucleus.cli.options import SYSTEM_ROOTS, Policy, Roots, TokenFd, examples
 
 RUN = examples(
     "nucleus mcp --token agent.token -- mcp-server-git --repository .",
@@ -26,6 +22,7 @@ RUN = examples(
 SERVE = examples(
     "nucleus mcp serve --socket run/git.sock --policy git.toml -- mcp-server-git",
     "nucleus mcp serve --http 8080 --policy git.toml -- mcp-server-git",
+    "nucleus mcp serve --http 8080 --policy all.toml --config mcp.json",
 )
 CONNECT = examples(
     "nucleus mcp connect --socket run/git.sock --token agent.token --holder-key agent.key"
@@ -59,17 +56,15 @@ AskFor = Annotated[
     str,
     typer.Option("--ask-for", metavar="TIME", help="How long a call waits for an approval."),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Many servers: a client's own mcp.json. Else one."
+    ),
+]
 Socket = Annotated[
     Path, typer.Option("--socket", metavar="PATH", help="Unix socket, in a directory of yours.")
 ]
-NO_WALL = (
-    "nucleus: no wall stands here: only what goes through this proxy is mediated. A process of "
-    "this user can go around it."
-)
-NO_CELL = (
-    "nucleus: the policy file has the server run outside of a cell: it reads, writes and sends "
-    "what this user can."
-)
 
 
 def run(
@@ -78,6 +73,7 @@ def run(
     token: TokenFile = None,
     token_fd: TokenFd = None,
     policy: Policy = None,
+    config: Config = None,
     run_name: Run = None,
     ask_for: AskFor = "10m",
     prompt: Annotated[
@@ -100,13 +96,14 @@ def run(
             "--pass-env", metavar="VARIABLE", help="Give the server this variable of ours."
         ),
     ] = None,
+    roots: Roots = SYSTEM_ROOTS,
 ) -> int:
     """Serve one client; the proxy holds the token.
 
     The client is on standard input and output. Whoever can write to these streams acts with the
     token.
     """
-    from nucleus.cli import inputs
+    from nucleus.cli import inputs, mcp_servers
     from nucleus.composing import Cells
     from nucleus_proxy.held import run_held
     from nucleus_proxy.live import Live
@@ -120,7 +117,8 @@ def run(
         )
     text = inputs.token(token, token_fd)
     place = options.home(ctx)
-    rules = _given(_policy(policy or place.policy_path), place, secret or (), pass_env or ())
+    rules = mcp_servers.policy(policy or place.policy_path, place, config)
+    rules = mcp_servers.given(rules, place, secret or (), pass_env or ())
     seconds = inputs.duration(ask_for, "--ask-for")
     command = command_of(server)
     live = Live()
@@ -145,6 +143,7 @@ def run(
                 command=command,
                 stderr=_server_says,
                 runner=Cells(Bubblewrap()),
+                dialer=mcp_servers.dialer(rules, roots),
             )
 
         try:
@@ -184,6 +183,8 @@ def serve(
     ] = None,
     server: Server = None,
     policy: Policy = None,
+    config: Config = None,
+    roots: Roots = SYSTEM_ROOTS,
     run_name: Run = None,
     ask_for: AskFor = "10m",
 ) -> int:
@@ -192,7 +193,7 @@ def serve(
     Each connection gets servers of its own, in cells. Agents come in through `nucleus mcp connect`,
     or over HTTP with a token in `Authorization: Bearer`.
     """
-    from nucleus.cli import inputs
+    from nucleus.cli import inputs, mcp_servers
     from nucleus.cli.console import note
     from nucleus.composing import Cells
     from nucleus_proxy.live import Live
@@ -203,7 +204,7 @@ def serve(
     if (socket is None) is (http is None):
         raise CallerError("serve.where", "Say where: either --socket PATH or --http PORT.")
     place = options.home(ctx)
-    rules = _policy(policy or place.policy_path)
+    rules = mcp_servers.policy(policy or place.policy_path, place, config)
     seconds = inputs.duration(ask_for, "--ask-for")
     command = command_of(server)
     live = Live()
@@ -216,6 +217,7 @@ def serve(
             work = run_serve(
                 socket, mediator, live=live, draw=place.random, log=_log, command=command,
                 stderr=_server_says, runner=Cells(Bubblewrap()),
+                dialer=mcp_servers.dialer(rules, roots),
                 ready=lambda: note(f"nucleus: listening at {socket}"),
             )  # fmt: skip
         else:
@@ -223,7 +225,8 @@ def serve(
 
             work = run_http(
                 http or 0, mediator, live=live, draw=place.random, log=_log, command=command,
-                stderr=_server_says, runner=Cells(Bubblewrap()), hosts=host or (),
+                stderr=_server_says, runner=Cells(Bubblewrap()),
+                dialer=mcp_servers.dialer(rules, roots), hosts=host or (),
                 origins=origin or (), issuers=issuer or (),
                 ready=lambda port: note(f"nucleus: listening at http://127.0.0.1:{port}/mcp"),
             )  # fmt: skip
@@ -276,36 +279,6 @@ def connect(
 
     until_stopped(work())
     return 0
-
-
-def _policy(path: Path) -> PolicyFile:
-    from nucleus.cli.console import note
-    from nucleus_proxy import policy
-
-    rules = policy.load(path)
-    if rules.wall is None:
-        note(NO_WALL)
-    if rules.server.danger_outside_cell:
-        note(NO_CELL)
-    return rules
-
-
-def _given(
-    rules: PolicyFile, place: Home, secrets: Sequence[str], passed: Sequence[str]
-) -> PolicyFile:
-    """The policy, with what the server's environment holds besides: kept secrets, and variables of
-    ours. Neither is in any list of arguments."""
-    from dataclasses import replace
-
-    from nucleus.cli import inputs
-    from nucleus.vault import Vault
-
-    if not secrets and not passed:
-        return rules
-    more = {name: os.environ[name] for name in passed if name in os.environ}
-    if secrets:
-        more |= Vault.secrets(place).environment(inputs.pairs(secrets, "--secret"))
-    return replace(rules, server=replace(rules.server, env={**rules.server.env, **more}))
 
 
 def command_of(server: list[str] | None) -> list[str]:

@@ -83,7 +83,8 @@ def serve(
     from nucleus import minting, serving
     from nucleus.cli import inputs
     from nucleus.cli.console import note, safe
-    from nucleus.cli.mcp import NO_WALL, until_stopped
+    from nucleus.cli.mcp import until_stopped
+    from nucleus.cli.mcp_servers import NO_WALL
 
     place = home(ctx)
     offer = serving.Offer(

@@ -35,6 +35,7 @@ from nucleus_proxy.live import Live
 from nucleus_proxy.methods import OPENABLE
 from nucleus_proxy.policy import PolicyFile
 from nucleus_proxy.server import ServerProcess
+from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.streams import stdio
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.header import Holder
@@ -154,7 +155,7 @@ async def server(
 ) -> None:
     """Relay one client, on our standard streams, to a server that gets all we were given."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("NUCLEUS_")}
-    spec = policies.ServerSpec(cwd=os.getcwd(), env=env, danger_outside_cell=True)
+    spec = ServerSpec(cwd=os.getcwd(), env=env, danger_outside_cell=True)
     rules = policy(await tools(spec, command, made.book.keep.scrub, log), spec)
     watching = Live()
     mediator = made.home.mediator(
@@ -181,7 +182,7 @@ async def server(
 
 
 async def tools(
-    spec: policies.ServerSpec, command: Sequence[str], scrub: Scrub, log: Callable[[str], None]
+    spec: ServerSpec, command: Sequence[str], scrub: Scrub, log: Callable[[str], None]
 ) -> tuple[Tool, ...]:
     """What the server lists: it is started once to be asked. Raises CallerError `observe.tools`.
 
@@ -207,7 +208,7 @@ async def tools(
     return kept
 
 
-def policy(found: Sequence[Tool], spec: policies.ServerSpec) -> PolicyFile:
+def policy(found: Sequence[Tool], spec: ServerSpec) -> PolicyFile:
     """Every tool bound; what nobody knows as a shell, which is opaque."""
     drafted = drafting.draft(found, workspace=spec.cwd, outside=True, opaque=True)
     # What is open passes and is recorded as opened; its content has no decision to be recorded.
