@@ -67,6 +67,8 @@ def vouched(
 def rule_of(binding: ToolBinding, pointer: str) -> SelectorRule | None:
     """The rule that a selector was made by; the items of a list are selectors of their own."""
     for rule in binding.selectors:
+        if pointer == rule.pointer:
+            return rule
         if not pointer.startswith(rule.pointer):
             continue
         inside = pointer[len(rule.pointer) :].split("/")

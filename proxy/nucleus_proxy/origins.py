@@ -7,7 +7,7 @@ decided by this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -33,16 +33,15 @@ class Sources:
     def add(self, seq: int, tool: str, value: Any, *, trusted: bool) -> None:
         """A result is about to be released."""
         room = min(_RESULT_CHARS, _MOST_CHARS - self._chars)
-        parts: list[str] = []
-        for part in _parts(value):
-            if room <= 0:
-                break
-            parts.append(part[:room])
-            room -= len(part)
-        text = folded("\n".join(parts))
-        if text:
-            self._kept.append((seq, tool, trusted, text))
-            self._chars += len(text)
+        if room <= 0 or value is None:
+            return
+        try:
+            # As JSON, because that is quick; it is looked through only when somebody is asked.
+            text = value if type(value) is str else json.dumps(value, ensure_ascii=False)
+        except (TypeError, ValueError, RecursionError):
+            return
+        self._kept.append((seq, tool, trusted, text[:room]))
+        self._chars += min(len(text), room)
 
     def of(self, ask: Ask, args: Any, words: Words) -> tuple[Origin, ...]:
         """Where each argument that nothing vouches for was seen first."""
@@ -56,10 +55,12 @@ class Sources:
 
     def _origin(self, owed: str, text: str, words: Words) -> Origin:
         shown, wanted = text[:_VALUE_CHARS], folded(text)
+        spelled = folded(json.dumps(text, ensure_ascii=False)[1:-1])
         if any(wanted in folded(said) for said in words.texts):
             return Origin(owed, shown, "prompt")
-        for seq, tool, trusted, seen in self._kept:
-            if wanted in seen:
+        for seq, tool, trusted, said in self._kept:
+            seen = folded(said)
+            if wanted in seen or spelled in seen:
                 return Origin(owed, shown, "trusted" if trusted else "untrusted", tool, seq)
         return Origin(owed, shown, "agent")
 
@@ -72,16 +73,3 @@ def _spelled(value: Any) -> str:
     if type(value) is str:
         return value
     return repr(value) if type(value) in (int, float) else ""
-
-
-def _parts(value: Any) -> Iterator[str]:
-    """Every text and number, the keys of tables too."""
-    if type(value) is dict:
-        for key, item in value.items():
-            yield key
-            yield from _parts(item)
-    elif type(value) is list:
-        for item in value:
-            yield from _parts(item)
-    elif (text := _spelled(value)) and type(value) is not bool:
-        yield text

@@ -127,3 +127,12 @@ def test_a_line_that_stops_the_task() -> None:
     blank: Any = type("Q", (), {"id": "abcdef12", "offers": (), "alike": ()})
     answer = prompting.read(blank, "stop it obeys a mail")
     assert answer == prompting.Deny("it obeys a mail", stop=True)
+
+
+def test_a_text_with_quotes_is_found_where_it_was_said() -> None:
+    ask = Ask((Obligation("input:/a", ""),), "t", "r", "c", 0, b"")
+    for value in ('say "hi"\nto Bob', "back\\slash", "naïve ünïcode"):
+        for shown in ({"x": [f"please {value} now"]}, f"please {value} now"):
+            sources = Sources()
+            sources.add(3, "t", shown, trusted=False)
+            assert sources.of(ask, {"a": value}, Words())[0].seq == 3
