@@ -15,7 +15,6 @@ from nucleus_proxy import resolve, schema
 from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import exposure, projection
 from nucleus_tokens.authority import MISSING, Authority, lookup
-from nucleus_tokens.errors import CallerError
 from nucleus_tokens.exposure import UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
@@ -115,17 +114,11 @@ def unclassified(tool: str, args: Any) -> BoundCall:
 
 
 def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: str) -> BoundCall:
-    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object. Raises
-    CallerError `call.schema` for what the tool's own schema does not admit."""
+    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object.
+    What the tool's own schema does not admit has no evidence: the server says what is wrong with
+    it, if the call comes that far."""
     if binding is None:
         return unclassified(tool, args)
-    wrong = schema.mismatch(said.schema, args)
-    if wrong is not None:
-        raise CallerError(
-            "call.schema",
-            f"The tool's own schema does not admit the argument {wrong or 'list'}.",
-            hint="Call it as tools/list says.",
-        )
     bound = binding.called(args) if binding.given else binding
 
     def path(rule: SelectorRule, value: Any) -> str | None:
@@ -134,6 +127,8 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     selectors, touched = chosen(bound.selectors, args, path, bound.trusted_sink)
     declared = {rule.pointer for rule in bound.selectors} | bound.payload
     selectors += undeclared(declared, args)
+    if schema.mismatch(said.schema, args) is not None:
+        selectors.append(Selector("", "undeclared", None))
     added = bound.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
     operation = bound.operation
     return BoundCall(

@@ -1,4 +1,4 @@
-"""Law: arguments that a tool's own schema does not admit are refused before anything is decided.
+"""Law: arguments that a tool's own schema does not admit have no evidence, whatever they hold.
 
 A part of JSON Schema: types, `enum` and `const`, members, items, bounds of lengths and numbers, and
 the combinations of these. A keyword that is not known here admits everything: it is the server's

@@ -1,7 +1,8 @@
-"""Arguments are held against the tool's own schema before anything is decided."""
+"""Arguments are held against the tool's own schema before anything vouches for them."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nucleus_proxy.binding import Hints
+from nucleus_proxy.flow import Flow
+from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.rules import Believed
 from nucleus_proxy.schema import mismatch
 from tests.proxy import rig as relay_rig
-from tests.proxy.stage import Stage
+from tests.proxy.stage import POLICY, Stage, counted, granted, refused
 from tests.support import world
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
@@ -103,14 +108,31 @@ def test_it_is_total(schema: Any, value: Any) -> None:
     assert found is None or type(found) is str
 
 
-async def test_a_call_that_does_not_fit_reaches_nobody(tmp_path: Path) -> None:
+async def test_a_call_that_does_not_fit_is_asked_about_where_evidence_counts() -> None:
+    """The values inside may be the user's own; in this form they vouch for nothing."""
+    text = POLICY + '[tools.save]\noperation = "write_files"\nselectors = { "/to" = "text" }\n'
+    state = FlowState.open(None)
+    flow = Flow(state, believed=Believed(), releasers={}, draw=counted(9), cwd="/")
+    stage = Stage(text, flow=flow)
+    token = stage.token(world.all_levels("low_risk"))
+    state.give_prompt(Stage.tree(token), "save it to Ann")
+    said = Hints(schema={"properties": {"to": {"type": "string"}}})
+    granted(await stage.call(token, "save", {"to": "Ann"}, said=said))
+    granted(await stage.call(token, "save", {"to": ["Ann"]}))
+    waiting = asyncio.create_task(stage.call(token, "save", {"to": ["Ann"]}, said=said))
+    request = await stage.asked()
+    assert [name for name, _ in request.obligations] == ["input:"]
+    stage.ledger.settle(request.id, approval=None)
+    assert refused(await waiting) == "approval.denied"
+    stage.verified()
+
+
+async def test_where_no_evidence_counts_the_server_says_what_is_wrong(tmp_path: Path) -> None:
     stage = Stage(relay_rig.POLICY)
     tools = [{"name": "read", "inputSchema": {"properties": {"x": {"type": "integer"}}}}]
     async with relay_rig.rigged(
         tmp_path, stage, held=world.text(stage.token()), tools=tools
     ) as rig:
-        refused = await rig.call(1, "read", {"x": [1]})
-        assert refused["result"]["_meta"]["nucleus/refusal"]["code"] == "call.schema"
-        await rig.call(2, "read", {"x": 1})
+        await rig.call(1, "read", {"x": [1]})
         await rig.settle()
-        assert [f["params"]["arguments"] for f in rig.calls_served()] == [{"x": 1}]
+        assert [f["params"]["arguments"] for f in rig.calls_served()] == [{"x": [1]}]
