@@ -127,7 +127,8 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     selectors, touched = chosen(bound.selectors, args, path, bound.trusted_sink)
     declared = {rule.pointer for rule in bound.selectors} | bound.payload
     selectors += undeclared(declared, args)
-    if schema.mismatch(said.schema, args) is not None:
+    # Where nothing chooses, nothing was vouched for.
+    if selectors and schema.mismatch(said.schema, args) is not None:
         selectors.append(Selector("", "undeclared", None))
     added = bound.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
     operation = bound.operation
