@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from nucleus_proxy import resolve
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy import resolve, schema
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import exposure, projection
 from nucleus_tokens.authority import MISSING, Authority, lookup
 from nucleus_tokens.exposure import UNTRUSTED_CONTENT
@@ -34,6 +34,7 @@ class Hints:
 
     obliged: bool = False  # it admits to changing something
     open_world: bool = False  # it admits to reaching out
+    schema: Any = None  # what it says its arguments are
 
 
 # For a tool that the server does not list: nobody knows what it would say.
@@ -113,30 +114,36 @@ def unclassified(tool: str, args: Any) -> BoundCall:
 
 
 def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: str) -> BoundCall:
-    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object."""
+    """Resolve a call's arguments by its tool's binding. `args` is a parsed JSON object.
+    What the tool's own schema does not admit has no evidence: the server says what is wrong with
+    it, if the call comes that far."""
     if binding is None:
         return unclassified(tool, args)
+    bound = binding.called(args) if binding.given else binding
 
     def path(rule: SelectorRule, value: Any) -> str | None:
-        return resolve.path(value, _base(rule, binding, args, cwd))
+        return resolve.path(value, _base(rule, bound, args, cwd))
 
-    selectors, touched = chosen(binding.selectors, args, path, binding.trusted_sink)
-    declared = {rule.pointer for rule in binding.selectors} | binding.payload
+    selectors, touched = chosen(bound.selectors, args, path, bound.trusted_sink)
+    declared = {rule.pointer for rule in bound.selectors} | bound.payload
     selectors += undeclared(declared, args)
-    added = binding.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
-    operation = binding.operation
+    # Where nothing chooses, nothing was vouched for.
+    if selectors and schema.mismatch(said.schema, args) is not None:
+        selectors.append(Selector("", "undeclared", None))
+    added = bound.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
+    operation = bound.operation
     return BoundCall(
         tool=tool,
         args=args,
         operation=operation,
-        sink=binding.sink,
+        sink=bound.sink,
         resources=touched,
         selectors=tuple(selectors),
         records=projection.with_binding(projection.raises(operation, False, 0), added),
         projects=projection.with_binding(
-            projection.projects(operation, binding.trusted_sink, False, 0), added
+            projection.projects(operation, bound.trusted_sink, False, 0), added
         ),
-        costs=binding.costs,
+        costs=bound.costs,
         obliged=said.obliged,
         classified=True,
     )

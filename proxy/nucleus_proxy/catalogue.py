@@ -15,7 +15,7 @@ from nucleus_proxy.binding import UNLISTED, Hints, hints
 from nucleus_proxy.merging import MARK
 from nucleus_proxy.offload import Offload
 from nucleus_proxy.pinning import SERVERS, Judged, Origin, Pins, introduction
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 
 _PAGES: Final = 64
 
@@ -100,7 +100,11 @@ class Catalogue:
             name = tool["name"]
             new = hints(tool.get("annotations"), self._bindings[name])
             old = self._said.get(name, Hints())
-            self._said[name] = Hints(old.obliged or new.obliged, old.open_world or new.open_world)
+            self._said[name] = Hints(
+                old.obliged or new.obliged,
+                old.open_world or new.open_world,
+                tool.get("inputSchema"),
+            )
             self._listed.add(name)
 
     def _bound(self, tool: Any) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from nucleus_proxy import binding, resolve
 from nucleus_proxy.binding import BoundCall, Hints
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import flow
 from nucleus_tokens.authority import Authority, args_admit
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT

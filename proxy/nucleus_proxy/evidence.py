@@ -7,29 +7,20 @@ for itself. The rules V, A, S and L of docs/spec/flow.md are here; how one value
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nucleus_proxy.contacts import contacts
 from nucleus_proxy.knowledge import Known, is_file_name
 from nucleus_proxy.matchers import Case, matches
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.words import Words
 from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.sinks import reversible
 from nucleus_verifier.choosing import SelectorRule
 from nucleus_verifier.facts import Selector
 
-# Where something in a text could be reached: looked for generously, since a find only asks. Each
-# expression is tried on one short token, or has only one way to match.
-_BETWEEN: Final = re.compile(r"[\s<>\"'`,;()\[\]{}|]+")
-_NAME: Final = re.compile(r"[\w-]\.[^\W\d_]{2,}")
-_ACCOUNTS: Final = re.compile(
-    r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b"
-)
-_LINK_TAIL: Final = ".:!?*_~"
-_TOKEN_CHARS: Final = 512
 # A longer text is not searched: it is asked about.
 _SCANNED_CHARS: Final = 64 * 1024
 
@@ -66,9 +57,9 @@ def vouched(
         if rule is None:
             continue
         value = lookup(args, selector.pointer)
-        if value is MISSING or value is None:
+        if value is MISSING or value is None or (rule.item and selector.value is None):
             continue
-        if matches(Case(value, selector.value, rule, known, also, cwd, today)):
+        if matches(Case(value, selector.value, rule, known, also, cwd, today, args)):
             found.add(selector.pointer)
     return Vouched(frozenset(found), more)
 
@@ -76,9 +67,14 @@ def vouched(
 def rule_of(binding: ToolBinding, pointer: str) -> SelectorRule | None:
     """The rule that a selector was made by; the items of a list are selectors of their own."""
     for rule in binding.selectors:
-        if pointer == rule.pointer or (
-            pointer.startswith(rule.pointer + "/") and pointer[len(rule.pointer) + 1 :].isdigit()
-        ):
+        if pointer == rule.pointer:
+            return rule
+        if not pointer.startswith(rule.pointer):
+            continue
+        inside = pointer[len(rule.pointer) :].split("/")
+        if rule.item and inside[-1] == rule.item:
+            inside.pop()
+        if inside == [""] or (len(inside) == 2 and not inside[0] and inside[1].isdigit()):
             return rule
     return None
 
@@ -135,24 +131,6 @@ def _beyond(binding: ToolBinding, args: Any, known: Known) -> Iterator[Selector]
                 _known_contact(each, known) for each in contacts(text)
             ):
                 yield Selector(at, "contact", None)
-
-
-def contacts(text: str) -> list[tuple[str, str]]:
-    """(kind, value) of every link, address and account in a text. Hygiene, no boundary: a person
-    who wants to be misunderstood by it can spell them in words."""
-    found = [("payee", match.group()) for match in _ACCOUNTS.finditer(text)]
-    for token in _BETWEEN.split(text):
-        bare = token.strip(_LINK_TAIL)
-        if "@" in bare:
-            found.append(("email", bare))
-        elif (
-            "://" in bare
-            or bare.lower().startswith("www.")
-            or len(bare) > _TOKEN_CHARS
-            or _NAME.search(bare)
-        ):
-            found.append(("url", bare))
-    return found
 
 
 def _known_contact(contact: tuple[str, str], known: Known) -> bool:

@@ -21,8 +21,9 @@ from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_PARENTS, FlowTracker, Labelled
 from nucleus_proxy.held_values import Held, References
 from nucleus_proxy.knowledge import MOST_FACTS, Known, learned
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.origins import Sources
 from nucleus_proxy.rules import Believed
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.words import Words
 from nucleus_tokens import arguments, exposure, label_names, labelling, labels, lattice, releases
 from nucleus_tokens.authority import MISSING, fixed_by_ceil, lookup
@@ -30,9 +31,10 @@ from nucleus_tokens.caveats import Caveat
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
 from nucleus_tokens.sinks import PR_COMMENT_WRITE, secret_to_exfil
 from nucleus_verifier import gather
+from nucleus_verifier.asking import Origin
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.choosing import payload_label
-from nucleus_verifier.decision import Spend
+from nucleus_verifier.decision import Ask, Spend
 from nucleus_verifier.facts import Selector
 
 _TREES: Final = 64  # whose values are held in memory at a time
@@ -73,6 +75,7 @@ class _Tree:
     tracker: FlowTracker
     held: Held
     known: Known = field(default_factory=Known)
+    sources: Sources = field(default_factory=Sources)
     releases: tuple[releases.UnverifiedRelease, ...] = ()
     seen: dict[str, Labelled] = field(default_factory=dict)
     version: int = -1
@@ -131,6 +134,8 @@ class Flow:
             given = tree.held.resolve(bound.references, bound.args)
             if binding is None:
                 return Looked(name, wall, frozenset(), (), ceiling, (), False, (), None, bound)
+            if binding.given:
+                binding = binding.called(bound.args)
             today = datetime.fromtimestamp(now, UTC).date().isoformat()
             found = evidence.vouched(
                 binding, bound.args, bound.selectors, tree.known,
@@ -213,10 +218,12 @@ class Flow:
                 self._state.saw(cell, what)
                 tree.seen[cell] = before.join(what)
 
-    def saw(self, looked: Looked, value: Any, *, now: int, label: int | None = None) -> Kept:
+    def saw(
+        self, looked: Looked, value: Any, *, now: int, label: int | None = None, seq: int = 0
+    ) -> Kept:
         """Label a result; call it before the first byte is released. `value` is what the agent
-        will read, `label` the effect's own knowledge of it, else the binding says. Raises
-        WorldError `flow.state`: then the result must be withheld."""
+        will read, `label` the effect's own knowledge of it, else the binding says, `seq` the record
+        of its decision. Raises WorldError `flow.state`: then the result must be withheld."""
         with self._lock:
             tree = self._tree(looked.tree)
             own = self._own(looked, label, now)
@@ -234,6 +241,8 @@ class Flow:
             made = tree.tracker.label(node) or Labelled(labels.TOP)
             self._raise(tree, looked, made)
             self._learn(tree, looked, value)
+            trusted = labels.integ(made.label) == labels.TRUSTED
+            tree.sources.add(seq, looked.bound.tool, value, trusted=trusted)
             return Kept(tree.held.keep(node, value, made), made)
 
     def _own(self, looked: Looked, label: int | None, now: int) -> Labelled:
@@ -257,6 +266,12 @@ class Flow:
         facts = learned(looked.binding.results, value, by_users_words=mine)
         self._state.teach(looked.tree, facts)
         tree.known.learn(facts)
+
+    def origins(self, looked: Looked, ask: Ask) -> tuple[Origin, ...]:
+        """Where the arguments that a person is asked about were seen first."""
+        with self._lock:
+            tree = self._tree(looked.tree)
+            return tree.sources.of(ask, looked.bound.args, tree.known.words)
 
     def forget(self) -> None:
         """Read everything anew: this process itself has given a prompt or a release."""

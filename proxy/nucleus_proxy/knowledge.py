@@ -6,11 +6,14 @@ no trusted input. Facts are small tuples that can be written down and learned ag
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
+from nucleus_proxy.contacts import contacts
 from nucleus_proxy.rules import ResultRule
 from nucleus_proxy.words import Place, Words, folded, plain
 from nucleus_tokens.authority import MISSING, lookup
@@ -37,6 +40,22 @@ class Record:
     sole: bool  # the only one that a search by the user's own words returned
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What somebody's bank says was paid, or is to be."""
+
+    amount: Decimal
+    parties: frozenset[str]  # accounts it is with, and the standing order it is
+    about: str  # the user's own words for it; empty where somebody else wrote them
+
+    def concerns(self, party: str) -> bool:
+        """Whether it is with this account or order, or the user wrote this name of it."""
+        if party in self.parties:
+            return True
+        named = len(party) >= _NAME_CHARS and not party.isdigit() and bool(self.about)
+        return named and bool(Words((self.about,)).places(party))
+
+
 @dataclass(slots=True)
 class Known:
     """What one root token's session knows. `full`: more was shown than is kept, so that nothing
@@ -49,6 +68,7 @@ class Known:
     own: set[tuple[str, str]] = field(default_factory=set)
     private: dict[str, tuple[str, ...]] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
+    payments: set[Payment] = field(default_factory=set)
     facts: int = 0
     full: bool = False
     _designated: dict[str, list[Record]] = field(default_factory=dict)
@@ -81,6 +101,8 @@ class Known:
                     self.private[value] = tuple(words)
                 case ("links", url):
                     self.links.add(url)
+                case ("payment", amount, parties, about):
+                    self.payments.add(Payment(Decimal(amount), frozenset(parties), about))
                 case _:
                     pass
 
@@ -163,6 +185,13 @@ def learned(rules: Iterable[ResultRule], result: Any, *, by_users_words: bool) -
 
 
 def _item(rule: ResultRule, item: Any, sole: bool) -> list[Fact]:
+    fits = all(lookup(item, at) == value for at, value in (rule.where or {}).items())
+    if rule.yields == "payment":
+        return _payment(rule, item, fits)
+    if not fits:
+        return []
+    if rule.key and rule.yields != "record":
+        item = lookup(item, rule.key)
     match rule.yields:
         case "record":
             key = lookup(item, rule.key)
@@ -184,18 +213,31 @@ def _item(rule: ResultRule, item: Any, sole: bool) -> list[Fact]:
         case "private":
             text = spelled(item)
             return [("private", text, list(rule.words))] if len(text) >= _PRIVATE_CHARS else []
-        case "directory" | "links":
+        case "directory":
             value = plain(item)
-            return [] if value is None else [(rule.yields, value)]
+            return [] if value is None else [("directory", value)]
+        case "links":
+            found = contacts(item) if type(item) is str else []
+            return [("links", value) for kind, value in found if kind == "url" and plain(value)]
         case _:
             return []
+
+
+def _payment(rule: ResultRule, item: Any, own: bool) -> list[Fact]:
+    amount = lookup(item, rule.key)
+    if type(amount) not in (int, float) or not math.isfinite(amount) or amount <= 0:
+        return []
+    parties = [spelled(lookup(item, at)) for at in rule.parties]
+    about = plain(lookup(item, rule.name)) if rule.name and own else None
+    return [("payment", repr(amount), [each for each in parties if each], about or "")]
 
 
 def _values(item: Any, pointers: dict[str, str] | Any) -> list[list[str]]:
     found = []
     for pointer, kind in pointers.items():
         value = lookup(item, pointer)
-        for each in (value if type(value) is list else [value])[:_VALUES]:
+        # Of a table its keys: a list of rights is one by whom they are given to.
+        for each in (list(value) if type(value) in (list, dict) else [value])[:_VALUES]:
             if plain(each) is not None:
                 found.append([kind, each])
     return found

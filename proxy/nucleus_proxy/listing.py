@@ -12,7 +12,7 @@ from typing import Any
 
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.methods import TOOLS_LIST
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens.authority import args_admit, scope_admits
 from nucleus_tokens.exposure import leq
 from nucleus_tokens.flow import default_sink

@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from nucleus_proxy import resolve
 from nucleus_proxy.knowledge import Known, Record, is_file_name, spelled
 from nucleus_proxy.words import Words, folded, plain
+from nucleus_tokens.authority import lookup
 from nucleus_verifier import resources
 from nucleus_verifier.choosing import SelectorRule
 
@@ -29,7 +31,10 @@ _STAMP: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
+_SLUG: Final = re.compile(r"[A-Za-z0-9._-]{2,100}")
 _SECRET_CHARS: Final = 8
+# `shop.example.They`: no name of a host begins with a capital.
+_GLUED: Final = re.compile(r"([^A-Z]{1,512}[a-z0-9/])\.[A-Z][a-z]{0,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Case:
     also: Set[str] = frozenset()
     cwd: str = "/"
     today: str = ""
+    args: Any = None  # the whole arguments
 
     @property
     def words(self) -> Words:
@@ -77,7 +83,7 @@ def _url(case: Case) -> bool:
     wanted = _url_parts(plain(case.value))
     if wanted is None:
         return False
-    for token in case.words.tokens():
+    for token in chain.from_iterable(map(_links, case.words.tokens())):
         given = _url_parts(token)
         # A link without a scheme is meant to be read safely; a scheme that was said is kept.
         if given is not None and given[1:] == wanted[1:]:
@@ -86,6 +92,14 @@ def _url(case: Case) -> bool:
     if "member_links" in case.also and case.value in case.known.links:
         return True
     return case.value in case.attributes("url")
+
+
+def _links(token: str) -> Iterator[str]:
+    """A link as it was written, and without a sentence that begins right behind it."""
+    yield token
+    glued = _GLUED.fullmatch(token)
+    if glued is not None:
+        yield glued[1]
 
 
 def _url_parts(value: str | None) -> tuple[str, str, str] | None:
@@ -130,10 +144,13 @@ def _payee(case: Case) -> bool:
         )
         return written or account in own or account in given
     # A name moves money only to somebody the user paid before and names now.
-    return bool(case.words.places(value)) and any(
-        _same_as(value, (v for k, v in record.attributes if k == "payee"))
-        for record in case.known.records.values()
-        if not record.strangers
+    return bool(case.words.places(value)) and (
+        any(payment.concerns(value) for payment in case.known.payments)
+        or any(
+            _same_as(value, (v for k, v in record.attributes if k == "payee"))
+            for record in case.known.records.values()
+            if not record.strangers
+        )
     )
 
 
@@ -146,7 +163,20 @@ def _amount(case: Case) -> bool:
     value = case.value
     if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
         return False
-    return Decimal(repr(value)) in case.words.numbers
+    amount = Decimal(repr(value))
+    return amount in case.words.numbers or amount <= _most(case)
+
+
+def _most(case: Case) -> Decimal:
+    """The largest amount that the bank says went to or came from the very same party. It is a bound
+    for one call: a budget in the token bounds their sum."""
+    if case.known.full:
+        return Decimal(0)
+    parties = {spelled(lookup(case.args, at)) for at in case.rule.within} - {""}
+    return max(
+        (p.amount for p in case.known.payments if any(map(p.concerns, parties))),
+        default=Decimal(0),
+    )
 
 
 def _name(case: Case) -> bool:
@@ -157,6 +187,24 @@ def _name(case: Case) -> bool:
 
 def _member(case: Case) -> bool:
     return _name(case) or (plain(case.value) is not None and case.value in case.known.directory)
+
+
+def _slug(case: Case) -> bool:
+    """An owner or a repository: whole, or as a part of `owner/name` or of a link to it."""
+    value = plain(case.value)
+    if value is None or not _SLUG.fullmatch(value):
+        return False
+    if case.words.places(value):
+        return True
+    for token in case.words.tokens():
+        parts = token.split("/")
+        if "://" in token:
+            parts = parts[3:5]
+        elif len(parts) != 2:
+            continue
+        if folded(value) in map(folded, parts):
+            return True
+    return False
 
 
 def _recipient(case: Case) -> bool:
@@ -205,7 +253,9 @@ _ID_WORDS: Final = frozenset(("id", "id:", "number", "no.", "nr."))
 
 
 def _flag(case: Case) -> bool:
-    return case.value is False
+    return case.value is False or (
+        case.value is True and not case.words.vocabulary.isdisjoint(case.rule.words)
+    )
 
 
 def _choice(case: Case) -> bool:
@@ -253,6 +303,7 @@ MATCHERS: Final[Mapping[str, Callable[[Case], bool]]] = {
     "path": _path,
     "payee": _payee,
     "recipient": _recipient,
+    "slug": _slug,
     "ref": _ref,
     "text": _text,
     "url": _url,

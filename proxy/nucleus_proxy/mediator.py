@@ -257,8 +257,8 @@ class Mediator:
 
     def _asked(self, arrival: Arrival, considered: Considered, ask: Ask) -> PendingRequest:
         """Put it on the desk, or take the place of a proxy that ended while it waited there."""
-        bound, _, _, call, facts, _ = considered
-        preview = bound.preview
+        bound, _, looked, call, facts, _ = considered
+        preview, flow = bound.preview, self._flow
         asked = asking.request(
             self._draw(8).hex(),
             arrival.credential,
@@ -268,6 +268,7 @@ class Mediator:
             self._ask_seconds,
             legs=self._desk.legs((facts.wall.id, facts.tree.id)),
             diff="" if preview is None else preview(bound),
+            origins=() if flow is None or looked is None else flow.origins(looked, ask),
         )
         with self._desk_lock:
             waits = self._desk.ask(asked, apart=self._waiting)
@@ -341,8 +342,8 @@ class Mediator:
         flow, looked = self._flow, granted.looked
         if flow is None or looked is None:
             return {} if label is None else answers.labelled(label)
-        now = self._clock()
-        kept = await self.offload(lambda: flow.saw(looked, value, now=now, label=label))
+        now, seq = self._clock(), granted.permit.seq
+        kept = await self.offload(lambda: flow.saw(looked, value, now=now, label=label, seq=seq))
         return {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
 
     async def outcome(self, permit: Permit, *, ok: bool, result: bytes, cut: str = "") -> None:

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, Protocol
 from nucleus_proxy import binding
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
-from nucleus_proxy.policy import PolicyFile, ToolBinding
+from nucleus_proxy.policy import PolicyFile
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import labelling, labels
 from nucleus_tokens.errors import CallerError, CredentialError
 

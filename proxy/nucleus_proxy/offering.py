@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from nucleus_proxy import content, listing
 from nucleus_proxy.content import GET, READ, Content, Template
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens.authority import rule_admits
 from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.ports import Snapshot

@@ -16,7 +16,7 @@ from nucleus_tokens import patterns
 from nucleus_tokens.errors import CallerError
 
 # What a part of a result may become: see docs/spec/flow.md.
-YIELDS: Final = ("record", "created", "directory", "own", "private", "links")
+YIELDS: Final = ("record", "created", "directory", "own", "private", "links", "payment")
 # Trust that nobody gets by default, each with its price (docs/spec/flow.md).
 OPT_INS: Final = ("participants", "member_links", "any_verb")
 _VALUE_KINDS: Final = frozenset(("email", "payee", "url", "name", "path", "host", "ref"))
@@ -29,12 +29,16 @@ class ResultRule:
     yields: str
     at: str = ""  # pointer to the part; a list is each of its items
     kind: str = ""  # of record, of id, or of value
-    key: str = ""  # pointers inside a record
-    name: str = ""
+    key: str = ""  # pointers inside a record; of anything else, to the value in each item
+    name: str = ""  # of a payment: what its payer wrote about it
     attributes: Mapping[str, str] | None = None  # pointer -> kind of value
     participants: Mapping[str, str] | None = None  # the same, believed only by opt-in
     strangers: bool = True  # somebody else can make such a record
     words: tuple[str, ...] = ()  # by which a prompt names a private value
+    parties: tuple[str, ...] = ()  # pointers inside a payment to whom it is with, or what it is of
+    # pointer -> the value it must have: of a payment, where its name is the user's own words; of
+    # anything else, what does not have it is left out
+    where: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,12 @@ def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
     if yields not in YIELDS:
         _bad(where, f"it 'yields' one of {', '.join(YIELDS)}")
     allowed = {
-        "record": {"kind", "key", "name", "attributes", "participants", "strangers"},
+        "record": {"kind", "name", "attributes", "participants", "strangers"},
         "created": {"kind"},
         "own": {"kind"},
         "private": {"words"},
-    }.get(yields, set()) | {"yields", "at"}
+        "payment": {"name", "parties"},
+    }.get(yields, set()) | {"yields", "at", "key", "where"}
     for key in value:
         if key not in allowed:
             raise CallerError(
@@ -79,9 +84,12 @@ def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
                 f"The policy file, {where}: unknown key {key!r}.",
                 hint=f"Known are {', '.join(sorted(allowed))}.",
             )
-    for needed in {"record": ("kind", "key"), "created": ("kind",), "own": ("kind",)}.get(
-        yields, ()
-    ):
+    for needed in {
+        "record": ("kind", "key"),
+        "created": ("kind",),
+        "own": ("kind",),
+        "payment": ("key", "parties"),
+    }.get(yields, ()):
         if needed not in value:
             _bad(where, f"it needs a {needed!r}")
     words = value.get("words", [])
@@ -93,6 +101,11 @@ def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
     kind = value.get("kind", "")
     if type(kind) is not str or (yields == "own" and kind not in _VALUE_KINDS):
         _bad(f"{where}.kind", f"it is a text; of an own value, one of {', '.join(_VALUE_KINDS)}")
+
+    parties = value.get("parties", [])
+    if type(parties) is not list:
+        _bad(f"{where}.parties", "a list of pointers is needed")
+    having = _having(f"{where}.where", value.get("where", {}), pointer)
 
     def inside(name: str) -> str:
         return pointer(f"{where}.{name}", value[name]) if value.get(name) else ""
@@ -107,7 +120,15 @@ def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
         participants=_kinds(f"{where}.participants", value.get("participants", {}), pointer),
         strangers=strangers,
         words=tuple(words),
+        parties=tuple(pointer(f"{where}.parties", each) for each in parties),
+        where=having,
     )
+
+
+def _having(where: str, value: Any, pointer: Pointer) -> dict[str, str]:
+    if type(value) is not dict or any(type(each) is not str for each in value.values()):
+        _bad(where, "a table from pointer to text is needed")
+    return {pointer(where, at): each for at, each in value.items()}
 
 
 def _kinds(where: str, value: Any, pointer: Pointer) -> dict[str, str]:

@@ -20,7 +20,7 @@ from nucleus_tokens.errors import CredentialError
 
 _PROCESS: Final = ("command", "cwd", "env", "danger_outside_cell", "readable", "writes_git")
 _REMOTE: Final = ("url", "secret", "header")
-_TABLE: Final = (*_PROCESS, *_REMOTE, "name", "pins")
+_TABLE: Final = (*_PROCESS, *_REMOTE, "name", "pins", "binding")
 _PINS: Final[tuple[Literal["first", "accept"], ...]] = ("first", "accept")
 
 
@@ -38,6 +38,7 @@ class ServerSpec:
     readable: tuple[str, ...] = ()
     name: str = ""  # what its pins are kept under; empty: by its program
     pins: Literal["first", "accept"] = "first"
+    binding: str = ""  # the shipped one that says what its tools are
     url: str = ""
     # A header, what stands before the secret in it, and the secret's name in the policy file.
     injects: tuple[str, str, str] | None = None
@@ -66,6 +67,7 @@ def parse(where: str, value: Any, base: Path, egress: Egress, *, name: str = "")
         readable=_texts(f"{where}.readable", table.get("readable", [])),
         name=_long(f"{where}.name", table["name"]) if "name" in table else name,
         pins=pins,
+        binding=_long(f"{where}.binding", table["binding"]) if "binding" in table else "",
         url=at,
         injects=_injects(where, at, table, egress) if at else None,
     )

@@ -21,7 +21,7 @@ from nucleus_proxy.binding import BoundCall, Hints
 from nucleus_proxy.effects.handing import hand_over
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.native import Tools
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.toolserver import DECISION, EXPOSURE, ToolServer
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import FRAME_BYTES, Frame

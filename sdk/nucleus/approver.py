@@ -61,11 +61,13 @@ class Approve:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """No, and why; the call is told. `alike` and `always` as in `Approve`."""
+    """No, and why; the call is told. `alike` and `always` as in `Approve`. `stop` ends the task as
+    well: the token that it began with is revoked, and all that descends from it."""
 
     reason: str = ""
     alike: bool = False
     always: bool = False
+    stop: bool = False
 
 
 def _unheard(_: Question, __: str) -> None:
@@ -115,6 +117,17 @@ class Answering:
     def stop(self) -> None:
         """End `run`; may be called from another thread."""
         self._over.set()
+
+    def _denied(self, asked: Question, answer: Deny) -> bool:
+        if answer.stop:
+            # First: who hears of the denial must not find the token alive. Prefixes that a task
+            # made for itself are in no inventory; what it began with is.
+            revoker = self._place.revoker(self._store)
+            roots = [issued.rid0 for issued, _ in revoker.list() if issued.tid == asked.tid]
+            revoker.revoke(roots[0] if roots else asked.rid, by="the desk", reason=answer.reason)
+        self._desk.deny(asked.id, answer.reason)
+        self._told(asked, "Denied; its token is revoked." if answer.stop else "Denied.")
+        return True
 
     @asynccontextmanager
     async def beside(self, answerer: Answerer) -> AsyncGenerator[None]:
@@ -189,9 +202,7 @@ class Answering:
             if mark(self._store.status(asked.id)) != asked.mark:
                 raise CallerError("desk.other", "This is not what was shown: look again.")
             if isinstance(answer, Deny):
-                self._desk.deny(asked.id, answer.reason)
-                self._told(asked, "Denied.")
-                return True
+                return self._denied(asked, answer)
             key = self.key()
             if key.id in asked.voices:
                 raise CallerError("approval.voice", "Another approver must answer as well.")

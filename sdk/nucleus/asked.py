@@ -58,6 +58,29 @@ class Seen(NamedTuple):
     tool: str
 
 
+class Origin(NamedTuple):
+    """Where an argument, that nothing vouches for, was seen first: in the user's words (`prompt`),
+    in a `trusted` or `untrusted` answer of `tool` (record `seq`), or nowhere (`agent`)."""
+
+    obligation: str
+    value: str
+    where: str
+    tool: str = ""
+    seq: int = 0
+
+    @property
+    def words(self) -> str:
+        """The same as a clause."""
+        match self.where:
+            case "prompt":
+                return "it stands in the user's own words"
+            case "trusted" | "untrusted":
+                whose = "" if self.where == "trusted" else ", which a stranger may have written"
+                return f"first seen in the answer of {self.tool}, record {self.seq}{whose}"
+            case _:
+                return "seen in no answer: the agent's own"
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One call that waits, as it was recorded."""
@@ -83,6 +106,7 @@ class Question:
     records: tuple[str, ...] = ()  # what the session will have seen more, afterwards
     needed: int = 1  # so many approvers
     voices: tuple[str, ...] = ()  # those who approved already
+    origins: tuple[Origin, ...] = ()
     offers: tuple[Offer, ...] = ()
     alike: tuple[Question, ...] = ()  # others that can be answered with it
     mark: str = ""  # of what was recorded: an answer names it, so that it is about this
@@ -93,6 +117,12 @@ class Question:
         """Two questions of one kind differ in their arguments only."""
         owed = tuple(id_ for id_, _ in self.owed)
         return (self.who, self.tid, self.rid, self.cell, self.tool, self.operation, owed)
+
+    @property
+    def strange(self) -> bool:
+        """Whether an argument came from what a stranger may have written: then whoever says no is
+        offered to stop the task, because the agent obeys somebody else."""
+        return any(origin.where == "untrusted" for origin in self.origins)
 
     @property
     def words(self) -> str:
@@ -131,6 +161,8 @@ def question(
         for kind, values in (shapes.table(shown.get("resources")) or {}).items()
     }
     needed = shown.get("needed")
+    origins = tuple(_origin(each) for each in shapes.items(shown.get("origins")) or ())
+    first = {origin.obligation: f"; {origin.value!r}: {origin.words}" for origin in origins}
     return Question(
         id=request.id,
         who=who,
@@ -149,13 +181,14 @@ def question(
         diff=_unspelled(shown.get("diff")),
         diff_whole=shown.get("diff_whole") is not False,
         demanded=tuple(
-            Owed(id_, why, by)
+            Owed(id_, why + first.get(id_, ""), by)
             for (id_, why), by in zip(request.obligations, demanded_by, strict=False)
         ),
         seen=tuple(_seen(each) for each in shapes.items(shown.get("legs")) or ()),
         records=tuple(map(str, shapes.items(shown.get("records")) or ())),
         needed=needed if type(needed) is int and needed > 0 else 1,
         voices=tuple(voices),
+        origins=origins,
         offers=offers(request.tool, resources, arguments if whole else ""),
         mark=mark(request),
         waits=waits,
@@ -174,6 +207,13 @@ def mark(request: PendingRequest) -> str:
 def _unspelled(value: object) -> str:
     text = shapes.text(value)
     return str(json.loads(text)) if text else ""
+
+
+def _origin(value: object) -> Origin:
+    given = shapes.table(value) or {}
+    seq = given.get("seq")
+    texts = [str(given.get(key, "")) for key in ("obligation", "value", "where", "tool")]
+    return Origin(texts[0], texts[1], texts[2], texts[3], seq if type(seq) is int else 0)
 
 
 def _seen(value: object) -> Seen:

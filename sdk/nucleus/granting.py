@@ -15,7 +15,7 @@ from typing import Any, Final
 from nucleus.home import Home
 from nucleus_issuer.keys import Key
 from nucleus_issuer.store import Store
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import canonical, names
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.ports import PendingRequest

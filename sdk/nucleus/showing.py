@@ -18,6 +18,10 @@ from nucleus_issuer.store_approvals import Standing as Approved
 from nucleus_tokens import canonical
 
 DIFF_LINES: Final = 200  # more would scroll the rest away
+STRANGE: Final = (
+    "an argument comes from what a stranger may have written; if you did not want this, say no and "
+    "revoke its token: the agent may obey somebody else"
+)
 Look = Literal["plain", "strong", "code", "soft", "warn", "leg", "added", "removed", "place"]
 
 
@@ -39,6 +43,8 @@ def rows(asked: Question, *, diff_lines: int = DIFF_LINES) -> tuple[Row, ...]:
     """Who asks, what exactly, why, and what an approval would allow."""
     made = [_row("who", *_who(asked)), _row("exactly", *_exactly(asked))]
     made += [_row("beware", Piece(each, "warn")) for each in unusual(asked.words)]
+    if asked.strange:
+        made.append(_row("beware", Piece(STRANGE, "warn")))
     if asked.diff:
         made.append(_row("diff", *_changes(asked, diff_lines)))
     for owed in asked.demanded:

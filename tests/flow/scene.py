@@ -156,6 +156,39 @@ key = "/id"
 attributes = { "/to" = "payee" }
 strangers = false
 
+[tools.transfer]
+operation = "manage_pods"
+selectors."/to" = "payee"
+selectors."/amount" = { kind = "amount", within = ["/to"] }
+selectors."/again" = { kind = "flag", words = ["monthly"], optional = true }
+
+[tools.attach]
+operation = "manage_pods"
+sink = "email_send"
+selectors."/files" = { kind = "id", of = "file", item = "file_id", beside = { type = "file" } }
+
+[tools.entry]
+operation = "write_files"
+selectors."/day" = "date"
+selectors."/guests" = { kind = "email", optional = true }
+payload = ["/title"]
+given."/guests" = { operation = "manage_pods", sink = "email_send", adds = ["exfil_vector"] }
+
+[tools.bank]
+operation = "read_files"
+[[tools.bank.results]]
+yields = "payment"
+key = "/amount"
+parties = ["/from", "/to"]
+name = "/subject"
+where = { "/from" = "me" }
+
+[tools.chat]
+operation = "read_files"
+[[tools.chat.results]]
+yields = "directory"
+key = "/sender"
+
 [tools.messages]
 operation = "read_files"
 [[tools.messages.results]]

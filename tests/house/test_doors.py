@@ -37,6 +37,7 @@ OWN = {
     "proxy/nucleus_proxy/policy.py": "reads the operator's policy file",
     "proxy/nucleus_proxy/http/front.py": "the proxy's own port on the loopback",
     "proxy/nucleus_proxy/resolve.py": "follows links to judge a path; opens nothing",
+    "proxy/nucleus_proxy/shipped.py": "reads the bindings of this distribution",
     "proxy/nucleus_proxy/serve.py": "the proxy's own socket",
     "proxy/nucleus_proxy/server.py": "starts the operator's MCP server, before any call",
     "proxy/nucleus_proxy/sessions.py": "the proxy's own sockets, one for each session",

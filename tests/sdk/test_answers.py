@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nucleus import ApprovalRequired, PolicyDenied, Session, approve
+from nucleus import ApprovalRequired, PolicyDenied, Session, StateBlocked, approve
 from nucleus.approver import Answer, Answering, Approve, Deny, Question, approver
 from nucleus.tools import fs
 from nucleus_tokens.errors import CallerError
@@ -70,6 +70,21 @@ def test_an_offer_holds_what_it_says_and_ends(served: Served, folder: Path) -> N
         assert len(seen) == 1
         assert s.about.rid == seen[0].rid
         assert seen[0].words == f"read files at {folder / 'a'}"
+
+
+def test_a_task_is_stopped_with_the_call_that_is_denied(served: Served, folder: Path) -> None:
+    """The token is dead before the call hears of it."""
+    (folder / "a").write_text("a")
+    (folder / "b").write_text("b")
+
+    def stop(_: Question) -> Answer:
+        return Deny("it obeys a page", stop=True)
+
+    with asking(served, "read_files"), answered_by(served.desk, stop):
+        with pytest.raises(PolicyDenied, match="it obeys a page"):
+            approve("read", fs.read, folder / "a")
+        with pytest.raises(StateBlocked, match="revoked"):
+            fs.read(folder / "b")
 
 
 def test_never_again_is_said_once_and_signed(served: Served, folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from nucleus_tokens import canonical, names
 from nucleus_tokens.caveats import Approve
@@ -24,6 +24,17 @@ SHOWN_CHARS: Final = 16 * 1024  # of the arguments, and of the diff, to a person
 STEP: Final = 13  # of the decision: no other asks
 
 
+class Origin(NamedTuple):
+    """Where the value of an argument, that nothing vouches for, was seen first: in the user's own
+    words, in an answer, trusted or not, or nowhere but in this call."""
+
+    obligation: str
+    value: str
+    where: Literal["prompt", "trusted", "untrusted", "agent"]
+    tool: str = ""  # whose answer
+    seq: int = 0  # its record
+
+
 def request(
     request_id: str,
     credential: VerifiedCredential,
@@ -34,9 +45,10 @@ def request(
     *,
     legs: Sequence[Leg] = (),
     diff: str = "",
+    origins: Sequence[Origin] = (),
 ) -> PendingRequest:
     """What is put on the desk for an Ask; it waits for `seconds`, never beyond the token. `legs`
-    are of both cells; `diff` is what a write would change."""
+    are of both cells; `diff` is what a write would change; `origins` where arguments come from."""
     prefix = credential.prefix
     header = prefix.opened.header
     # ASCII: text in any normal form can be shown.
@@ -53,6 +65,7 @@ def request(
         "exposure": list(names.exposure_names(facts.wall.bits | facts.tree.bits)),
         "issuer": header.iss,
         "legs": _legs(facts, legs),
+        "origins": [origin._asdict() for origin in origins],
         "needed": max(1, facts.policy.quorum.get(call.operation, 1)),
         "operation": names.OPERATIONS[call.operation],
         "records": list(names.exposure_names(call.records)),

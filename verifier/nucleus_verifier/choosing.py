@@ -6,8 +6,8 @@ What every reader of calls needs, whatever road they come by: from MCP, from HTT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nucleus_tokens import labelling, labels
@@ -20,7 +20,7 @@ from nucleus_verifier.resources import spellable
 # What a selector can be matched as. The first nine have a resource or none, see RESOURCE_OF.
 SELECTOR_KINDS: Final = (
     "path", "url", "host", "ref", "argv", "recipient", "payee", "amount", "id",
-    "email", "name", "member", "date", "text", "credential", "flag", "choice",
+    "email", "name", "member", "slug", "date", "text", "credential", "flag", "choice",
 )  # fmt: skip
 RESOURCE_OF: Final = {"path": "path", "url": "host", "host": "host", "ref": "ref", "argv": "cmd"}
 
@@ -35,6 +35,11 @@ class SelectorRule:
     optional: bool = False  # left out, it chooses nothing
     of: str = ""  # of an id: the kind of record it belongs to
     least: str = ""  # of a choice: the value that needs nobody's word
+    words: tuple[str, ...] = ()  # of a flag: by which a prompt says that it shall be set
+    within: tuple[str, ...] = ()  # of an amount: pointers of who it goes to, or what it is of
+    item: str = ""  # where the items are tables: the member that chooses
+    # ... and the members that may stand beside it, each with its one value
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 # How the road resolves a path: the rule that names it, and its value.
@@ -90,12 +95,24 @@ def _select(
             return [Selector(rule.pointer, rule.kind, None)], ()
     else:
         items = [(rule.pointer, value)]
+    if rule.item:
+        items = [(f"{at}/{rule.item}", _member(rule, item)) for at, item in items]
     read = [(pointer, _resolve(rule, item, path), item) for pointer, item in items]
     selectors = [
         _selector(pointer, rule, trusted_sink, value, item) for pointer, value, item in read
     ]
     values = tuple(found for _, found, _ in read)
     return selectors, None if None in values else values
+
+
+def _member(rule: SelectorRule, item: Any) -> Any:
+    """The one member of a table that chooses; None for a table that holds anything we cannot tell,
+    because the server may go by that instead."""
+    if type(item) is not dict:
+        return None
+    rest = {key: value for key, value in item.items() if key != rule.item}
+    known = all(rule.beside.get(key) == value for key, value in rest.items())
+    return item.get(rule.item) if known else None
 
 
 def _resolve(rule: SelectorRule, value: Any, path: PathOf) -> Any:

@@ -18,7 +18,7 @@ from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.work import OUTPUT_BYTES, SECONDS, Commands, Done, Work
 from nucleus_tokens import flow, labelling, labels, lattice, projection
 from nucleus_tokens.authority import Authority

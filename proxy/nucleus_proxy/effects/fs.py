@@ -23,7 +23,7 @@ from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.later import obliging
 from nucleus_proxy.native import FileLabels, NativeTool, NoFileLabels, Param, Tools, Value
 from nucleus_proxy.offload import Offload
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import flow, labelling, lattice
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_verifier.choosing import SelectorRule

@@ -29,8 +29,8 @@ from nucleus_proxy.native import (
     Tools,
     Value,
 )
-from nucleus_proxy.policy import ToolBinding
 from nucleus_proxy.remotes import Remote
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.work import Runner
 from nucleus_tokens import flow, labelling, labels, lattice
 from nucleus_tokens.authority import Authority

@@ -20,7 +20,7 @@ from nucleus_proxy.egress.fetching import Fetched, Fetcher, Hit, Order, SearchPr
 from nucleus_proxy.egress.http1 import Exchange, Request
 from nucleus_proxy.egress.url import Target
 from nucleus_proxy.native import NativeTool, Param, Tools, Value
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import flow, labelling, lattice
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from nucleus_verifier.choosing import SelectorRule

@@ -24,7 +24,7 @@ from nucleus_proxy.agents import AgentSpec
 from nucleus_proxy.answers import Granted
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.native import NativeTool, Param, Tools, Value
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import crypto, flow, holding, labels, lattice, writing
 from nucleus_tokens.errors import CallerError, NucleusError
 from nucleus_tokens.patterns import under

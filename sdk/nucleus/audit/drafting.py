@@ -21,8 +21,8 @@ _PATHS: Final = frozenset(
     ("path", "paths", "file", "files", "file_path", "filepath", "filename", "directory", "dir",
      "folder", "repo_path", "source", "destination", "root", "cwd")
 )  # fmt: skip
-_BASE: Final = "repo_path"  # where a tool has it, its other paths start there
-_KINDS: Final[Mapping[str, str]] = {
+BASE: Final = "repo_path"  # where a tool has it, its other paths start there
+SELECTORS: Final[Mapping[str, str]] = {
     **dict.fromkeys(_PATHS, "path"),
     **dict.fromkeys(("url", "uri", "href", "link"), "url"),
     **dict.fromkeys(("host", "hostname", "domain"), "host"),
@@ -31,7 +31,7 @@ _KINDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("email",), "email"),
     **dict.fromkeys(("amount", "price"), "amount"),
 }
-_FREE: Final = frozenset(
+FREE: Final = frozenset(
     ("content", "contents", "text", "body", "message", "title", "description", "query", "pattern",
      "limit", "max_results", "max_count", "context_lines", "encoding", "offset", "head", "tail",
      "max_length", "start_index", "raw", "edits", "dryRun", "sortBy", "excludePatterns", "a", "b",
@@ -67,11 +67,11 @@ def draft(
         'gate = "ask"',
         "",
         "[workspace]",
-        f"root = {_text(workspace)}",
+        f"root = {toml_text(workspace)}",
         "",
         "[server]",
-        f"cwd = {_text(workspace)}",
-        "env = { " + ", ".join(f"{_key(k)} = {_text(v)}" for k, v in given.items()) + " }",
+        f"cwd = {toml_text(workspace)}",
+        "env = { " + ", ".join(f"{toml_key(k)} = {toml_text(v)}" for k, v in given.items()) + " }",
     ]
     if outside:
         lines += [
@@ -79,13 +79,13 @@ def draft(
             "danger_outside_cell = true",
         ]
     if readable:
-        lines.append("readable = [" + ", ".join(map(_text, readable)) + "]")
+        lines.append("readable = [" + ", ".join(map(toml_text, readable)) + "]")
     denied: list[str] = []
     for tool in tools:
         kind = knowing.tool(tool.name, tool.annotations)
         if kind is knowing.OPAQUE and not opaque:
             denied.append(tool.name)
-            lines += ["", f"# {_comment(tool.name)}: nobody knows what it is, so it is denied."]
+            lines += ["", f"# {comment(tool.name)}: nobody knows what it is, so it is denied."]
         else:
             lines += ["", *_bound(tool, kind)]
     return Draft("\n".join(lines) + "\n", tuple(denied))
@@ -93,22 +93,25 @@ def draft(
 
 def _bound(tool: Tool, kind: knowing.Kind) -> list[str]:
     (operation,) = kind.operations
-    lines = [f"[tools.{_key(tool.name)}]", f"operation = {_text(names.OPERATIONS[operation])}"]
+    lines = [
+        f"[tools.{toml_key(tool.name)}]",
+        f"operation = {toml_text(names.OPERATIONS[operation])}",
+    ]
     if kind.adds:
-        lines.append("adds = [" + ", ".join(map(_text, names.exposure_names(kind.adds))) + "]")
+        lines.append("adds = [" + ", ".join(map(toml_text, names.exposure_names(kind.adds))) + "]")
     needed = items(tool.schema.get("required")) or []
     selectors: list[str] = []
     payload: list[str] = []
     for name in table(tool.schema.get("properties")) or {}:
         pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-        kind_of = _KINDS.get(name) or _KINDS.get(name.lower())
+        kind_of = SELECTORS.get(name) or SELECTORS.get(name.lower())
         if kind_of is not None:
             optional = "" if name in needed else ", optional = true"
-            if kind_of == "path" and name != _BASE and _BASE in needed:
-                optional += f', base = "/{_BASE}"'
-            selectors.append(f"{_text(pointer)} = {{ kind = {_text(kind_of)}{optional} }}")
-        elif name in _FREE:
-            payload.append(_text(pointer))
+            if kind_of == "path" and name != BASE and BASE in needed:
+                optional += f', base = "/{BASE}"'
+            selectors.append(f"{toml_text(pointer)} = {{ kind = {toml_text(kind_of)}{optional} }}")
+        elif name in FREE:
+            payload.append(toml_text(pointer))
     if selectors:
         lines += [f"selectors.{each}" for each in selectors]
     if payload:
@@ -116,15 +119,15 @@ def _bound(tool: Tool, kind: knowing.Kind) -> list[str]:
     return lines
 
 
-def _text(text: str) -> str:
+def toml_text(text: str) -> str:
     """A TOML string: JSON's spelling is one, with two more characters escaped."""
     return json.dumps(text, ensure_ascii=True).replace("\x7f", "\\u007f")
 
 
-def _key(name: str) -> str:
+def toml_key(name: str) -> str:
     plain = name.replace("_", "").replace("-", "")
-    return name if plain.isascii() and plain.isalnum() else _text(name)
+    return name if plain.isascii() and plain.isalnum() else toml_text(name)
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:80]

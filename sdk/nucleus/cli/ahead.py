@@ -14,7 +14,8 @@ from nucleus_tokens.errors import CallerError
 
 if TYPE_CHECKING:
     from nucleus.granting import Grant
-    from nucleus_proxy.policy import PolicyFile, ToolBinding
+    from nucleus_proxy.policy import PolicyFile
+    from nucleus_proxy.toolrules import ToolBinding
 
 KINDS: Final = ("host", "path", "ref", "cmd")
 _WORDS: Final = "[host=HOST] [path=DIR] [ref=REF] [cmd='WORD …'] [count=N] [for=TIME]"

@@ -27,6 +27,7 @@ from nucleus.cli import (
     issuer,
     issuer_keys,
     mcp,
+    mcp_bind,
     mcp_pins,
     observe,
     profiles,
@@ -116,6 +117,7 @@ def _mcp() -> tuple[typer.Typer, Table]:
         "run": (mcp.run, mcp.RUN),
         "serve": (mcp.serve, mcp.SERVE),
         "connect": (mcp.connect, mcp.CONNECT),
+        "bind": (mcp_bind.bind, mcp_bind.BIND),
         "pins": (mcp_pins.pins, mcp_pins.PINS),
     }
 

@@ -98,6 +98,8 @@ def read(asked: Question, said: str) -> Answer:
             return Approve(always=True)
         if rest.isascii() and rest.isdigit() and 0 < int(rest) <= len(asked.offers):
             return Approve(asked.offers[int(rest) - 1].pattern, COUNT, SECONDS)
+    if word == "stop":
+        return Deny(rest or "stopped at the terminal", stop=True)
     if word == "never" and asked.offers:
         return Deny(rest or "denied at the terminal", always=True)
     return Deny((rest if word == "no" else "") or "denied at the terminal")
@@ -118,6 +120,8 @@ def choices(asked: Question) -> list[str]:
     if asked.offers:
         made.append(f"  {code} ever this call, and never ask about the very same one again")
         made.append("  no WHY    deny, and say why;  never WHY: and never ask again")
+    if asked.strange:
+        made.append("  stop WHY  deny, and revoke its token: a stranger may have wanted this")
     return made
 
 
