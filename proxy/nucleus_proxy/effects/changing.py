@@ -24,7 +24,7 @@ from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.effects.patching import Pair, Side
 from nucleus_proxy.later import runs_later
 from nucleus_proxy.native import FileLabels, NativeTool, Param, Value
-from nucleus_proxy.policy import ToolBinding
+from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import canonical, flow, labels, lattice
 from nucleus_tokens.authority import Authority, scope_admits
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
