@@ -158,7 +158,7 @@ class Host:
         if not bounds:
             rules = replace(rules, tools={n: _unbounded(t) for n, t in rules.tools.items()})
         believed = replace(rules.believed, also=frozenset(also))
-        verifier = replace(rules.verifier, gate=gate)  # type: ignore[arg-type]
+        verifier = replace(rules.verifier, gate=gate)  # type: ignore[arg-type]  # a Plan's word
         self.policy: PolicyFile = replace(rules, believed=believed, verifier=verifier)
         self.reads = frozenset(
             name

@@ -59,7 +59,7 @@ def test_the_hook_names_a_command_that_exists() -> None:
     (hook,) = reading_yaml.parse(
         (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
     ).items
-    assert hook.get("entry") == reading_yaml.Node("nucleus audit", hook.get("entry").line)  # type: ignore[union-attr]
+    assert hook.get("entry") == reading_yaml.Node("nucleus audit", hook.get("entry").line)  # type: ignore[union-attr]  # it is there
     wanted = re.findall(
         r'"([^"]+)"', (ROOT / "pyproject.toml").read_text().split("cli = [")[1].split("]")[0]
     )

@@ -54,7 +54,7 @@ def sent_back(where: str) -> dict[str, str]:
     try:
         build_opener(_Stay).open(where, timeout=30)
     except OSError as error:
-        location = error.headers["Location"]  # type: ignore[attr-defined]
+        location = error.headers["Location"]  # type: ignore[attr-defined]  # a redirect
         return {k: v[0] for k, v in parse_qs(urlsplit(location).query).items()}
     raise AssertionError("it sent nobody back")
 

@@ -278,7 +278,7 @@ def test_a_caveat_without_a_meaning_here_is_not_passed_over() -> None:
     authority."""
     for odd in (Req("t", "", 0, "", ""), object(), None):
         with pytest.raises(CredentialError) as refused:
-            fold(FULL, "caveat", [(1, "rid", Exp(9)), (2, "rid", odd)])  # type: ignore[list-item]
+            fold(FULL, "caveat", [(1, "rid", Exp(9)), (2, "rid", odd)])  # type: ignore[list-item]  # on purpose
         assert refused.value.code == "caveat.unknown"
 
 

@@ -67,7 +67,7 @@ async def speak(context: Context) -> str:
 async def ask(context: Context) -> str:
     """Ask the user."""
     found = await context.elicit("Which colour?", Colour)
-    return f"{found.action}: {getattr(found, 'data', None) and found.data.colour}"  # type: ignore[union-attr]
+    return f"{found.action}: {getattr(found, 'data', None) and found.data.colour}"  # type: ignore[union-attr]  # as asked
 
 
 @server.tool()
@@ -75,7 +75,7 @@ async def sample(context: Context) -> str:
     """Ask the client's model."""
     text = SamplingMessage(role="user", content=TextContent(type="text", text="2+2"))
     found = await context.session.create_message([text], max_tokens=10)
-    return f"it says {found.content.text}"  # type: ignore[union-attr]
+    return f"it says {found.content.text}"  # type: ignore[union-attr]  # as asked
 
 
 @server.tool()

@@ -171,17 +171,17 @@ async def test_each_name_says_whose_it_is_and_reaches_it(road: str, era: str) ->
         found = [str(each.uri) for each in (await client.list_resources()).resources]
         assert sorted(found) == ["far+note://one", "near+note://one"]
         read = await client.read_resource("far+note://one")
-        assert read.contents[0].text == "what the note says"  # type: ignore[union-attr]
+        assert read.contents[0].text == "what the note says"  # type: ignore[union-attr]  # a text
         assert str(read.contents[0].uri) == "far+note://one"
         templates = (await client.list_resource_templates()).resource_templates
         assert {t.uri_template for t in templates} == {"near+page://{name}", "far+page://{name}"}
         read = await client.read_resource("near+page://x")
-        assert read.contents[0].text == "the page x"  # type: ignore[union-attr]
+        assert read.contents[0].text == "the page x"  # type: ignore[union-attr]  # a text
         assert {p.name for p in (await client.list_prompts()).prompts} == {
             "near__greet", "far__greet"
         }  # fmt: skip
         got = await client.get_prompt("far__greet", {"name": "you"})
-        assert got.messages[0].content.text == "Say hello to you."  # type: ignore[union-attr]
+        assert got.messages[0].content.text == "Say hello to you."  # type: ignore[union-attr]  # a text
         ref = ResourceTemplateReference(type="ref/resource", uri="far+page://{name}")
         completed = await client.complete(ref, {"name": "name", "value": "an"})
         assert completed.completion.values == ["ann", "anton"]
@@ -202,7 +202,7 @@ async def test_a_servers_questions_are_answered_to_it_alone(road: str) -> None:
         return CreateMessageResult(role="assistant", content=content, model="m")
 
     async def rooted(*_: Any) -> ListRootsResult:
-        return ListRootsResult(roots=[Root(uri="file:///srv")])  # type: ignore[arg-type]
+        return ListRootsResult(roots=[Root(uri="file:///srv")])  # type: ignore[arg-type]  # it reads text
 
     async with (
         two(road) as served,

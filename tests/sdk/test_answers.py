@@ -221,7 +221,7 @@ def test_the_command_answers_a_group_and_says_no_for_good(served: Served, folder
         served.desk.run("approvals", "deny", first.id, *no, *words).ok()
         assert [str(r.exception(60)) for r in denied] == 2 * [str(denied[0].exception())]
         assert "never that" in str(denied[0].exception())
-        again = pool.submit(approve, "read", s.fs.read, first.resources["path"][0])  # type: ignore[index]
+        again = pool.submit(approve, "read", s.fs.read, first.resources["path"][0])  # type: ignore[index]  # JSON
         (asked,) = until(d, 1)
         assert d.by_rule(asked)
         assert "never that" in str(again.exception(60))

@@ -30,7 +30,7 @@ def typed(
     if pid == 0:
         os.chdir(folder)
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
-        os.execvpe(argv[0], argv, env)  # noqa: S606
+        os.execvpe(argv[0], argv, env)  # noqa: S606  the child of a fork becomes the program
     out, seen, left = b"", 0, list(dialogue)
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:

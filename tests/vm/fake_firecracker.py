@@ -165,7 +165,7 @@ class FakeFirecracker:
             writer.write(b"OK 1073741824\n")
             await writer.drain()
             fd = os.dup(writer.get_extra_info("socket").fileno())
-            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's has it
             await Channel(Line(fd), Side.GUEST, self._services).run()
             writer.close()
 

@@ -43,7 +43,7 @@ def test_keys_size_and_signals_reach_the_agents_own_terminal(place: Place) -> No
         os.chdir(place.folder)
         _sit(mine)
         argv = place.argv("--", "python3", "agent.py")
-        os.execvpe(argv[0], argv, place.desk.environ())  # noqa: S606
+        os.execvpe(argv[0], argv, place.desk.environ())  # noqa: S606  the child of a fork becomes it
 
     def another_size() -> None:
         sized(screen, 40, 120)
