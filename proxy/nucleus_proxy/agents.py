@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from nucleus_proxy.egress.reading import bad, keys, tables
+from nucleus_proxy.egress.reading import keys, tables
+from nucleus_proxy.fields import bad
 from nucleus_tokens import names, writing
 from nucleus_tokens.errors import NucleusError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT

@@ -12,8 +12,9 @@ from typing import Any
 
 from nucleus_proxy.egress import url
 from nucleus_proxy.egress.dial import Private
-from nucleus_proxy.egress.reading import bad, keys, over_tls, tables, text
+from nucleus_proxy.egress.reading import keys, over_tls, tables, text
 from nucleus_proxy.egress.routes import injected_in
+from nucleus_proxy.fields import bad
 from nucleus_tokens.errors import CredentialError
 from nucleus_verifier import resources
 

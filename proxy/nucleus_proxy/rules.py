@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from nucleus_proxy.fields import bad, keys
 from nucleus_tokens import patterns
 from nucleus_tokens.errors import CallerError
 
@@ -53,23 +54,19 @@ class Believed:
 Pointer = Callable[[str, Any], str]
 
 
-def _bad(where: str, why: str) -> NoReturn:
-    raise CallerError("policy.value", f"The policy file, {where}: {why}.")
-
-
 def results(where: str, value: Any, pointer: Pointer) -> tuple[ResultRule, ...]:
     """The `results` of one tool. Raises CallerError `policy.value` or `policy.unknown_key`."""
     if type(value) is not list:
-        _bad(where, "a list of tables is needed")
+        bad(where, "a list of tables is needed")
     return tuple(_result(f"{where}[{i}]", item, pointer) for i, item in enumerate(value))
 
 
 def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
     if type(value) is not dict:
-        _bad(where, "a table is needed")
+        bad(where, "a table is needed")
     yields = value.get("yields")
     if yields not in YIELDS:
-        _bad(where, f"it 'yields' one of {', '.join(YIELDS)}")
+        bad(where, f"it 'yields' one of {', '.join(YIELDS)}")
     allowed = {
         "record": {"kind", "name", "attributes", "participants", "strangers"},
         "created": {"kind"},
@@ -91,20 +88,20 @@ def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
         "payment": ("key", "parties"),
     }.get(yields, ()):
         if needed not in value:
-            _bad(where, f"it needs a {needed!r}")
+            bad(where, f"it needs a {needed!r}")
     words = value.get("words", [])
     if type(words) is not list or any(type(w) is not str or not w for w in words):
-        _bad(f"{where}.words", "a list of texts is needed")
+        bad(f"{where}.words", "a list of texts is needed")
     strangers = value.get("strangers", True)
     if type(strangers) is not bool:
-        _bad(f"{where}.strangers", "true or false is needed")
+        bad(f"{where}.strangers", "true or false is needed")
     kind = value.get("kind", "")
     if type(kind) is not str or (yields == "own" and kind not in _VALUE_KINDS):
-        _bad(f"{where}.kind", f"it is a text; of an own value, one of {', '.join(_VALUE_KINDS)}")
+        bad(f"{where}.kind", f"it is a text; of an own value, one of {', '.join(_VALUE_KINDS)}")
 
     parties = value.get("parties", [])
     if type(parties) is not list:
-        _bad(f"{where}.parties", "a list of pointers is needed")
+        bad(f"{where}.parties", "a list of pointers is needed")
     having = _having(f"{where}.where", value.get("where", {}), pointer)
 
     def inside(name: str) -> str:
@@ -127,50 +124,37 @@ def _result(where: str, value: Any, pointer: Pointer) -> ResultRule:
 
 def _having(where: str, value: Any, pointer: Pointer) -> dict[str, str]:
     if type(value) is not dict or any(type(each) is not str for each in value.values()):
-        _bad(where, "a table from pointer to text is needed")
+        bad(where, "a table from pointer to text is needed")
     return {pointer(where, at): each for at, each in value.items()}
 
 
 def _kinds(where: str, value: Any, pointer: Pointer) -> dict[str, str]:
     if type(value) is not dict:
-        _bad(where, "a table from pointer to kind is needed")
+        bad(where, "a table from pointer to kind is needed")
     for kind in value.values():
         if kind not in _VALUE_KINDS:
-            _bad(where, f"a kind is one of {', '.join(sorted(_VALUE_KINDS))}")
+            bad(where, f"a kind is one of {', '.join(sorted(_VALUE_KINDS))}")
     return {pointer(where, at): kind for at, kind in value.items()}
 
 
 def believed(evidence: Any, files: Any, base: Path) -> Believed:
     """The tables `evidence` and `files` of a policy file. Patterns start at `base`."""
-    also = _list("evidence.also", _table("evidence", evidence, "also").get("also", []))
+    also = _list("evidence.also", keys("evidence", evidence, "also").get("also", []))
     for name in also:
         if name not in OPT_INS:
-            _bad("evidence.also", f"it holds only {', '.join(OPT_INS)}")
-    table = _table("files", files, "trusted", "secret")
+            bad("evidence.also", f"it holds only {', '.join(OPT_INS)}")
+    table = keys("files", files, "trusted", "secret")
     trusted, secret = (
         tuple(str(base / text) for text in _list(f"files.{key}", table.get(key, [])))
         for key in ("trusted", "secret")
     )
     for pattern in (*trusted, *secret):
         if not patterns.MATCHERS["path"].well_formed(pattern):
-            _bad("files", f"{pattern!r} is no path pattern")
+            bad("files", f"{pattern!r} is no path pattern")
     return Believed(frozenset(also), trusted, secret)
-
-
-def _table(where: str, value: Any, *allowed: str) -> dict[str, Any]:
-    if type(value) is not dict:
-        _bad(where, "a table is needed")
-    for key in value:
-        if key not in allowed:
-            raise CallerError(
-                "policy.unknown_key",
-                f"The policy file, {where}: unknown key {key!r}.",
-                hint=f"Known are {', '.join(allowed)}.",
-            )
-    return value
 
 
 def _list(where: str, value: Any) -> list[str]:
     if type(value) is not list or any(type(v) is not str or not v for v in value):
-        _bad(where, "a list of texts is needed")
+        bad(where, "a list of texts is needed")
     return value

@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 
 from nucleus_proxy import agents, merging
 from nucleus_proxy.egress import url
-from nucleus_proxy.egress.reading import bad, flag, keys, over_tls, tables, text
+from nucleus_proxy.egress.reading import flag, keys, over_tls, tables, text
 from nucleus_proxy.egress.routes import injected_in
 from nucleus_proxy.egress.rules import Egress
 from nucleus_proxy.egress.secrets import Credential
+from nucleus_proxy.fields import bad
 from nucleus_tokens.errors import CredentialError
 
 _PROCESS: Final = ("command", "cwd", "env", "danger_outside_cell", "readable", "writes_git")

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
+from nucleus_proxy import fields
 from nucleus_proxy.egress.dial import Private
 from nucleus_proxy.egress.url import Target
-from nucleus_tokens.errors import CallerError
-
-
-def bad(where: str, why: str) -> NoReturn:
-    raise CallerError("policy.value", f"The policy file, {where}: {why}.")
+from nucleus_proxy.fields import bad
 
 
 def keys(where: str, table: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
-    if type(table) is not dict:
-        bad(where, "a table is needed")
-    for key in table:
-        if key not in allowed:
-            raise CallerError(
-                "policy.unknown_key",
-                f"The policy file, {where}: unknown key {key!r}.",
-                hint=f"Known are {', '.join(allowed)}.",
-            )
-    return table
+    return fields.keys(where, table, *allowed)
 
 
 def tables(where: str, value: Any, kind: type = dict) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 
 from nucleus_proxy.egress import url
 from nucleus_proxy.egress.fetching import METHODS, READS
-from nucleus_proxy.egress.reading import bad, count, keys, tables, text, texts
+from nucleus_proxy.egress.reading import count, keys, tables, text, texts
+from nucleus_proxy.fields import bad
 from nucleus_tokens import flow, label_names, lattice, names
 from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.sinks import SECRET_READ

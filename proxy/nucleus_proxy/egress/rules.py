@@ -17,8 +17,9 @@ from nucleus_proxy.egress import url
 from nucleus_proxy.egress.addresses import not_public
 from nucleus_proxy.egress.dial import Private
 from nucleus_proxy.egress.fetching import Limits
-from nucleus_proxy.egress.reading import bad, count, keys, over_tls, tables, text, texts
+from nucleus_proxy.egress.reading import count, keys, over_tls, tables, text, texts
 from nucleus_proxy.egress.routes import Route, methods_of
+from nucleus_proxy.fields import bad
 from nucleus_tokens.errors import CredentialError
 
 MOST_ROUTES: Final = 64

@@ -18,9 +18,10 @@ from nucleus_proxy.egress import http1, secrets, url
 from nucleus_proxy.egress.dial import Dialer, Private
 from nucleus_proxy.egress.fetching import Hit, Limits, check_type
 from nucleus_proxy.egress.http1 import Exchange, Request
-from nucleus_proxy.egress.reading import bad, flag, keys, over_tls, text
+from nucleus_proxy.egress.reading import flag, keys, over_tls, text
 from nucleus_proxy.egress.routes import injected_in
 from nucleus_proxy.egress.secrets import Secret
+from nucleus_proxy.fields import bad
 from nucleus_tokens.authority import MISSING, lookup
 from nucleus_tokens.errors import CallerError, CredentialError, WorldError
 
