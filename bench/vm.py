@@ -33,6 +33,7 @@ from nucleus_vmhost.vm.qemu import Qemu, QemuKept
 BOOTS: Final = 3
 ACTIVE: Final = 4
 KEY: Final = "0" * 32
+HERE: Final = Path(__file__)
 PROGRAM: Final = ("python3", "-IS", "-c", "print(sum(range(1000)))")
 TARGETS: Final = {"restore": 300.0, "claim": 10.0, "idle": 30.0}
 _BOOT_SECONDS: Final = 180.0
@@ -57,7 +58,10 @@ class Bench:
     async def claims(self, count: int) -> list[float]:
         """One after the other; the pool is full again before each, so that nothing else runs."""
         taken: list[float] = []
-        async with Pool(self.driver, self.kept, 2) as pool, claims.Desk(pool, "", 2).open(KEY):
+        async with (
+            Pool(self.driver, self.kept, 2) as pool,
+            claims.Desk(pool, HERE, "", 2).open(KEY),
+        ):
             for _ in range(count):
                 await pool.full()
                 taken.append(await answered(_claimed, lambda vm: vm.claim()))
@@ -86,7 +90,7 @@ async def answered(
 
 
 async def _claimed() -> Running:
-    machine = await claims.claimed(KEY)
+    machine = await claims.claimed(HERE, KEY)
     assert machine is not None, "the pool is full"
     return machine
 

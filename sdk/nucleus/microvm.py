@@ -51,7 +51,9 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
         size = Size.of(image)
         driver = probing.driver(cache, image)
         with vms.listed(place, name, agent, folder) as said, _held(sockets) as services:
-            machine: Running | None = await claims.claimed(driver.key(image, size), said)
+            machine: Running | None = await claims.claimed(
+                place.state, driver.key(image, size), said
+            )
             if machine is None:
                 machine = await keeping.copied(
                     cache, driver, image, size, said, partial(tell, _FIRST)

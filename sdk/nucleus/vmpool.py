@@ -18,10 +18,10 @@ from nucleus_vmhost.vm.pool import Pool
 
 
 async def serve(
-    cache: Path, name: str, size: int, most: int, tell: Callable[[str], None]
+    cache: Path, home: Path, name: str, size: int, most: int, tell: Callable[[str], None]
 ) -> NoReturn:
     """Keep `size` machines of a named image warm until cancelled, and give away at most `most` at a
-    time. Raises CallerError, WorldError `vm.*`."""
+    time, to runs of `home`. Raises CallerError, WorldError `vm.*`."""
     memory.sparingly()
     image = images.named(cache, name)
     each = Size.of(image)
@@ -30,7 +30,7 @@ async def serve(
     try:
         async with (
             Pool(driver, kept, size) as pool,
-            claims.Desk(pool, name, most).open(driver.key(image, each)),
+            claims.Desk(pool, home, name, most).open(driver.key(image, each)),
         ):
             await pool.full()
             tell(f"{size} microVMs of image {name} are warm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, Recipe
 from nucleus_vmhost.vm.qemu import Qemu, QemuMachine
 from nucleus_vmhost.vm.session import Session
+from tests.cli.command import Desk
 
 # What is kept here was made from the same inputs, whoever made it.
 CACHE: Final = session.cache()
@@ -98,18 +100,27 @@ def memory(pid: int) -> bytes:
     return bytes(kept)
 
 
+def said(running: subprocess.Popen[bytes], line: bytes) -> None:
+    """A program prints a line first; where it does not, why."""
+    assert running.stdout is not None
+    found = running.stdout.readline()
+    if found != line:
+        running.kill()
+        raise AssertionError((found, *running.communicate(timeout=60), running.returncode))
+
+
 async def all_gone(pids: list[int]) -> None:
     for pid in pids:
         await gone(pid)
 
 
-def pool_says(**wanted: int) -> dict[str, object]:
-    """What the one pool says, once it says what is wanted."""
+def pool_says(desk: Desk, **wanted: int) -> dict[str, object]:
+    """What the one pool of a home says, once it says what is wanted."""
 
     async def asked() -> dict[str, object]:
         async with asyncio.timeout(60):
             while True:
-                (found,) = await claims.pools()
+                (found,) = await claims.pools(desk.home / "state")
                 if all(found[name] == value for name, value in wanted.items()):
                     return found
                 await asyncio.sleep(0.02)

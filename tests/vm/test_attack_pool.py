@@ -9,25 +9,28 @@ import subprocess
 import pytest
 
 from nucleus_vmhost.vm import claims
+from tests.cli.command import Desk
 from tests.vm.machines import pool_says
 from tests.vmhost.cells import PYTHON
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is two users")
 def test_another_user_gets_no_machine_and_offers_none(
+    desk: Desk,
     pool: subprocess.Popen[bytes],
 ) -> None:
-    name = claims._name(str(pool_says()["key"]))
+    home = desk.home / "state"
+    name = claims._name(home, str(pool_says(desk)["key"]))
     asking = "s.connect(name); s.send(b'claim\\n'); print(s.recvmsg(100, 100)[:2])"
     with other(asking, name) as process:
         assert process.communicate()[0] in (b"(b'', [])\n", b"")
-    pool_says(served=0, warm=1)
+    pool_says(desk, served=0, warm=1)
     lying = "s.bind(name); s.listen(); print('listens', flush=True); [s.accept() for _ in range(9)]"
-    with other(lying, claims._name("f" * 32)) as process:
+    with other(lying, claims._name(home, "f" * 32)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"listens\n"
-        assert asyncio.run(claims.claimed("f" * 32)) is None
-        assert len(asyncio.run(claims.pools())) == 1
+        assert asyncio.run(claims.claimed(home, "f" * 32)) is None
+        assert len(asyncio.run(claims.pools(home))) == 1
         process.kill()
 
 

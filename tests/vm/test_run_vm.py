@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.vm.machines import alive, children, memory, qemu_of
+from tests.vm.machines import alive, children, memory, qemu_of, said
 from tests.walled.place import Place, code
 
 ASKED = b"anything else to deny it: "
@@ -87,8 +88,7 @@ def test_no_secret_of_the_host_is_in_the_machine(place: Place) -> None:
     """Searched for in all memory of the machine, while the agent runs."""
     running = place.start("--", "sh", "-c", "echo begun-here-$((1+1)); cat")
     try:
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"begun-here-2\n"
+        said(running, b"begun-here-2\n")
         found = memory(qemu_of(running.pid))
     finally:
         _, err = running.communicate(b"", timeout=60)
@@ -108,11 +108,13 @@ def test_no_secret_of_the_host_is_in_the_machine(place: Place) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_of_a_run_that_is_killed_nothing_is_left(place: Place, how: int) -> None:
-    before = set(Path("/tmp").glob("nucleus-*"))
+def test_of_a_run_that_is_killed_nothing_is_left(
+    place: Place, how: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))  # short: sockets are in it
+    monkeypatch.setitem(place.desk.env, "TMPDIR", str(scratch))
     running = place.start("--", "sh", "-c", "echo begun; cat")
-    assert running.stdout is not None
-    assert running.stdout.readline() == b"begun\n"
+    said(running, b"begun\n")
     listed = place.desk.run("vm", "list", "--json").ok().json
     assert [each["pid"] for each in listed] == [running.pid]
     family = children(running.pid)
@@ -125,14 +127,14 @@ def test_of_a_run_that_is_killed_nothing_is_left(place: Place, how: int) -> None
         signal.sigtimedwait([], 0.01)
     assert not [pid for pid in family if alive(pid)]
     assert place.desk.run("vm", "list", "--json").ok().json == []
-    assert set(Path("/tmp").glob("nucleus-*")) <= before
+    assert not list(scratch.iterdir())
+    scratch.rmdir()
     place.desk.run("trace", "verify").ok()
 
 
 def test_a_person_ends_a_machine_and_reads_what_it_printed(place: Place) -> None:
     running = place.start("--", "sh", "-c", "echo begun; cat")
-    assert running.stdout is not None
-    assert running.stdout.readline() == b"begun\n"
+    said(running, b"begun\n")
     (listed,) = place.desk.run("vm", "list", "--json").ok().json
     assert place.desk.run("vm", "kill", listed["id"]).ok().out == f"ended {listed['id']}\n"
     running.communicate(timeout=60)
@@ -143,8 +145,7 @@ def test_a_person_ends_a_machine_and_reads_what_it_printed(place: Place) -> None
 
 def test_a_machine_whose_qemu_is_killed_ends_the_run_with_a_sentence(place: Place) -> None:
     running = place.start("--", "sh", "-c", "echo begun; cat")
-    assert running.stdout is not None
-    assert running.stdout.readline() == b"begun\n"
+    said(running, b"begun\n")
     os.kill(qemu_of(running.pid), signal.SIGKILL)
     _, err = running.communicate(timeout=60)
     assert b"[vm.ended]" in err, err
@@ -155,8 +156,7 @@ def test_a_machine_whose_qemu_is_killed_ends_the_run_with_a_sentence(place: Plac
 def test_qemu_is_nobody_without_files_network_or_programs(place: Place) -> None:
     running: subprocess.Popen[bytes] = place.start("--", "sh", "-c", "echo begun; cat")
     try:
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"begun\n"
+        said(running, b"begun\n")
         pid = qemu_of(running.pid)
         status = dict(
             line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()

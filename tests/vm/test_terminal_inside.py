@@ -14,17 +14,18 @@ from collections.abc import Callable
 
 from tests.walled.place import Place
 
+# Signals are waited for: a handler may come between the bytes of a line, or before the wait.
 AGENT = """
 import os, signal, sys
 size = lambda: tuple(os.get_terminal_size(0))
-signal.signal(signal.SIGWINCH, lambda *_: print("size", *size(), flush=True))
+waited = {signal.SIGWINCH, signal.SIGINT}
+signal.pthread_sigmask(signal.SIG_BLOCK, waited)
 print("are", *(os.isatty(n) for n in range(3)), *size(), os.ttyname(0), flush=True)
 print("line", repr(input("name? ")), flush=True)
-try:
-    print("waits", flush=True)
-    while True: signal.pause()
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
+print("waits", flush=True)
+while signal.sigwait(waited) == signal.SIGWINCH:
+    print("size", *size(), flush=True)
+print("interrupted", flush=True)
 sys.exit(3)
 """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nucleus.cli.options import Json, examples
+from nucleus.cli.options import Json, examples, home
 
 POOL = examples(
     "nucleus vm pool serve --size 4",
@@ -15,6 +16,7 @@ POOL = examples(
 
 
 def pool(
+    ctx: typer.Context,
     action: Annotated[str, typer.Argument(metavar="serve|status", help="What to do.")],
     size: Annotated[int, typer.Option("--size", metavar="N", help="Keep N warm.", min=1)] = 2,
     most: Annotated[
@@ -28,18 +30,19 @@ def pool(
     """Keep microVMs warm, or say what is kept.
 
     `serve` stays in the foreground until it is stopped. While it runs, `nucleus run --vm` of this
-    user claims a machine from it; each serves one run, and another is made in its place.
+    user and
+    home claims a machine from it; each serves one run, and another is made in its place.
     """
     from nucleus_tokens.errors import CallerError
 
     if action == "status":
-        return _status(as_json)
+        return _status(home(ctx).state, as_json)
     if action != "serve":
         raise CallerError("vm.pool", "A pool is served, or its status shown.", hint="See --help.")
-    return _serve(size, most, name)
+    return _serve(home(ctx).state, size, most, name)
 
 
-def _serve(size: int, most: int, name: str) -> int:
+def _serve(whose: Path, size: int, most: int, name: str) -> int:
     import asyncio
 
     from nucleus import vmpool
@@ -47,16 +50,16 @@ def _serve(size: int, most: int, name: str) -> int:
     from nucleus.cli.stopping import until_stopped
     from nucleus_vmhost.vm.session import cache
 
-    return asyncio.run(until_stopped(vmpool.serve(cache(), name, size, most, note)))
+    return asyncio.run(until_stopped(vmpool.serve(cache(), whose, name, size, most, note)))
 
 
-def _status(as_json: bool) -> int:
+def _status(whose: Path, as_json: bool) -> int:
     import asyncio
 
     from nucleus.cli.console import answer
     from nucleus_vmhost.vm import claims
 
-    found = asyncio.run(claims.pools())
+    found = asyncio.run(claims.pools(whose))
     lines = [
         f"{each['image']}: {each['warm']} of {each['size']} warm, {each['claimed']} of "
         f"{each['most']} claimed, {each['served']} served, process {each['pid']}"

@@ -1,5 +1,5 @@
-"""Law: a pool's machines go to this user's processes and to nobody else's. Whoever claimed one
-has its channel; when either process is gone, so is the machine.
+"""Law: a pool's machines go to runs of its own home, of this user, and to nobody else. Whoever
+claimed one has its channel; when either process is gone, so is the machine.
 
 The pool's process starts the machines and stays their parent. A claim is a connection: the
 machine's channel and what it prints go over it as descriptors, and its end is the machine's. The
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -27,7 +28,7 @@ from nucleus_vmhost.vm.pool import Pool
 from nucleus_vmhost.vm.pumps import Line
 
 # One more for each change of what is said below.
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SECONDS: Final = 10.0
 _LINE: Final = 4096
 _BACKLOG: Final = 16
@@ -35,8 +36,9 @@ _CLAIM: Final = b"claim\n"
 _STATUS: Final = b"status\n"
 
 
-def _name(key: str) -> str:
-    return f"\0nucleus-vm-pool-{_VERSION}/{os.geteuid()}/{key}"
+def _name(home: Path, key: str) -> str:
+    whose = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:32]
+    return f"\0nucleus-vm-pool-{_VERSION}/{os.geteuid()}/{whose}/{key}"
 
 
 def _ours(connection: socket.socket) -> bool:
@@ -50,10 +52,11 @@ def _ours(connection: socket.socket) -> bool:
 
 
 class Desk:
-    """Gives the machines of a pool to those who claim them, at most so many at a time."""
+    """Gives the machines of a pool to those who claim them, at most so many at a time. `home` says
+    whose they are."""
 
-    def __init__(self, pool: Pool, image: str, most: int) -> None:
-        self._pool, self._image, self._most = pool, image, most
+    def __init__(self, pool: Pool, home: Path, image: str, most: int) -> None:
+        self._pool, self._home, self._image, self._most = pool, home, image, most
         self._given = self._served = 0
 
     @contextlib.asynccontextmanager
@@ -63,7 +66,7 @@ class Desk:
         meetings: set[asyncio.Task[None]] = set()
         with socket.socket(socket.AF_UNIX) as listening:
             try:
-                listening.bind(_name(key))
+                listening.bind(_name(self._home, key))
             except OSError as error:
                 raise CallerError(
                     "vm.pool",
@@ -184,13 +187,13 @@ class Claimed:
             os.close(self._line.fd)
 
 
-async def claimed(key: str, said: Said = unheard) -> Claimed | None:
-    """A warm machine of a pool that is kept here for these copies, or None where none is to be
-    had: then whoever asks makes one."""
+async def claimed(home: Path, key: str, said: Said = unheard) -> Claimed | None:
+    """A warm machine of a home's pool of these copies, or None where none is to be had: then
+    whoever asks makes one."""
     connection = socket.socket(socket.AF_UNIX)
     fds: list[int] = []
     try:
-        raw = await _asked(connection, key, _CLAIM, fds)
+        raw = await _asked(connection, _name(home, key), _CLAIM, fds)
         found = json.loads(raw)
         line, pipe = fds
         made = Claimed(connection, int(found["pid"]), Line(line, int(found["spoken"])), pipe, said)
@@ -202,23 +205,24 @@ async def claimed(key: str, said: Said = unheard) -> Claimed | None:
     return made
 
 
-async def pools() -> list[dict[str, Any]]:
-    """What each pool of this user says of itself."""
+async def pools(home: Path) -> list[dict[str, Any]]:
+    """What each pool of a home says of itself."""
     found: list[dict[str, Any]] = []
     names = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
-    start = _name("").replace("\0", "@")
+    start = _name(home, "").replace("\0", "@")
     for key in sorted(
         set(re.findall(rf"{re.escape(start)}([0-9a-f]{{32}})$", names, re.MULTILINE))
     ):
         with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError, ValueError):
-            found.append({**json.loads(await _asked(connection, key, _STATUS, [])), "key": key})
+            said = json.loads(await _asked(connection, _name(home, key), _STATUS, []))
+            found.append({**said, "key": key})
     return found
 
 
-async def _asked(connection: socket.socket, key: str, what: bytes, fds: list[int]) -> bytes:
+async def _asked(connection: socket.socket, name: str, what: bytes, fds: list[int]) -> bytes:
     """What a pool answers; descriptors that come with it are added to `fds`. Raises OSError."""
     connection.setblocking(False)
-    connection.connect(_name(key))
+    connection.connect(name)
     if not _ours(connection):
         raise PermissionError("another user's process answers")
     connection.send(what)
