@@ -10,8 +10,10 @@ import ast
 import copy
 import functools
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import CodeType
 from typing import NamedTuple
 
 Edit = Callable[[ast.AST], None]
@@ -59,6 +61,12 @@ class Mutant:
     def id(self) -> str:
         digest = hashlib.sha256(self.source.encode()).hexdigest()[:12]
         return f"{self.module}:{self.function}:{digest}"
+
+    def compiled(self) -> CodeType:
+        """What it is to Python, without its warnings: a test is what has to find it odd."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return compile(self.source, self.id, "exec")
 
 
 def function_hashes(source: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def changed_bodies(mutant: Mutant) -> frozenset[str]:
     was, around = _parsed(source_of(mutant.module))
     becomes, also = _parsed(mutant.source)
     functions = dict(_functions(importlib.import_module(mutant.module)))
-    codes = dict(_codes(compile(mutant.source, mutant.id, "exec")))
+    codes = dict(_codes(mutant.compiled()))
     changed = [name for name in was if was[name] != becomes.get(name)]
     if around != also or not set(changed) <= set(functions) or any(
         codes[n].co_freevars != functions[n].__code__.co_freevars for n in changed
@@ -68,7 +68,7 @@ def changed_bodies(mutant: Mutant) -> frozenset[str]:
 def patch(mutant: Mutant, changed: frozenset[str]) -> None:
     """Give these functions the bodies that the mutant has."""
     functions = dict(_functions(importlib.import_module(mutant.module)))
-    codes = dict(_codes(compile(mutant.source, mutant.id, "exec")))
+    codes = dict(_codes(mutant.compiled()))
     for place in changed:
         name = place.removeprefix(f"{mutant.module}.")
         functions[name].__code__ = codes[name]

@@ -133,6 +133,15 @@ def test_a_body_alone_is_changed_in_place_and_nothing_more() -> None:
     assert not changed_bodies(Mutant(module, "integer", 1, "", around))
 
 
+def test_what_python_only_warns_of_is_a_mutant_all_the_same() -> None:
+    """As an error here, it would be a kill, or no answer, without a test having run."""
+    module = "nucleus_tokens.fields"
+    source = ast.unparse(ast.parse(source_of(module)))
+    odd = source.replace("item <= last", "item is 3")
+    assert odd != source
+    assert changed_bodies(Mutant(module, "name_set", 1, "", odd)) == {f"{module}.name_set"}
+
+
 def test_a_hash_is_of_the_meaning_and_not_of_the_words() -> None:
     before = function_hashes(SOURCE)
     assert function_hashes(SOURCE.replace("Whether it fits", "Does it")) == before

@@ -205,7 +205,9 @@ def _decided(credential: VerifiedCredential, call: Call, facts: Facts) -> Decisi
     owed = _owed(asked, operation, missing, failures)
     spends, discharged = _discharge(prefix, call, facts, owed)
     left = tuple(o for o in owed if o.id not in discharged)
-    if table.verdict(0, asked, 0 if left else asked) == table.ALLOW:
+    # What nobody could name, nobody can have answered.
+    answered = asked if owed and not left else 0
+    if table.verdict(0, asked, answered) == table.ALLOW:
         return Allow(_intent(credential, call, facts, spends, tuple(o.id for o in owed)))
     return Ask(
         left, prefix.opened.header.tid, prefix.rids[-1], facts.wall.id, operation, call.digest
