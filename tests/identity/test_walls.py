@@ -12,6 +12,7 @@ import pytest
 from spiffe import SpiffeId, TrustDomain, WorkloadApiClient
 
 from nucleus import identities
+from nucleus.cli import main
 from nucleus.identities import Identity
 from tests.identity.host import DOMAIN, SECONDS, Host, as_user, host
 
@@ -110,6 +111,19 @@ def test_where_nobody_serves_there_is_none_and_nothing_is_said(tmp_path: Path) -
     said: list[str] = []
     assert identities.asked(tmp_path / "walls.sock", "vm", NAMES[0], said.append) is None
     assert said == []
+
+
+def test_doctor_says_who_agents_are(
+    running: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> str:
+        main(["--home", str(running.home), "doctor", "--json"])
+        found = json.loads(capsys.readouterr().out)["findings"]
+        return " ".join(each["says"] for each in found if each["what"] == "identity")
+
+    assert "no SPIFFE identity: nobody serves" in said()
+    monkeypatch.setenv(identities.VARIABLE, f"unix://{running.folder / 'workload.sock'}")
+    assert "An agent of run --vm is spiffe://example.org/vm/NAME/agent." in said()
 
 
 _ASK = """
