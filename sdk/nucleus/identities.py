@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from nucleus import shapes
+
 if TYPE_CHECKING:
     from nucleus.home import Home
 
@@ -80,15 +82,15 @@ def asked(service: Path, kind: str, name: str, log: Callable[[str], None]) -> Id
     try:
         connection.connect(os.fspath(service))
         connection.sendall(json.dumps({"kind": kind, "name": name}).encode())
-        said = json.loads(connection.recv(_LINE))
-        if isinstance(said, dict) and isinstance(said.get("id"), str):
-            return Identity(service, kind, said["id"], connection)
+        said = shapes.table(json.loads(connection.recv(_LINE))) or {}
+        if "id" in said:
+            return Identity(service, kind, str(said["id"]), connection)
         why = str(said["error"])
     except FileNotFoundError:
         why = ""  # nobody set one up
     except OSError as error:
         why = error.strerror or str(error)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, KeyError):
         pass
     connection.close()
     if why:
