@@ -8,8 +8,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from spiffe import SpiffeId, TrustDomain, WorkloadApiClient
+from spiffe._proto import workload_pb2 as pb
+from spiffe._proto import workload_pb2_grpc as api
 
 from nucleus import identities
 from nucleus.cli import main
@@ -81,6 +84,30 @@ def test_a_jwt_is_for_the_audiences_of_the_registry_alone(running: Host, tmp_pat
                     agent.fetch_jwt_svid(audience)
             with pytest.raises(Exception, match="no such identity"):
                 agent.fetch_jwt_svid({"billing"}, subject=SpiffeId(one.id))
+
+
+def test_a_flood_of_one_agent_is_bounded_and_others_are_answered(
+    running: Host, tmp_path: Path
+) -> None:
+    with wall(running, NAMES[0]) as one, wall(running, NAMES[1]) as other:
+        (tmp_path / "other").mkdir()
+        one.listening(tmp_path)
+        other.listening(tmp_path / "other")
+        with grpc.insecure_channel(f"unix://{tmp_path / identities.SOCKET}") as channel:
+            stub = api.SpiffeWorkloadAPIStub(channel)  # type: ignore[no-untyped-call]
+            proof = (("workload.spiffe.io", "true"),)
+            # Each is held open; those beyond the bound end at once.
+            calls = [stub.FetchX509SVID(pb.X509SVIDRequest(), metadata=proof) for _ in range(64)]
+            ends: list[object] = []
+            for call in calls:
+                try:
+                    ends.append(len(next(call).svids))
+                except grpc.RpcError as refused:
+                    ends.append(refused.code())
+            assert ends.count(1) == 32
+            assert ends.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 32
+            with client(tmp_path / "other") as agent:
+                assert str(agent.fetch_x509_svid().spiffe_id) == f"{other.id}/agent"
 
 
 def test_it_ends_with_whoever_made_the_wall(running: Host, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ SOCKET: Final = "workload.sock"
 WALLS: Final = "walls.sock"
 # What an agent takes out of its wall is good for as long as this, and cannot be taken back.
 _AGENT_SECONDS: Final = 600
+# Of one agent behind a wall at a time: a stream for each kind of document, and some more.
+_AGENT_CALLS: Final = 32
 _MESSAGE_BYTES: Final = 64 * 1024
 
 
@@ -133,7 +135,7 @@ class IdentityService:
     ) -> AsyncIterator[Path]:
         """Where an agent behind a wall is answered, while the block runs."""
         seconds = min(self._seconds, _AGENT_SECONDS)
-        path, server = await self._server(inner, (identity,), seconds, audiences)
+        path, server = await self._server(inner, (identity,), seconds, audiences, _AGENT_CALLS)
         try:
             yield path
         finally:
@@ -146,10 +148,12 @@ class IdentityService:
         identities: tuple[WorkloadId, ...],
         seconds: int,
         audiences: Set[str] | None = None,
+        most: int | None = None,
     ) -> tuple[Path, grpc.aio.Server]:
         path = inner / f"{next(self._numbers)}.sock"
         server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)]
+            options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)],
+            maximum_concurrent_rpcs=most,
         )
         service = WorkloadApi(
             self._authority,
