@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nucleus import identities
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.cells import View
 from nucleus_proxy.effects.opening import Root
@@ -23,13 +24,14 @@ from nucleus_tokens import exposure
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.choosing import payload_label
 from nucleus_vmhost import arguments, cell, workspace
-from nucleus_vmhost.arguments import PROXY_PORT, TOOLS_PORT
+from nucleus_vmhost.arguments import IDENTITY_PORT, PROXY_PORT, TOOLS_PORT
 from nucleus_vmhost.cell import Extras
 from nucleus_vmhost.work import Limits
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+    from nucleus.identities import Identity
     from nucleus.proxying import Proxy
     from nucleus_proxy.mediator import Mediator
     from nucleus_tokens.authority import Authority
@@ -40,14 +42,17 @@ _SYSTEM: Final = ("/usr", "/bin", "/sbin")
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent. `shown` is what it sees of the workspace, `beside` are folders beside it, and
-    `folder` is where it starts. `private` is the key of the token's holder, if it is here."""
+    """One agent. `name` is its wall's, `shown` is what it sees of the workspace, `beside` are
+    folders beside it, and `folder` is where it starts. `private` is the key of the token's holder,
+    if it is here."""
 
+    name: str
     argv: tuple[str, ...]
     folder: str
     shown: View
     token: str = field(repr=False)
     private: bytes = field(default=b"", repr=False)
+    identity: Identity | None = None
     beside: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     stdin: bytes = b""
@@ -94,8 +99,12 @@ async def running(
     tainted = payload_label(exposure.ALL)
     await asyncio.to_thread(proxy.file_labels.ran, agent.shown.writable, tainted)
     try:
-        async with proxy.road(mediator, agent.token, agent.private) as folder:
+        async with proxy.road(
+            mediator, agent.token, agent.private, identity=agent.identity
+        ) as folder:
             routes = {PROXY_PORT: f"{folder}/proxy.sock", TOOLS_PORT: f"{folder}/tools.sock"}
+            if agent.identity is not None:
+                routes[IDENTITY_PORT] = f"{folder}/{identities.SOCKET}"
             inside = replace(extras, routes=routes)
             async with cell.opened(work, Limits(), inside) as process:
                 # They are inside now, and nowhere else: a killed run leaves no socket behind.

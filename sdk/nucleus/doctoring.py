@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nucleus import identities
 from nucleus.home import Home
 from nucleus_issuer import files
 from nucleus_tokens.errors import NucleusError, WorldError
@@ -71,6 +72,7 @@ def examine(place: Home, asked: Asked) -> list[Finding]:
         ("disk", lambda: _disk(place)),
         ("files", lambda: _files(place)),
         ("identity", lambda: _identity(place, asked.identity)),
+        ("identity", lambda: _walls(place, asked.identity)),
         ("issuer", lambda: _issuer(asked)),
         ("sidecar", lambda: _sidecar(asked.sidecar)),
     ):  # fmt: skip
@@ -223,6 +225,25 @@ def _identity(place: Home, address: str) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding("identity", "well", f"This is {svid.spiffe_id}, for {left} seconds more.")
+
+
+def _walls(place: Home, address: str) -> Iterator[Finding]:
+    """Who agents behind walls are."""
+    where = identities.service(place, {identities.VARIABLE: address})
+    found, why = 0, [f"nobody serves {where}"]
+    for kind in ("vm", "local"):
+        one = identities.asked(where, kind, place.random(8).hex(), why.append)
+        if one is not None:
+            with one:
+                found += 1
+                yield Finding(
+                    "identity", "well", f"An agent of run --{kind} is {one.of('NAME')}/agent."
+                )
+    if not found:
+        yield Finding(
+            "identity", "unknown", f"Agents behind walls have no SPIFFE identity: {why[-1]}.",
+            "They need none. If they shall have one: docs/identity.md.",
+        )  # fmt: skip
 
 
 def _issuer(asked: Asked) -> Iterator[Finding]:

@@ -233,15 +233,16 @@ class Home:
         Raises CredentialError `credential.refused` for one this host does not believe."""
         from nucleus_verifier import gather
 
-        return gather.tree_cell(self._believed(token))
+        return gather.tree_cell(self.believed(token))
 
     def ids_of(self, token: str) -> tuple[str, str]:
         """The tid of a token or credential, which all that descends from it shares, and the rid,
         which is its own. Raises as `tree_of`."""
-        prefix = self._believed(token).prefix
+        prefix = self.believed(token).prefix
         return prefix.opened.header.tid, prefix.rids[-1]
 
-    def _believed(self, token: str) -> VerifiedCredential:
+    def believed(self, token: str) -> VerifiedCredential:
+        """Who it is about, by this host's verifier. Raises as `tree_of`."""
         from nucleus_verifier.authenticate import authenticate
 
         found = authenticate(token, self.verifier_keys())

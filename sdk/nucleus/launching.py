@@ -9,6 +9,7 @@ input and never an argument.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from nucleus_vmhost.vm.working import CUT, Inside
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+    from nucleus.identities import Identity
     from nucleus.proxying import Proxy
     from nucleus.walled import Where
     from nucleus_proxy.effects.cells import View
@@ -63,7 +65,19 @@ class Launcher:
         output = (done.stdout + done.stderr).decode("utf-8", "replace")
         return Ended(done.code, output, done.truncated, done.timed_out, tuple(aside))
 
+    def holder(self, agent: str, born: str) -> str:
+        """As `spawn.Launcher.holder`."""
+        ours = self._proxy.identity
+        return agent if ours is None else ours.of(born)
+
     async def _run(self, birth: Birth, aside: list[str]) -> Done:
+        ours = self._proxy.identity
+        made = ours and await asyncio.to_thread(ours.beside, birth.id, self._proxy.log)
+        with made or nullcontext():
+            return await self._behind(birth, made, aside)
+
+    async def _behind(self, birth: Birth, identity: Identity | None, aside: list[str]) -> Done:
+        """Behind a wall of its own."""
         proxy, spec = self._proxy, birth.spec
         workspace = proxy.policy.workspace
         if workspace is None:
@@ -74,11 +88,13 @@ class Launcher:
             view = await asyncio.to_thread(_view, root, birth, authority, where is not None)
             mediator = proxy.mediator(_walled(proxy.policy, birth, view))
             agent = behind.Agent(
+                name=birth.id,
                 argv=spec.argv,
                 folder=birth.folder,
                 shown=view,
                 token=birth.token,
                 private=birth.private,
+                identity=identity,
                 beside=spec.readable,
                 env=spec.env,
                 stdin=birth.task.encode(errors="replace"),
@@ -99,7 +115,9 @@ class Launcher:
         """In a machine of its own, where its commands run too."""
         proxy, inside = self._proxy, Inside()
         mediator.open()
-        async with proxy.road(mediator, agent.token, agent.private, inside) as sockets:
+        async with proxy.road(
+            mediator, agent.token, agent.private, inside, agent.identity
+        ) as sockets:
             work = asyncio.ensure_future(where.started(agent, sockets, inside))
             with proxy.live.held(partial(self._stands, birth), partial(self._end, work)):
                 try:

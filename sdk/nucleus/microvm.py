@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from nucleus import vms
+from nucleus import identities, vms
 from nucleus.behind import Agent
 from nucleus.home import Home
 from nucleus.walled import Order, Where
@@ -41,7 +41,7 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
 
     @contextlib.asynccontextmanager
     async def up(
-        agent: str, folder: str, shown: View, beside: Sequence[str], sockets: Path
+        wall: str, agent: str, folder: str, shown: View, beside: Sequence[str], sockets: Path
     ) -> AsyncGenerator[tuple[Session, dict[str, Copy], str]]:
         """A machine with its copies: those of the workspace, and where an agent starts."""
         tops = (*shown.readable, *map(os.path.realpath, beside))
@@ -50,7 +50,7 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
         size = Size.of(image)
         driver = probing.driver(cache, image)
-        with vms.listed(place, name, agent, folder) as said, _held(sockets) as services:
+        with vms.listed(place, wall, name, agent, folder) as said, _held(sockets) as services:
             machine: Running | None = await claims.claimed(
                 place.state, driver.key(image, size), said
             )
@@ -66,12 +66,13 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
                 yield vm, ours, folder if copies else names.HOME
 
     async def agent(
-        order: Order, shown: View, sockets: Path, terminal: Terminal
+        wall: str, order: Order, shown: View, sockets: Path, terminal: Terminal
     ) -> tuple[int, Mapping[str, Told]]:
         beside = tuple(map(str, order.shows))
-        async with up(order.argv[0], str(order.folder), shown, beside, sockets) as (vm, ours, cwd):
+        env, folder = _env(sockets, order.env), str(order.folder)
+        async with up(wall, order.argv[0], folder, shown, beside, sockets) as (vm, ours, cwd):
             seat = _seat(terminal)
-            program = await vm.start(order.argv, cwd=cwd, env=order.env, seat=seat)
+            program = await vm.start(order.argv, cwd=cwd, env=env, seat=seat)
             resized = None if seat is None else _resizing(vm, terminal)
             with inside.joined(vm, ours), terminal.carrying(resized):
                 code = await stdio.carried(program, terminal.streams)
@@ -80,16 +81,23 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
             return code, told
 
     async def started(agent: Agent, sockets: Path, within: Inside) -> Done:
+        env = _env(sockets, agent.env)
         async with up(
-            agent.argv[0], agent.folder, agent.shown, agent.beside, sockets
-        ) as (vm, ours, cwd):  # fmt: skip
-            program = await vm.start(agent.argv, cwd=cwd, env=agent.env)
+            agent.name, agent.argv[0], agent.folder, agent.shown, agent.beside, sockets
+        ) as (vm, ours, cwd):
+            program = await vm.start(agent.argv, cwd=cwd, env=env)
             with within.joined(vm, ours):
                 return await working.to_the_end(
                     program, agent.stdin, agent.seconds, agent.output_bytes
                 )
 
     return Where(agent, inside, started)
+
+
+def _env(sockets: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Where the agent asks who it is, if it is somebody, and what it was given."""
+    known = (sockets / identities.SOCKET).exists()
+    return ({identities.VARIABLE: names.WORKLOAD_API} if known else {}) | dict(given)
 
 
 def _seat(terminal: Terminal) -> Seat | None:
@@ -120,6 +128,8 @@ async def _resized(vm: Session, terminal: Terminal) -> None:
 def _held(folder: Path) -> Generator[dict[str, Path]]:
     """The proxy's sockets, which are ours alone from here on: a killed run leaves none behind."""
     sockets = {names.TOOLS: folder / "tools.sock", names.PROXY: folder / "proxy.sock"}
+    if (own := folder / identities.SOCKET).exists():
+        sockets[names.IDENTITY] = own
     held = {name: os.open(path, os.O_PATH | os.O_CLOEXEC) for name, path in sockets.items()}
     shutil.rmtree(folder, ignore_errors=True)
     try:

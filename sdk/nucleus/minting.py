@@ -1,8 +1,9 @@
 """Law: the token of a session is for one profile in one folder, its holder's key is made with it,
 and whoever can mint or approve runs no effect.
 
-What `nucleus session serve` and `nucleus run --local` have in common. The second is one process, so
-it mints, and approves ahead, in another one, which is gone before anything runs.
+What `nucleus session serve` and `nucleus run` have in common. The second is one process, so it
+mints, hands on and approves ahead in another one, which is gone before anything runs: a wall's
+proxy has the key that was made for this wall, and no other.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nucleus_issuer.issuing import Issuer, Minted, Order
-from nucleus_tokens import crypto, errors
-from nucleus_tokens.errors import NucleusError, WorldError
+from nucleus_tokens import crypto, errors, holding, writing
+from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from nucleus_tokens.header import Holder
 
 if TYPE_CHECKING:
@@ -40,10 +41,17 @@ def profiles(names: Sequence[str]) -> tuple[Profile, ...]:
 
 
 def mint(
-    place: Home, issuer: Issuer, profile: Profile, workspace: Path, *, memo: str, prompt: str = ""
+    place: Home,
+    issuer: Issuer,
+    profile: Profile,
+    workspace: Path,
+    *,
+    memo: str,
+    prompt: str = "",
+    depth: int = DEPTH,
 ) -> tuple[Minted, bytes]:
-    """A token and its holder's key; `prompt` are the user's words for its tree. Raises CallerError
-    or WorldError."""
+    """A token and its holder's key; `prompt` are the user's words for its tree, `depth` is how
+    often it may be handed on. Raises CallerError or WorldError."""
     private = place.random(crypto.KEY_BYTES)
     minted = issuer.issue(
         Order(
@@ -53,7 +61,7 @@ def mint(
             profile=profile,
             # Tight: the ceiling itself says where, so that a path inside is evidence.
             extra=[["path", "in", [str(workspace)]]],
-            depth=DEPTH,
+            depth=depth,
             memo=memo,
         )
     )
@@ -61,6 +69,37 @@ def mint(
         with place.labels() as labels:
             labels.give_prompt(place.tree_of(minted.text), prompt)
     return minted, private
+
+
+def bound(place: Home, text: str, private: bytes, to: str) -> tuple[str, bytes]:
+    """A token, handed to a key that is made here for the wall that is called `to`, and that key.
+    `private` is the key of the token's holder.
+
+    What nobody holds, a bearer token, cannot be handed to anybody: it stays what it is, without a
+    key. What may not be handed on stays with the key it has. Raises CallerError `run.holder` where
+    the holder's key is not here, CredentialError `credential.refused`.
+    """
+    prefix = place.believed(text).prefix
+    if prefix.holder.bearer:
+        return text, b""
+    if not private or crypto.public_of(private) != prefix.holder.key:
+        raise CallerError(
+            "run.holder",
+            "The key that holds this token was not given.",
+            hint="Give it with --holder-key FILE.",
+        )
+    if not prefix.depth:
+        return text, private
+    own = place.random(crypto.KEY_BYTES)
+    made = holding.delegate(
+        holding.read_token(text),
+        private,
+        to=to,
+        key=crypto.public_of(own),
+        purpose="run",
+        depth=prefix.depth - 1,
+    )
+    return writing.write_credential(made), own
 
 
 def guarded() -> None:

@@ -26,6 +26,7 @@ from nucleus_verifier.caching import CachingVerifier
 
 if TYPE_CHECKING:
     from nucleus.home import Home
+    from nucleus.identities import Identity
     from nucleus.walled import Where
     from nucleus_issuer.store import Store
     from nucleus_proxy.flowstate import FlowState
@@ -51,11 +52,13 @@ class Proxy:
         roots: Path = composing.ROOTS,
         walled: bool = False,
         where: Where | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """`policy` is the file's, with the workspace of this process. `walled` says that an agent
         behind a wall is served, and not sub-agents alone; `where` is where agents are,
-        if not behind the local wall. Raises CallerError, WorldError."""
-        self.where = where
+        if not behind the local wall; `identity` is that of the wall of the agent which a person
+        started. Raises CallerError, WorldError."""
+        self.where, self.identity = where, identity
         self.home, self.log = home, log
         self._store, self._reveals, self._labels = store, reveals, labels
         self._roots, self._ask_seconds = roots, ask_seconds
@@ -107,10 +110,16 @@ class Proxy:
 
     @asynccontextmanager
     async def road(
-        self, mediator: Mediator, token: str, private: bytes, inside: Inside | None = None
+        self,
+        mediator: Mediator,
+        token: str,
+        private: bytes,
+        inside: Inside | None = None,
+        identity: Identity | None = None,
     ) -> AsyncGenerator[Path]:
-        """A folder with the sockets of one agent: `tools.sock` and `proxy.sock`. Whoever opens
-        them acts with the token. `inside` is the machine that the agent is in, if it is."""
+        """A folder with the sockets of one agent: `tools.sock`, `proxy.sock` and, with `identity`,
+        `identity.sock`. Whoever opens them acts with the token, and is answered as the agent.
+        `inside` is the machine that the agent is in, if it is."""
         tools = self.tools
         if inside is not None:
             tools = composing.within(
@@ -141,6 +150,8 @@ class Proxy:
                     log=self.log,
                 ),
             ):
+                if identity is not None:
+                    identity.listening(folder)
                 yield folder
 
 

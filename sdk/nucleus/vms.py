@@ -37,13 +37,13 @@ class Running:
 
 @contextlib.contextmanager
 def listed(
-    place: Home, image: str, agent: str, workspace: str
+    place: Home, name: str, image: str, agent: str, workspace: str
 ) -> Generator[Callable[[bytes], None]]:
-    """List a machine of this process while the block runs; what it prints goes to what is given.
-    Raises WorldError."""
+    """List a machine of this process, by its wall's name, while the block runs; what it prints
+    goes to what is given. Raises WorldError."""
     files.private_directory(_folder(place))
     pid = os.getpid()
-    one = Running(place.random(6).hex(), pid, _began(pid), image, agent, workspace)
+    one = Running(name, pid, _began(pid), image, agent, workspace)
     path = _folder(place) / f"{one.id}.json"
     files.create(path, json.dumps(asdict(one)).encode() + b"\n")
     _forget_old(place)

@@ -33,6 +33,7 @@ from nucleus_vmhost.terminal import Terminal
 
 if TYPE_CHECKING:
     from nucleus.home import Home
+    from nucleus.identities import Identity
     from nucleus_issuer.store import Store
     from nucleus_proxy.judge import Reveals
     from nucleus_tokens.authority import Authority
@@ -61,11 +62,17 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Held:
     """What the agent acts with and never has: a token, the key of its holder where that was made
-    here, and the wall it stands behind."""
+    here, and the wall it stands behind, with its identity where there is one."""
 
     wall: str
     token: str = field(repr=False)
     private: bytes = field(default=b"", repr=False)
+    identity: Identity | None = None
+
+    @property
+    def name(self) -> str:
+        """The wall's, without its kind."""
+        return self.wall.rpartition(":")[2]
 
     @property
     def cell(self) -> str:
@@ -75,11 +82,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Another place for an agent than a cell of this machine. `agent` runs it there, with the
-    proxy's sockets in a folder; it gives its exit code, and what it changed by copied folder.
+    """Another place for an agent than a cell of this machine. `agent` runs it there, in what has
+    the wall's name, with the proxy's sockets in a folder; it gives its exit code, and what it
+    changed by copied folder.
     `inside` is where its commands run. `started` runs a sub-agent in a place of its own."""
 
-    agent: Callable[[Order, View, Path, Terminal], Awaitable[tuple[int, Mapping[str, Told]]]]
+    agent: Callable[[str, Order, View, Path, Terminal], Awaitable[tuple[int, Mapping[str, Told]]]]
     inside: Inside
     started: Callable[[behind.Agent, Path, Inside], Awaitable[Done]]
 
@@ -102,12 +110,13 @@ async def run(
 
     Raises CallerError `run.*`, `wall.*`, WorldError `wall.*`, CredentialError.
     """
-    with Root(str(order.folder)) as root, home.labels() as labels:
+    mine = held.identity or contextlib.nullcontext()
+    with mine, Root(str(order.folder)) as root, home.labels() as labels:
         rules = _walled(policy, root.path, order, held.wall)
         proxy = Proxy(
             home, store, reveals, labels, rules,
             log=log, ask_seconds=order.ask_seconds, roots=order.roots, walled=where is None,
-            where=where,
+            where=where, identity=held.identity,
         )  # fmt: skip
         mediator = proxy.mediator(proxy.policy)
         authority = mediator.admits(held.token)
@@ -119,11 +128,13 @@ async def run(
             )
         shown = _shown(root, authority, order, copied=where is not None)
         agent = behind.Agent(
+            name=held.name,
             argv=order.argv,
             folder=str(order.folder),
             shown=shown,
             token=held.token,
             private=held.private,
+            identity=held.identity,
             beside=tuple(map(str, order.shows)),
             env=order.env,
         )
@@ -144,9 +155,9 @@ async def run(
                 bringing = Bringing(proxy, root, authority, shown.masked, token)
                 async with proxy.watching(), answering(store, tid):
                     async with proxy.road(
-                        mediator, held.token, held.private, where.inside
+                        mediator, held.token, held.private, where.inside, held.identity
                     ) as folder:
-                        code, told = await where.agent(order, shown, folder, terminal)
+                        code, told = await where.agent(held.name, order, shown, folder, terminal)
                     await _brought(bringing, told, code, log)
                     return code
             async with (

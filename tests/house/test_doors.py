@@ -64,6 +64,7 @@ OWN = {
     "sdk/nucleus/doctoring.py": "looks at one host for a person; changes nothing",
     "sdk/nucleus/home.py": "finds the places of one host for a person's command",
     "sdk/nucleus/hosting.py": "a session's proxy: its connection, and the pipe to its parent",
+    "sdk/nucleus/identities.py": "asks this host's identity service, and makes it a socket",
     "sdk/nucleus/link.py": "the agent's side: the socket of its proxy",
     "sdk/nucleus/microvm.py": "the process of a person who runs an agent in a microVM",
     "sdk/nucleus/minting.py": "a process of a person's command, which makes a token and ends",

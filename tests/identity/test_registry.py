@@ -48,6 +48,17 @@ def test_a_socket_is_no_identity_of_a_process() -> None:
     assert registry.of_socket("vm-8.sock") == ()
 
 
+def test_who_may_start_walls_is_none_of_them() -> None:
+    registry = parse(_entry('uid = 7\neach = "vm"').encode())
+    one = Peer(7, 7, 1, None)
+    assert registry.has_walls
+    assert registry.of_peer(one) == ()
+    assert str(getattr(registry.of_wall(one, "vm"), "id", None)) == "spiffe://example.org/a"
+    assert registry.of_wall(one, "local") is None
+    assert registry.of_wall(Peer(8, 7, 1, None), "vm") is None
+    assert not parse(_entry("uid = 7").encode()).has_walls
+
+
 def test_several_entries_are_several_identities_in_order() -> None:
     registry = parse((HEAD + ONE + ONE.replace("one", "two") + ONE).encode())
     found = [str(i) for i in registry.of_peer(Peer(1001, 1, 1, None))]
@@ -75,6 +86,13 @@ def test_several_entries_are_several_identities_in_order() -> None:
         _entry('socket = "../a"'),
         _entry('socket = ".a"'),
         _entry('socket = ""'),
+        _entry('uid = 1\neach = "box"'),
+        _entry('socket = "a"\neach = "vm"'),
+        _entry('uid = 1\naudiences = ["a"]'),
+        _entry('uid = 1\neach = "vm"\naudiences = "a"'),
+        _entry('uid = 1\neach = "vm"\naudiences = [""]'),
+        _entry('uid = 1\neach = "vm"') + '[[workload]]\nid = "spiffe://example.org/a/b"\nuid = 2',
+        _entry('uid = 1\neach = "vm"') + '[[workload]]\nid = "spiffe://example.org/a"\nuid = 2',
         _entry("uid = 1\nuser = 2"),
         HEAD + '[[workload]]\nid = "spiffe://other.org/a"\nuid = 1',
     ],

@@ -47,6 +47,9 @@ class FakeLauncher:
             await self.until.wait()
         return Ended(0, "done")
 
+    def holder(self, agent: str, born: str) -> str:
+        return agent
+
 
 class Staged(NativeStage):
     def __init__(self, workspace: Path) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import subprocess
 
+from nucleus.home import Home
+from nucleus_tokens.errors import CredentialError
 from tests.cli.command import Desk
+from tests.vm.machines import memory
 from tests.vm.test_commands_inside import AGENT
 from tests.walled.place import Place
 
@@ -56,3 +62,30 @@ def test_a_token_of_another_machine_opens_nothing_here(place: Place) -> None:
     assert not (place.folder / "by-argument").exists()
     assert mentions(desk, "agent") == before["agent"], "nothing was judged by it"
     assert mentions(desk, "reader") > before["reader"]
+
+
+def test_a_token_out_of_the_memory_of_another_host_half_is_not_taken(place: Place) -> None:
+    """It is held by the key that was made for that machine, and this one has another."""
+    argv = place.argv("--", "sh", "-c", "echo begun; cat")
+    at = argv.index("--token")
+    argv[at : at + 2] = ["--profile", "read-only"]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=place.folder, env=place.desk.environ(), start_new_session=True,
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        first = running.stdout.readline()
+        assert first == b"begun\n", running.communicate(timeout=60)
+        found = set(re.findall(rb"nuc1_[A-Za-z0-9_-]{200,7168}", memory(running.pid)))
+        running.communicate(b"", timeout=60)
+    desk, whole = place.desk, []
+    desk.key("thief")
+    for text in found:
+        with contextlib.suppress(CredentialError):  # what is left of another text
+            whole.append(Home.find(desk.home, {}).believed(text.decode()).prefix)
+            desk.file("lifted.token", text)
+    (one,) = whole
+    assert [hop.purpose for hop in one.hops] == ["run"]
+    for words in ((), ("--holder-key", desk.root / "thief.key")):
+        done = place.run(*words, "--", "true", holds="lifted").ok(2)
+        assert "[run.holder]" in done.err

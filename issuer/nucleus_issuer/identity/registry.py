@@ -9,10 +9,17 @@
 
     [[workload]]
     id = "spiffe://example.org/vm/7"
-    socket = "vm-7.sock"        # whoever reaches this socket: one microVM, say
+    socket = "vm-7.sock"        # whoever reaches this socket
+
+    [[workload]]
+    id = "spiffe://example.org/vm"
+    uid = 1000                  # not this user's processes: each microVM that they start,
+    each = "vm"                 # spiffe://example.org/vm/NAME, and .../NAME/agent inside it
+    audiences = ["billing"]     # optional: what that agent may have JWT-SVIDs for
 
 An entry has `uid` (with or without `gid` and `exe`) or `socket`, never both. A process may match
-several entries: it then has several identities, in the order of the file.
+several entries: it then has several identities, in the order of the file. What is below an entry
+with `each` is no other's.
 """
 
 from __future__ import annotations
@@ -21,15 +28,20 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from nucleus_issuer import files
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.rpc.names import WorkloadId, check_trust_domain, workload_id
 
 _FILE_BYTES: Final = 1024 * 1024
-_KEYS: Final = frozenset(("id", "uid", "gid", "exe", "socket"))
+_KEYS: Final = frozenset(("id", "uid", "gid", "exe", "socket", "each", "audiences"))
 _MOST: Final = 10_000
+_AUDIENCE_CHARS: Final = 256
+
+# What stands between an agent and its host: a microVM, or a cell of the local wall.
+Kind = Literal["vm", "local"]
+KINDS: Final = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +63,11 @@ class Entry:
     gid: int | None
     exe: str | None
     socket: str | None
+    each: Kind | None = None
+    audiences: frozenset[str] = frozenset()
 
     def matches(self, peer: Peer) -> bool:
-        """Whether a process at the common socket is this workload."""
+        """Whether a process is this workload; with `each`, whether it may start one."""
         return (
             self.socket is None
             and self.uid == peer.uid
@@ -71,7 +85,12 @@ class Registry:
 
     def of_peer(self, peer: Peer) -> tuple[WorkloadId, ...]:
         """The identities of a process, none if it is in no entry."""
-        return _once(entry.id for entry in self.entries if entry.matches(peer))
+        return _once(e.id for e in self.entries if e.each is None and e.matches(peer))
+
+    def of_wall(self, peer: Peer, kind: str) -> Entry | None:
+        """Below which identity a process may start walls of this kind; None: it may not."""
+        found = (e for e in self.entries if e.each == kind and e.matches(peer))
+        return next(found, None)
 
     def of_socket(self, name: str) -> tuple[WorkloadId, ...]:
         """The identities of whoever reaches this socket."""
@@ -81,6 +100,10 @@ class Registry:
     def sockets(self) -> tuple[str, ...]:
         """The names of the sockets that are an identity."""
         return tuple(dict.fromkeys(e.socket for e in self.entries if e.socket is not None))
+
+    @property
+    def has_walls(self) -> bool:
+        return any(entry.each is not None for entry in self.entries)
 
     @property
     def needs_exe(self) -> bool:
@@ -105,7 +128,12 @@ def parse(data: bytes) -> Registry:
     tables = value.get("workload", [])
     if type(tables) is not list or len(tables) > _MOST:
         raise _bad(f"[[workload]] is a list of at most {_MOST} tables")
-    return Registry(domain, tuple(_entry(table, domain) for table in tables))
+    entries = tuple(_entry(table, domain) for table in tables)
+    for number, entry in enumerate(entries):
+        below = [e for n, e in enumerate(entries) if n != number and _is_below(e.id, entry.id)]
+        if entry.each is not None and below:
+            raise _bad(f"what is below {entry.id} is for its walls, and not {below[0].id}")
+    return Registry(domain, entries)
 
 
 def _entry(table: Any, domain: str) -> Entry:
@@ -123,7 +151,23 @@ def _entry(table: Any, domain: str) -> Entry:
         raise _bad(f"{table['id']}: exe is an absolute path")
     if socket is not None and not _is_name(socket):
         raise _bad(f"{table['id']}: socket is a file name such as 'vm-7.sock'")
-    return Entry(workload_id(table["id"], domain), uid, gid, exe, socket)
+    each, audiences = table.get("each"), table.get("audiences", [])
+    if each is not None and (each not in KINDS or uid is None):
+        raise _bad(f"{table['id']}: each is one of {', '.join(KINDS)}, and goes with a uid")
+    if type(audiences) is not list or not all(map(_is_audience, audiences)):
+        raise _bad(f"{table['id']}: audiences is a list of names")
+    if audiences and each is None:
+        raise _bad(f"{table['id']}: audiences go with each; a workload's own are not restricted")
+    identity = workload_id(table["id"], domain)
+    return Entry(identity, uid, gid, exe, socket, each, frozenset(audiences))
+
+
+def _is_below(one: WorkloadId, other: WorkloadId) -> bool:
+    return one.segments[: len(other.segments)] == other.segments
+
+
+def _is_audience(value: Any) -> bool:
+    return type(value) is str and 0 < len(value) <= _AUDIENCE_CHARS
 
 
 def _is_name(value: Any) -> bool:

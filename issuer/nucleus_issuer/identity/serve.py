@@ -1,4 +1,5 @@
-"""Law: one folder, one socket for all of a host's processes, one more for each socket identity.
+"""Law: one folder, one socket for all of a host's processes, one more for each socket identity,
+and one where those who may start walls ask for identities of what is behind them.
 
 Everything is put together here: the acceptors, the inner servers (one for each set of identities
 that ever connected) and the watch on the authority's keys.
@@ -7,12 +8,13 @@ that ever connected) and the watch on the authority's keys.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import stat
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence, Set
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,11 +25,17 @@ from nucleus_issuer import files
 from nucleus_issuer.identity.attest import Acceptor, Route
 from nucleus_issuer.identity.authority import SVID_SECONDS, TrustAuthority
 from nucleus_issuer.identity.registry import Peer, Registry
+from nucleus_issuer.identity.walls import Walls
 from nucleus_issuer.identity.workload_api import WorkloadApi, add_to_server
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_verifier.rpc.names import WorkloadId
 
 SOCKET: Final = "workload.sock"
+WALLS: Final = "walls.sock"
+# What an agent takes out of its wall is good for as long as this, and cannot be taken back.
+_AGENT_SECONDS: Final = 600
+# Of one agent behind a wall at a time: a stream for each kind of document, and some more.
+_AGENT_CALLS: Final = 32
 _MESSAGE_BYTES: Final = 64 * 1024
 
 
@@ -54,6 +62,7 @@ class IdentityService:
         self._seconds = seconds
         self._changed: asyncio.Future[None] | None = None
         self._servers: list[grpc.aio.Server] = []
+        self._numbers = itertools.count()
         self._inner: dict[tuple[WorkloadId, ...], asyncio.Task[Path]] = {}
 
     def keys_changed(self) -> None:
@@ -83,6 +92,9 @@ class IdentityService:
             for name in self._registry.sockets:
                 route = partial(self._route_socket, inner, name)
                 await self._listen(stack, folder / name, route, 0o600)
+            if self._registry.has_walls:
+                walls = Walls(self._registry, partial(self._agent, inner))
+                await stack.enter_async_context(walls.open(folder / WALLS))
             ready()
             await asyncio.get_running_loop().create_future()
 
@@ -113,18 +125,47 @@ class IdentityService:
         return await asyncio.shield(started)
 
     async def _start(self, inner: Path, identities: tuple[WorkloadId, ...]) -> Path:
-        path = inner / f"{len(self._servers)}.sock"
-        server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)]
-        )
+        path, server = await self._server(inner, identities, self._seconds)
         self._servers.append(server)
+        return path
+
+    @asynccontextmanager
+    async def _agent(
+        self, inner: Path, identity: WorkloadId, audiences: Set[str]
+    ) -> AsyncIterator[Path]:
+        """Where an agent behind a wall is answered, while the block runs."""
+        seconds = min(self._seconds, _AGENT_SECONDS)
+        path, server = await self._server(inner, (identity,), seconds, audiences, _AGENT_CALLS)
+        try:
+            yield path
+        finally:
+            await server.stop(None)
+            path.unlink(missing_ok=True)
+
+    async def _server(
+        self,
+        inner: Path,
+        identities: tuple[WorkloadId, ...],
+        seconds: int,
+        audiences: Set[str] | None = None,
+        most: int | None = None,
+    ) -> tuple[Path, grpc.aio.Server]:
+        path = inner / f"{next(self._numbers)}.sock"
+        server = grpc.aio.server(
+            options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)],
+            maximum_concurrent_rpcs=most,
+        )
         service = WorkloadApi(
-            self._authority, identities, seconds=self._seconds, changed=self._change
+            self._authority,
+            identities,
+            seconds=seconds,
+            changed=self._change,
+            audiences=audiences,
         )
         add_to_server(service, server)
         server.add_insecure_port(f"unix:{path}")
         await server.start()
-        return path
+        return path, server
 
     async def _stop(self) -> None:
         for server in self._servers:

@@ -11,7 +11,7 @@ it in one process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -34,7 +34,8 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
     """The service for callers that are `identities`.
 
     `seconds` is how long an X.509-SVID lives; a new one follows at half of that. `changed` gives a
-    future that is done when the authority has new keys.
+    future that is done when the authority has new keys. JWT-SVIDs are for `audiences`, if these
+    are given, and for no other.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
         *,
         seconds: int,
         changed: Changed,
+        audiences: Set[str] | None = None,
     ) -> None:
         self._authority = authority
         self._identities = tuple(identities)
         self._seconds = seconds
         self._changed = changed
+        self._audiences = audiences
 
     async def FetchX509SVID(
         self, _: pb.X509SVIDRequest, context: Any
@@ -89,6 +92,8 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
             await _refuse(context, grpc.StatusCode.PERMISSION_DENIED, "no such identity for you")
         if len(request.audience) > _MOST_AUDIENCES:
             await _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "too many audiences")
+        if self._audiences is not None and not set(request.audience) <= self._audiences:
+            await _refuse(context, grpc.StatusCode.PERMISSION_DENIED, "no such audience for you")
         try:
             svids = [
                 pb.JWTSVID(spiffe_id=str(i), svid=self._authority().jwt_svid(i, request.audience))

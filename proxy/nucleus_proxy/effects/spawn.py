@@ -84,6 +84,10 @@ class Launcher(Protocol):
         then nothing of it ran."""
         ...
 
+    def holder(self, agent: str, born: str) -> str:
+        """Whom the token of such a sub-agent is handed to: the SPIFFE ID of its wall, or a name."""
+        ...
+
 
 def tools(
     launcher: Launcher,
@@ -155,7 +159,8 @@ class _Spawner:
         with self._room(name, spec):
             if "token" in call.args:
                 _descending(self._authenticate(call.args["token"]), granted, given=True)
-            token, private = _token(granted, name, spec, folder, self._draw)
+            to = self._launcher.holder(name, born)
+            token, private = _token(granted, to, spec, folder, self._draw)
             child = _descending(self._authenticate(token), granted, given=False)
             own = f"wall:{name}-{born}"
             # Before delivery, and durably: what the starter had seen is in the task it wrote.
@@ -200,7 +205,7 @@ class _Spawner:
 
 
 def _token(
-    granted: Granted, name: str, spec: AgentSpec, folder: str, draw: Callable[[int], bytes]
+    granted: Granted, to: str, spec: AgentSpec, folder: str, draw: Callable[[int], bytes]
 ) -> tuple[str, bytes]:
     """The sub-agent's token, and the key that holds it if it is made here: what the starter gave,
     or the held one with its caveats, and always with the operator's. Each is a token of its own,
@@ -230,7 +235,7 @@ def _token(
         return writing.write_credential(made), b""
     own, depth = draw(crypto.KEY_BYTES), _depth(granted, spec)
     key = crypto.public_of(own)
-    made = holding.delegate(made, private, to=name, key=key, purpose="sub-agent", depth=depth)
+    made = holding.delegate(made, private, to=to, key=key, purpose="sub-agent", depth=depth)
     return writing.write_credential(made), own
 
 

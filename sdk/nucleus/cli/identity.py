@@ -34,6 +34,12 @@ trust_domain = "{domain}"
 # [[workload]]
 # id = "spiffe://{domain}/agent/one"
 # uid = {uid}
+
+# Each microVM that this user starts with `nucleus run --vm`; its agent is …/vm/NAME/agent.
+# [[workload]]
+# id = "spiffe://{domain}/vm"
+# uid = {uid}
+# each = "vm"
 """
 
 

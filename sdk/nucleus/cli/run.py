@@ -64,6 +64,12 @@ def run(
         typer.Option("--token", metavar="FILE", help="Or the file of one; it stays out here."),
     ] = None,
     token_fd: TokenFd = None,
+    holder_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--holder-key", metavar="FILE", help="The key of that token's holder; stays out here."
+        ),
+    ] = None,
     policy: Policy = None,
     folder: Annotated[
         Path, typer.Option("--dir", metavar="DIR", help="The workspace; this folder if left out.")
@@ -144,7 +150,7 @@ def run(
     issuers, approvers = inputs.passphrases(
         passphrase_file, passphrase_fd, approver_passphrase_file
     )
-    if profile is not None and (token, token_fd) != (None, None):
+    if profile is not None and (token, token_fd, holder_key) != (None, None, None):
         raise CallerError("run.which", "Give a profile or a token, not both.")
     if passphrase_fd is not None:
         issuers("")  # a descriptor is read once, and two processes need what is in it
@@ -153,10 +159,12 @@ def run(
         giving.Given(
             profile=profile,
             token="" if profile is not None else inputs.token(token, token_fd),
+            holder_key=holder_key,
             prompt="" if prompt is None else inputs.text_file(prompt),
             ahead=giving.ahead(rules, workspace, ahead or ()),
             approver=approver,
             wall="vm" if vm else "local",
+            log=_say,
         ),
         workspace,
         issuers,

@@ -22,6 +22,8 @@ INSIDE: Final = (PING, CLAIM, RUN, SIZE, STDIN, STDOUT, STDERR)
 # Served by the host half; whoever is inside opens streams to them.
 TOOLS: Final = "tools"
 PROXY: Final = "proxy"
+IDENTITY: Final = "identity"
+WORKLOAD_API: Final = "unix:///run/nucleus/identity.sock"
 
 PROXY_NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 PROXY_PORT: Final = 3128
