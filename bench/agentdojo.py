@@ -10,7 +10,6 @@ configuration with one kind of person.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -169,9 +168,7 @@ def report(found: Results) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Count, print, and perhaps write; 0 also when a target is missed: a run is no test. 2 where
     the corpus is not installed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
+    parser = harness.parser(__doc__)
     parser.add_argument("--suite", action="append", choices=corpus.SUITES, help="only this one")
     parser.add_argument("--quick", action="store_true", help="one configuration, one person")
     options = parser.parse_args(argv)

@@ -8,7 +8,6 @@ configurations. Each round does every operation once, in a new order; CPU time o
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import sys
@@ -104,11 +103,8 @@ def report(made: list[Row], count: int) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = harness.parser(__doc__, 7)
     parser.add_argument("--files", type=int, default=FILES)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
     options = parser.parse_args(argv)
     made = rows(measure(options.rounds, options.files))
     data = {

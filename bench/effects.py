@@ -10,7 +10,6 @@ counted: nothing here waits for anything but a neighbour.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -164,11 +163,7 @@ def report(made: list[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
-    options = parser.parse_args(argv)
+    options = harness.parser(__doc__, 1000).parse_args(argv)
     where = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=where) as place:
         taken = asyncio.run(Bench(Path(place).resolve()).measure(options.rounds))

@@ -9,7 +9,6 @@ gets a type, nothing is folded, cached or decided. Beside it stands the same bas
 
 from __future__ import annotations
 
-import argparse
 import binascii
 import hashlib
 import json
@@ -203,11 +202,7 @@ def report(found: list[Row], beside: list[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, default=101)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
-    options = parser.parse_args(argv)
+    options = harness.parser(__doc__, 101).parse_args(argv)
     kernel = parts()
     samples = harness.measure([*operations(), *kernel], options.rounds)
     found = rows(samples)

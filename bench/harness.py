@@ -7,6 +7,7 @@ count little. Inputs are made before the clock starts.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import os
@@ -201,6 +202,16 @@ def write_section(path: Path, name: str, text: str) -> None:
     else:
         new = old.rstrip("\n") + "\n\n" + part
     path.write_text(new.rstrip("\n") + "\n", encoding="utf-8")
+
+
+def parser(doc: str | None, rounds: int | None = None) -> argparse.ArgumentParser:
+    """What every program here understands; with `rounds`, so many unless it is said."""
+    made = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    made.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    made.add_argument("--write", nargs="?", type=Path, const=REPORT, help="into a report")
+    if rounds is not None:
+        made.add_argument("--rounds", type=int, default=rounds)
+    return made
 
 
 def publish(name: str, text: str, data: Mapping[str, Any], as_data: bool, to: Path | None) -> None:

@@ -10,7 +10,6 @@ are wall time, as the client sees it.
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
@@ -286,10 +285,7 @@ def report(made: list[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
+    parser = harness.parser(__doc__, 1000)
     parser.add_argument("--disk", type=Path, help="where the state on disk goes")
     options = parser.parse_args(argv)
     with ExitStack() as open_:

@@ -8,7 +8,6 @@ in turns from a few threads. The memory is the proxy's own: its servers are othe
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -109,11 +108,9 @@ def report(made: list[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser = harness.parser(__doc__)
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     parser.add_argument("--rounds", type=int, default=10, help="calls of each session")
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
     options = parser.parse_args(argv)
     where = mcp.MEMORY if mcp.MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=where) as folder:

@@ -9,7 +9,6 @@ connection of its own under mutual TLS, and allow nothing beyond the lease that 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -72,11 +71,8 @@ def report(answer: Mapping[str, float]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = harness.parser(__doc__, 200)
     parser.add_argument("--verifiers", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
     given = parser.parse_args(argv)
     with (
         tempfile.TemporaryDirectory() as root,

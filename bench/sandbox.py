@@ -9,7 +9,6 @@ whole command `nucleus run --local`. Times are wall time, from start to exit cod
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -165,11 +164,7 @@ def report(made: list[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
-    options = parser.parse_args(argv)
+    options = harness.parser(__doc__, 100).parse_args(argv)
     made = rows(asyncio.run(measure(options.rounds)))
     data = {
         "machine": harness.machine(),

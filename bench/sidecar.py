@@ -10,7 +10,6 @@ connections to the sidecar stand half-open with half a request; *memory* is its 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -161,13 +160,11 @@ def report(found: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = harness.parser(__doc__)
     parser.add_argument("--requests", "--rounds", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--memory", type=int, default=100_000)
     parser.add_argument("--root", type=Path, default=None)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
     given = parser.parse_args(argv)
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.root)))

@@ -7,7 +7,6 @@ Every row that has a target names it; a target that is missed is printed as miss
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -169,11 +168,7 @@ def report(main: list[Row], single: list[Row], beside: list[Row], notes: Sequenc
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--rounds", type=int, default=101)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
-    options = parser.parse_args(argv)
+    options = harness.parser(__doc__, 101).parse_args(argv)
 
     found, notes = peers.load()
     ours = operations()

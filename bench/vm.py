@@ -12,7 +12,6 @@ in four machines at once while the idle ones wait.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import sys
@@ -177,12 +176,10 @@ def report(found: dict[str, list[float]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and perhaps write; 0 also when a target is missed: a run is no test."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser = harness.parser(__doc__)
     parser.add_argument("--copies", "--rounds", type=int, default=20)
     parser.add_argument("--claims", type=int, default=100)
     parser.add_argument("--idle", type=int, default=20)
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="the report")
     given = parser.parse_args(argv)
     found = asyncio.run(measured(given.copies, given.claims, given.idle))
     data = {"machine": harness.machine(), **found}

@@ -9,7 +9,6 @@ The promise is at most ten milliseconds for any token. Tests count work instead 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import gc
 import json
@@ -264,10 +263,8 @@ def measured(shape: Shape, rounds: int) -> Row:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser = harness.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="how often each input is judged")
-    parser.add_argument("--write", nargs="?", type=Path, const=harness.REPORT, help="into a report")
     options = parser.parse_args(argv)
     rows = sorted(
         (measured(shape, options.rounds) for shape in shapes()), key=lambda r: -r.microseconds

@@ -73,7 +73,7 @@ class ApprovalDesk:
             raise CallerError("approval.count", f"An approval is for 1 to {APPROVAL_USES} calls.")
         if not 1 <= ttl <= _LONGEST_TTL:
             raise CallerError("approval.ttl", "An approval lives from one second to one day.")
-        request = self._open(request_id)
+        request = self.waiting(request_id)
         approval_id = self._random(16).hex()
         body = {
             "approver": approver.id,
@@ -100,10 +100,11 @@ class ApprovalDesk:
     def deny(self, request_id: str, reason: str = "") -> None:
         """Refuse a request; the waiting call is told why. Raises CallerError `desk.unknown` or
         `desk.closed`."""
-        self._open(request_id)
+        self.waiting(request_id)
         self._store.settle(request_id, approval=None, reason=reason[:_REASON_CHARS])
 
-    def _open(self, request_id: str) -> PendingRequest:
+    def waiting(self, request_id: str) -> PendingRequest:
+        """A request, while it waits. Raises CallerError `desk.unknown` or `desk.closed`."""
         request = self._store.status(request_id)
         if request.status != "pending":
             raise CallerError(

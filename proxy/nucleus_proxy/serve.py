@@ -182,14 +182,21 @@ async def listening(
     finally:
         os.umask(before)
     try:
-        async with server:
-            try:
-                yield
-            finally:
-                server.close()
-                await service.close()
+        async with taking(server, service):
+            yield
     finally:
         path.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def taking(server: asyncio.Server, service: Listener) -> AsyncIterator[None]:
+    """Connections are taken while the block runs; then no more are, and each is ended."""
+    async with server:
+        try:
+            yield
+        finally:
+            server.close()
+            await service.close()
 
 
 async def run_serve(

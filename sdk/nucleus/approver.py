@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from nucleus.asked import Question, mark, question
+from nucleus.halting import stop, task
 from nucleus.home import Home
 from nucleus.standing import Rule, Standing, made
 from nucleus_issuer.desk import DeskStore
@@ -62,7 +63,8 @@ class Approve:
 @dataclass(frozen=True, slots=True)
 class Deny:
     """No, and why; the call is told. `alike` and `always` as in `Approve`. `stop` ends the task as
-    well: the token that it began with is revoked, and all that descends from it."""
+    well: the token that it began with is revoked, with all that descends from it, and whatever
+    else it asks is denied (`halting`)."""
 
     reason: str = ""
     alike: bool = False
@@ -117,17 +119,6 @@ class Answering:
     def stop(self) -> None:
         """End `run`; may be called from another thread."""
         self._over.set()
-
-    def _denied(self, asked: Question, answer: Deny) -> bool:
-        if answer.stop:
-            # First: who hears of the denial must not find the token alive. Prefixes that a task
-            # made for itself are in no inventory; what it began with is.
-            revoker = self._place.revoker(self._store)
-            roots = [issued.rid0 for issued, _ in revoker.list() if issued.tid == asked.tid]
-            revoker.revoke(roots[0] if roots else asked.rid, by="the desk", reason=answer.reason)
-        self._desk.deny(asked.id, answer.reason)
-        self._told(asked, "Denied; its token is revoked." if answer.stop else "Denied.")
-        return True
 
     @asynccontextmanager
     async def beside(self, answerer: Answerer) -> AsyncGenerator[None]:
@@ -224,6 +215,17 @@ class Answering:
         self._told(asked, f"Approved by {key.id}.{more}")
         return True
 
+    def _denied(self, asked: Question, answer: Deny) -> bool:
+        if not answer.stop:
+            self._desk.deny(asked.id, answer.reason)
+            self._told(asked, "Denied.")
+            return True
+        by = self._key.id if self._key is not None else "the desk"
+        more = stop(self._place, self._store, asked, by=by, reason=answer.reason)
+        also = f", and {more} more that it asked" if more else ""
+        self._told(asked, f"Denied{also}; its token is revoked.")
+        return True
+
     def key(self) -> Key:
         """The approver's key, opened when it is first needed."""
         if self._key is None:
@@ -239,7 +241,12 @@ class Answering:
         def waits() -> bool:
             return not self._over.is_set() and self._store.status(request.id).status == "pending"
 
-        return question(request, voices=voices(self._store, request), waits=waits)
+        return question(
+            request,
+            voices=voices(self._store, request),
+            task=task(self._store, request),
+            waits=waits,
+        )
 
 
 class Heard(DeskStore, Protocol):

@@ -110,6 +110,7 @@ class Question:
     offers: tuple[Offer, ...] = ()
     alike: tuple[Question, ...] = ()  # others that can be answered with it
     mark: str = ""  # of what was recorded: an answer names it, so that it is about this
+    task: str = ""  # the prefix its task began with, if that is known here: what a stop revokes
     waits: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
     @property
@@ -120,9 +121,14 @@ class Question:
 
     @property
     def strange(self) -> bool:
-        """Whether an argument came from what a stranger may have written: then whoever says no is
-        offered to stop the task, because the agent obeys somebody else."""
+        """Whether an argument came from what a stranger may have written."""
         return any(origin.where == "untrusted" for origin in self.origins)
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether who says no is offered to stop the task: the agent may obey somebody else, and
+        its token is known here."""
+        return self.strange and bool(self.task)
 
     @property
     def words(self) -> str:
@@ -147,9 +153,10 @@ def question(
     request: PendingRequest,
     *,
     voices: Sequence[str] = (),
+    task: str = "",
     waits: Callable[[], bool] = _always,
 ) -> Question:
-    """A request in words."""
+    """A request in words; `voices`, `task` and `waits` are what the desk knows of it beside."""
     shown = shapes.table(json.loads(request.shown)) or {}
     who = tuple(map(str, shapes.items(shown.get("chain")) or ()))
     arguments = shapes.text(shown.get("args")) or ""
@@ -191,6 +198,7 @@ def question(
         origins=origins,
         offers=offers(request.tool, resources, arguments if whole else ""),
         mark=mark(request),
+        task=task,
         waits=waits,
     )
 

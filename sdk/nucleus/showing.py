@@ -20,8 +20,9 @@ from nucleus_tokens import canonical
 DIFF_LINES: Final = 200  # more would scroll the rest away
 STRANGE: Final = (
     "an argument comes from what a stranger may have written; if you did not want this, say no and "
-    "revoke its token: the agent may obey somebody else"
+    "stop its task: the agent may obey somebody else"
 )
+STOPS: Final = "deny, and stop its task: its token is revoked, and all else that it asks is denied"
 Look = Literal["plain", "strong", "code", "soft", "warn", "leg", "added", "removed", "place"]
 
 

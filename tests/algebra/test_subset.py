@@ -5,21 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from proofs.sources import MODULES
 from tests.algebra.subset import Module, Refused, check
-
-# In the order in which they may import each other.
-MODULES = (
-    "nucleus_tokens.lattice",
-    "nucleus_tokens.heyting",
-    "nucleus_tokens.exposure",
-    "nucleus_tokens.projection",
-    "nucleus_tokens.labels",
-    "nucleus_tokens.labelling",
-    "nucleus_tokens.sinks",
-    "nucleus_tokens.flow",
-    "nucleus_verifier.verdict",
-    "nucleus_verifier.session",
-)
 
 
 def _source(name: str) -> str:

@@ -83,8 +83,12 @@ class Browser:
                 continue  # a page that goes while it is looked at
         raise AssertionError(f"{what} did not come to pass: {self.text()}")
 
-    def shoot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.ask("GET", "/screenshot")))
+    def shoot(self, name: str) -> None:
+        """A picture, where somebody wants to look at it."""
+        folder = shots()
+        if folder is not None:
+            picture = base64.b64decode(self.ask("GET", "/screenshot"))
+            (folder / f"{name}.png").write_bytes(picture)
 
     def size(self, width: int, height: int) -> None:
         self.ask("POST", "/window/rect", {"width": width, "height": height})
@@ -111,11 +115,15 @@ def driver() -> Iterator[int]:
 
 
 @contextmanager
-def window(port: int) -> Iterator[Browser]:
-    """A window of a browser that knows nothing of another one."""
+def window(port: int, *, scripts: bool = True) -> Iterator[Browser]:
+    """A window of a browser that knows nothing of another one; without `scripts` it runs none."""
     profile = tempfile.mkdtemp(prefix="browser-")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    options = {"args": [*_ARGS, f"--user-data-dir={profile}"], "binary": shutil.which("chromium")}
+    options = {
+        "args": [*_ARGS, f"--user-data-dir={profile}"],
+        "binary": shutil.which("chromium"),
+        "prefs": {} if scripts else {"profile.managed_default_content_settings.javascript": 2},
+    }
     wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
     connection.request("POST", "/session", json.dumps(wanted))
     made = json.loads(connection.getresponse().read())["value"]
@@ -127,6 +135,17 @@ def window(port: int) -> Iterator[Browser]:
         browser.ask("DELETE", "")
         connection.close()
         shutil.rmtree(profile, ignore_errors=True)
+
+
+@contextmanager
+def entered(link: str, *, scripts: bool = True) -> Iterator[Browser]:
+    """A window of somebody who came in by this link."""
+    with driver() as port, window(port, scripts=scripts) as made:
+        made.size(1300, 1000)
+        made.go(link)
+        made.click("button")
+        made.until(lambda: "Waiting for an answer" in made.text(), "the page")
+        yield made
 
 
 def shots() -> Path | None:

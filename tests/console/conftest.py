@@ -12,7 +12,15 @@ from tests.console.stage import Stage, staged
 
 @pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("console")) as made:
+    asks = '"read_files", "write_files"'
+    with staged(tmp_path_factory.mktemp("console"), asks=asks) as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def releasing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A host whose sessions may fetch what is vouched for."""
+    with staged(tmp_path_factory.mktemp("releasing"), "release") as made:
         yield made
 
 

@@ -87,7 +87,7 @@ class Page:
 
 @dataclass
 class Stage:
-    """A host, its console, and a session of codegen that must ask to read and to write."""
+    """A host, its console, and a session that must ask."""
 
     served: Served
     process: subprocess.Popen[bytes]
@@ -130,20 +130,20 @@ def _link(process: subprocess.Popen[bytes]) -> tuple[str, str]:
 
 
 @contextmanager
-def staged(root: Path) -> Iterator[Stage]:
+def staged(root: Path, profile: str = "codegen", asks: str = "") -> Iterator[Stage]:
+    """`asks` names the operations, as TOML, that the policy file wants an approval for."""
     desk = home(root)
     workspace = root / "workspace"
     workspace.mkdir()
-    rules = 'version = 1\nobligations = ["read_files", "write_files"]\n'
-    policy = desk.file("asking.toml", rules)
-    with serving(desk, workspace, "--profile", "codegen", "--policy", policy) as served:
+    policy = desk.file("asking.toml", f"version = 1\nobligations = [{asks}]\n")
+    with serving(desk, workspace, "--profile", profile, "--policy", policy) as served:
         argv = desk.argv("console", "--port", 0, "--passphrase-file", desk.pass_file)
         process = subprocess.Popen(
             [*PROGRAM, *argv], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=desk.environ()
         )
         try:
             address, once = _link(process)
-            with served.session("codegen") as s:
+            with served.session(profile) as s:
                 made = Stage(served, process, address, once, s)
                 try:
                     yield made

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from nucleus.console.oidc import OpenId, Provider, read
 from nucleus_tokens.errors import CallerError, WorldError
 from tests.cli.command import PROGRAM
-from tests.console.browser import driver, shots, window
+from tests.console.browser import driver, window
 from tests.console.provider import CLIENT, Claims, FakeProvider, provider
 from tests.console.stage import Page, Stage
 
@@ -211,8 +211,7 @@ def test_a_person_comes_in_through_the_provider(
             browser.go(f"{address}/enter")
             browser.click("a")
             browser.until(lambda: "code=" in browser.url, "the way back")
-            if folder := shots():
-                browser.shoot(folder / "login.png")
+            browser.shoot("login")
             browser.click("button")
             browser.until(lambda: "Leave (alice-at-work)" in browser.text(), "the page")
             fake.subject = "mallory"

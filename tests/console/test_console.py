@@ -8,24 +8,14 @@ from pathlib import Path
 import pytest
 
 from nucleus import ApprovalRequired, PolicyDenied, StateBlocked
-from tests.console.browser import Browser, driver, shots, window
+from tests.console.browser import Browser, entered
 from tests.console.stage import Stage
 
 
 @pytest.fixture(scope="module")
 def browser(stage: Stage) -> Iterator[Browser]:
-    with driver() as port, window(port) as made:
-        made.size(1300, 1000)
-        made.go(stage.link())
-        made.click("button")
-        made.until(lambda: "Waiting for an answer" in made.text(), "the page")
+    with entered(stage.link()) as made:
         yield made
-
-
-def _shoot(browser: Browser, name: str) -> None:
-    folder = shots()
-    if folder is not None:
-        browser.shoot(folder / f"{name}.png")
 
 
 def _chosen(browser: Browser) -> str:
@@ -49,7 +39,7 @@ def test_a_question_comes_by_itself_and_a_key_answers_it(
     browser.press("a")
     browser.press("j")
     assert _chosen(browser) == request["id"]
-    _shoot(browser, "question")
+    browser.shoot("question")
     browser.press("a")
     assert call.result(60).created is False
     browser.until(lambda: "Nothing waits" in browser.text("#approvals"), "an empty desk")
@@ -78,7 +68,7 @@ def test_an_offer_is_narrowed_and_taken(stage: Stage, browser: Browser, folder: 
     browser.until(lambda: "calls of fs_read at or below" in browser.text("#approvals"), "offers")
     browser.run("document.querySelector('input[name=count]').value = '2'")
     browser.run("document.querySelector('input[name=narrow]').value = arguments[0]", f"{folder}/a")
-    _shoot(browser, "offers")
+    browser.shoot("offers")
     browser.press("3")
     assert str(call.result(60)) == "a"
     assert str(stage.session.fs.read(folder / "a/x")) == "a"
@@ -137,7 +127,7 @@ def test_trees_sessions_and_denials_are_shown_and_a_key_revokes(
             "for (const each of document.querySelectorAll('.tree [data-item]'))"
             " if (each.innerText.includes('helper')) { each.focus(); return each.dataset.item; }"
         )
-        _shoot(browser, "tree")
+        browser.shoot("tree")
         browser.press("x")
         browser.until(
             lambda: (
@@ -162,7 +152,7 @@ def test_it_fits_a_phone(stage: Stage, browser: Browser, folder: Path) -> None:
     browser.until(lambda: "longlong" in browser.text("#approvals"), "the question")
     wide = browser.run("return document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, "nothing runs out of the screen"
-    _shoot(browser, "phone")
+    browser.shoot("phone")
     browser.size(1300, 1000)
     browser.press("j", "a")
     assert call.exception(60) is not None

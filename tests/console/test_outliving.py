@@ -12,9 +12,9 @@ import pytest
 
 from nucleus import ApprovalRequired, approve
 from nucleus.approver import Answering, Approve, Question
-from nucleus.console.looking import look
 from nucleus.console.pages import sections
 from nucleus.home import Home
+from nucleus.looking import look
 from nucleus_issuer.bundle import TrustedApprover
 from nucleus_issuer.keys import Key
 from tests.cli.command import PASSPHRASE, Desk

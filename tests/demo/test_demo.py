@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from nucleus.demo.differs import Differs, Missing, expect, expect_in
 from nucleus.demo.stage import Stage
 from nucleus.demo.telling import Teller, short
 from nucleus.demo.world import World, environment
+from tests.support.processes import running
 
 LONG = 300
 
@@ -156,3 +158,20 @@ async def test_a_command_that_fails_says_so(tmp_path: Path) -> None:
     with pytest.raises(Differs, match=r"home\.missing"):
         await world.must("token", "list")
     assert world.running == []
+
+
+async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    """At any moment of its start."""
+    world = World(tmp_path)
+    ended = 0
+    for steps in range(20):
+        task = asyncio.create_task(world.nucleus("token", "list"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=30)
+        assert done, f"it hangs when it is cancelled after {steps} steps"
+        ended += task.cancelled()
+        await world.stop()
+        assert running(str(tmp_path / "home")) == 0
+    assert ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from nucleus import showing
@@ -76,7 +77,9 @@ async def test_the_first_answer_that_held_it_is_named() -> None:
         origin = found[f"input:{pointer}"]
         assert (origin["where"], origin["tool"], origin["seq"]) == ("untrusted", "page", first)
     assert talk.question.strange
-    assert any("stranger" in line for line in prompting.choices(talk.question))
+    assert not any("stop" in line for line in prompting.choices(talk.question)), "not known here"
+    known = replace(talk.question, task="ab" * 16)
+    assert any("stop WHY" in line for line in prompting.choices(known))
     said = "\n".join(prompting.lines(talk.question, 0))
     assert showing.STRANGE in said
     assert f"'UK1234567890': first seen in the answer of page, record {first}" in said
@@ -124,9 +127,11 @@ def test_it_is_bounded_and_total() -> None:
 
 
 def test_a_line_that_stops_the_task() -> None:
-    blank: Any = type("Q", (), {"id": "abcdef12", "offers": (), "alike": ()})
+    blank: Any = type("Q", (), {"id": "abcdef12", "offers": (), "alike": (), "task": "ab" * 16})
     answer = prompting.read(blank, "stop it obeys a mail")
     assert answer == prompting.Deny("it obeys a mail", stop=True)
+    blank.task = ""
+    assert prompting.read(blank, "stop it") == prompting.Deny("it"), "its token is not known here"
 
 
 def test_a_text_with_quotes_is_found_where_it_was_said() -> None:

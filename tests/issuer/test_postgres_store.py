@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,6 @@ from tests.issuer.contract_inventory import InventoryContract
 from tests.issuer.contract_ledger import LedgerContract
 from tests.issuer.making import RECORD, RID0, SCALE, Clock, intent, issued, spend, wanted
 from tests.issuer.postgres_server import Server, running
-
-SPAWN = multiprocessing.get_context("spawn")
-TIMEOUT = 120
 
 
 @pytest.fixture(scope="module")
@@ -137,24 +133,7 @@ def test_nodes_win_each_budget_nonce_and_raise_once(address: str, tmp_path: Path
     with _open(address, tmp_path, create=True) as store:
         opened(store)
     count, rounds = 3, 10 * SCALE
-    start = SPAWN.Barrier(count)
-    pipes = [SPAWN.Pipe(duplex=False) for _ in range(count)]
-    processes = [
-        SPAWN.Process(target=workers.race, args=(address, start, there, rounds))
-        for _, there in pipes
-    ]
-    for process in processes:
-        process.start()
-    results = []
-    for here, there in pipes:
-        there.close()
-        assert here.poll(TIMEOUT)
-        results.append(here.recv())
-    for process in processes:
-        process.join(TIMEOUT)
-        assert process.exitcode == 0
-    spent, nonces, raised = (sum(column) for column in zip(*results, strict=True))
-    assert (spent, nonces, raised) == (rounds, rounds, 1)
+    assert workers.raced(address, count, rounds) == (rounds, rounds, 1)
     with _open(address, tmp_path) as store:
         assert store.read(wanted()).spent == {CALLS: rounds}
         entries, broken = trace.read(line for _, line in store.trace_lines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ from nucleus_verifier import trace
 from tests.issuer import workers
 from tests.issuer.contract import CALLS, opened
 from tests.issuer.making import RID, SCALE, Clock, wanted
-
-SPAWN = multiprocessing.get_context("spawn")
-TIMEOUT = 60
+from tests.issuer.workers import SPAWN, TIMEOUT
 
 
 @pytest.fixture
@@ -72,23 +69,7 @@ def _note(told: tuple[str, int] | tuple[str, str], nonces: set[int], revoked: se
 @pytest.mark.slow
 def test_processes_win_each_budget_nonce_and_raise_once(path: Path) -> None:
     count, rounds = 3, 20 * SCALE
-    start = SPAWN.Barrier(count)
-    pipes = [SPAWN.Pipe(duplex=False) for _ in range(count)]
-    processes = [
-        SPAWN.Process(target=workers.race, args=(path, start, there, rounds)) for _, there in pipes
-    ]
-    for process in processes:
-        process.start()
-    results = []
-    for here, there in pipes:
-        there.close()
-        assert here.poll(TIMEOUT)
-        results.append(here.recv())
-    for process in processes:
-        process.join(TIMEOUT)
-        assert process.exitcode == 0
-    spent, nonces, raised = (sum(column) for column in zip(*results, strict=True))
-    assert (spent, nonces, raised) == (rounds, rounds, 1)
+    assert workers.raced(path, count, rounds) == (rounds, rounds, 1)
     with Store.open(path, clock=Clock()) as store:
         seen = store.read(wanted())
         assert seen.spent == {CALLS: rounds}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import tempfile
 from multiprocessing.connection import Connection
@@ -13,6 +14,9 @@ from nucleus_issuer.store import Store
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.decision import Deny
 from tests.issuer.making import NOW, RECORD, TREE, WALL, Clock, intent, issued, spend, wanted
+
+SPAWN = multiprocessing.get_context("spawn")
+TIMEOUT = 120  # seconds
 
 
 def commit_until_killed(path: Path, start: int, told: Connection) -> None:
@@ -50,6 +54,26 @@ def race(place: Path | str, start: Barrier, told: Connection, rounds: int) -> No
         start.wait()
         raised += _won(store, cells=cells, raised=2)
         told.send((spent, nonces, raised))
+
+
+def raced(place: Path | str, count: int, rounds: int) -> tuple[int, ...]:
+    """So many processes fight as `race` does; what they won together."""
+    start = SPAWN.Barrier(count)
+    pipes = [SPAWN.Pipe(duplex=False) for _ in range(count)]
+    processes = [
+        SPAWN.Process(target=race, args=(place, start, there, rounds)) for _, there in pipes
+    ]
+    for process in processes:
+        process.start()
+    results = []
+    for here, there in pipes:
+        there.close()
+        assert here.poll(TIMEOUT)
+        results.append(here.recv())
+    for process in processes:
+        process.join(TIMEOUT)
+        assert process.exitcode == 0
+    return tuple(map(sum, zip(*results, strict=True)))
 
 
 def _opened(place: Path | str) -> Store:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nucleus.composing import Cells
-from nucleus_proxy.http.serving import run_http
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.header import Holder
-from nucleus_vmhost.bubblewrap import Bubblewrap
+from tests.proxy.http_served import over_http
 from tests.proxy.malicious_server import Host
 from tests.proxy.stage import within
 from tests.support import world
@@ -63,20 +61,11 @@ class Web:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         host = self.host
-        running = asyncio.create_task(
-            run_http(
-                0, host.stage.mediator, live=host.live, draw=host.stage.draw, log=host.log.append,
-                runner=Cells(Bubblewrap()), ready=port.set_result, **self.options,
-            )
-        )  # fmt: skip
-        try:
-            self.port = await within(port)
+        async with over_http(
+            host.stage.mediator, host.live, host.log.append, host.stage.draw, **self.options
+        ) as self.port:
             yield
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
 
     async def ask(
         self, token: str | None, message: Any, method: str = "POST", **headers: str | None

@@ -8,23 +8,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
-from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
+from mcp import MCPError
 
-from nucleus.composing import Cells
-from nucleus_proxy.http.serving import run_http
-from nucleus_proxy.live import Live
-from nucleus_tokens.header import Holder
-from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.proxy import rich_server
-from tests.proxy.stage import PATIENCE, Stage, counted, within
+from tests.proxy.http_served import Served
+from tests.proxy.stage import within
 from tests.support import world
 
 ERAS = ("auto", "legacy")
@@ -51,44 +42,6 @@ OPEN = """
 [methods]
 open = ["resources/read", "resources/list", "prompts/get", "prompts/list"]
 """
-
-
-class Served:
-    """A stage whose server is reached over HTTP."""
-
-    def __init__(self, policy: str) -> None:
-        self.stage = Stage(policy)
-        self.live = Live(poll_seconds=0.01)
-        self.log: list[str] = []
-        self.port = 0
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        running = asyncio.create_task(
-            run_http(
-                0, self.stage.mediator, live=self.live, draw=counted(70_000), log=self.log.append,
-                runner=Cells(Bubblewrap()), ready=port.set_result,
-            )
-        )  # fmt: skip
-        try:
-            self.port = await within(port)
-            yield
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-    @asynccontextmanager
-    async def client(self, token: str, era: str) -> AsyncIterator[Client]:
-        headers = {"authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as web:
-            road = streamable_http_client(f"http://127.0.0.1:{self.port}/mcp", http_client=web)
-            async with Client(road, mode=era, read_timeout_seconds=PATIENCE) as client:
-                yield client
-
-
-def _bearer(stage: Stage, *ceil: Any) -> str:
-    return world.text(stage.token(*ceil, holder=Holder(None, None)))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -119,8 +72,8 @@ operation = "read_files"
 selectors = {{ "/repo_path" = "path" }}
 """
     )
-    token = _bearer(served.stage, world.levels(read_files="always"), ["path", "in", [str(repo)]])
-    async with served.serving(), served.client(token, era) as client:
+    token = served.bearer(world.levels(read_files="always"), ["path", "in", [str(repo)]])
+    async with served.serving(), served.client(era, token) as client:
         names = sorted(tool.name for tool in (await client.list_tools()).tools)
         assert names == ["git_log", "git_status"]
         done = await client.call_tool("git_log", {"repo_path": str(repo)})
@@ -139,13 +92,13 @@ selectors = {{ "/repo_path" = "path" }}
 @pytest.mark.parametrize("era", ERAS)
 async def test_progress_resources_and_prompts_pass_where_they_are_opened(era: str) -> None:
     served = Served(RICH + OPEN)
-    token = _bearer(served.stage)
+    token = served.bearer()
     heard: list[tuple[float, str | None]] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         heard.append((done, message))
 
-    async with served.serving(), served.client(token, era) as client:
+    async with served.serving(), served.client(era, token) as client:
         done = await client.call_tool("steps", {"count": 3}, progress_callback=progress)
         assert done.content[0].text == "counted to 3"  # type: ignore[union-attr]
         assert [said for _, said in heard] == ["step 1", "step 2", "step 3"]
@@ -159,8 +112,8 @@ async def test_progress_resources_and_prompts_pass_where_they_are_opened(era: st
 @pytest.mark.parametrize("era", ERAS)
 async def test_what_is_not_opened_does_not_pass(era: str) -> None:
     served = Served(RICH)
-    token = _bearer(served.stage)
-    async with served.serving(), served.client(token, era) as client:
+    token = served.bearer()
+    async with served.serving(), served.client(era, token) as client:
         for work in (client.list_resources, client.list_prompts):
             with pytest.raises(MCPError):
                 await work()
@@ -170,16 +123,16 @@ async def test_what_is_not_opened_does_not_pass(era: str) -> None:
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_client_that_gives_up_cancels_and_the_others_go_on(era: str) -> None:
     served = Served(RICH)
-    token = _bearer(served.stage)
+    token = served.bearer()
     begun = asyncio.Event()
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         begun.set()
 
-    async with served.serving(), served.client(token, era) as client:
+    async with served.serving(), served.client(era, token) as client:
         call = asyncio.ensure_future(client.call_tool("forever", {}, progress_callback=progress))
         await within(begun.wait())
-        async with served.client(token, era) as other:
+        async with served.client(era, token) as other:
             done = await other.call_tool("steps", {"count": 1})
             assert not done.is_error
             call.cancel()

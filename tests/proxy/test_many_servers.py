@@ -9,14 +9,11 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp_types import (
     CreateMessageResult,
     ElicitResult,
@@ -26,17 +23,10 @@ from mcp_types import (
     TextContent,
 )
 
-from nucleus.composing import Cells
-from nucleus_proxy.egress.dial import SYSTEM_ROOTS, Dialer, Private, client_tls
-from nucleus_proxy.egress.resolving import PinnedResolver
-from nucleus_proxy.http.serving import run_http
-from nucleus_proxy.live import Live
 from nucleus_proxy.methods import OPENABLE
-from nucleus_tokens.header import Holder
-from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.proxy import rich_server
-from tests.proxy.stage import PATIENCE, Stage, counted, until, within
-from tests.support import world
+from tests.proxy.http_served import Served
+from tests.proxy.stage import until, within
 
 ERAS = ("auto", "legacy")
 ROADS = ("stdio", "http")
@@ -71,45 +61,6 @@ def table(name: str, port: int) -> str:
         return f'[{name}]\nurl = "http://127.0.0.1:{port}/mcp"\n'
     command = json.dumps([sys.executable, rich_server.__file__])
     return f"[{name}]\ndanger_outside_cell = true\ncommand = {command}\n"
-
-
-class Served:
-    """Servers behind one endpoint."""
-
-    def __init__(self, policy: str, ports: Sequence[int] = ()) -> None:
-        self.stage = Stage(policy)
-        self.live = Live(poll_seconds=0.01)
-        self.log: list[str] = []
-        self.port = 0
-        self.dialer = Dialer(
-            resolver=PinnedResolver({}), tls=client_tls(SYSTEM_ROOTS),
-            private=[Private("127.0.0.1", port, "127.0.0.1") for port in ports],
-        ) if ports else None  # fmt: skip
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        running = asyncio.create_task(
-            run_http(
-                0, self.stage.mediator, live=self.live, draw=counted(70_000), log=self.log.append,
-                runner=Cells(Bubblewrap()), ready=port.set_result, dialer=self.dialer,
-            )
-        )  # fmt: skip
-        try:
-            self.port = await within(port)
-            yield
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-    @asynccontextmanager
-    async def client(self, era: str, token: str = "", **more: Any) -> AsyncIterator[Client]:
-        token = token or world.text(self.stage.token(holder=Holder(None, None)))
-        headers = {"authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as web:
-            road = streamable_http_client(f"http://127.0.0.1:{self.port}/mcp", http_client=web)
-            async with Client(road, mode=era, read_timeout_seconds=PATIENCE, **more) as client:
-                yield client
 
 
 @asynccontextmanager

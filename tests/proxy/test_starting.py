@@ -9,18 +9,9 @@ from pathlib import Path
 from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.servers import ServerSpec
 from tests.proxy.stage import within
+from tests.support.processes import running
 
 STEPS = 40
-
-
-def _running(mark: str) -> int:
-    found = 0
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found += mark.encode() in path.read_bytes().split(b"\0")
-        except OSError:
-            pass  # it ended while we looked
-    return found
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
@@ -38,5 +29,5 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
             ended += 1
         else:
             await within(task.result().stop(0))
-        assert _running(mark) == 0
+        assert running(mark) == 0
     assert ended

@@ -18,6 +18,7 @@ from nucleus_proxy.egress.httpd import HEAD_BYTES, Asked, Client
 from nucleus_proxy.http import agreement, answering
 from nucleus_proxy.http.sessions import Session, Sessions
 from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.serve import taking
 from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame
 from nucleus_tokens.errors import CredentialError, NucleusError, WorldError
 
@@ -282,9 +283,5 @@ async def listening(front: Front, port: int, host: str = "127.0.0.1") -> AsyncIt
             "http.port", f"Nobody can listen at {host}:{port}: {error.strerror}.",
             hint="Is the port free?",
         ) from error  # fmt: skip
-    async with server:
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            await front.close()
+    async with taking(server, front):
+        yield server.sockets[0].getsockname()[1]

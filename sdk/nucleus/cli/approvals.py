@@ -37,6 +37,7 @@ APPROVE = examples(
 DENY = examples(
     'nucleus approvals deny 3f9c --reason "not on a Friday"',
     'nucleus approvals deny 3f9c --alike --always --reason "never from here"',
+    'nucleus approvals deny 3f9c --stop --reason "it obeys a page"',
 )
 
 Alike = Annotated[
@@ -166,6 +167,9 @@ def deny(
     reason: Reason = "",
     alike: Alike = False,
     always: Always = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="And stop its task: revoke the token it began with.")
+    ] = False,
     approver: Approver = None,
     passphrase_file: PassphraseFile = None,
     passphrase_fd: PassphraseFd = None,
@@ -174,12 +178,15 @@ def deny(
 ) -> int:
     """Deny a waiting call.
 
-    It is told the reason. No passphrase is needed to say no; only --always asks for it.
+    It is told the reason. No passphrase is needed to say no; only --always asks for it. With --stop
+    its token is revoked before it is told, and all else that its task asks is denied.
     """
     from nucleus.approver import Deny, kept
     from nucleus.cli import inputs
     from nucleus.cli.console import OK, answer
 
+    if stop:
+        return _stop(ctx, request, reason, alike or always, issuer, as_json)
     place = home(ctx)
     with _desk(place, issuer) as store:
         found = _find(store, request)
@@ -198,6 +205,35 @@ def deny(
         {"alike": every[1:], "denied": True, "request": found.id},
         f"Denied {found.id}{more}."
         + (" Not asked about again: see nucleus approvals rules." if always else ""),
+    )
+    return OK
+
+
+def _stop(
+    ctx: typer.Context, request: str, reason: str, more: bool, issuer: str | None, as_json: bool
+) -> int:
+    """Deny, and stop the task. Raises CallerError."""
+    from nucleus.approver import question
+    from nucleus.cli.console import OK, answer
+    from nucleus.halting import stop, task
+    from nucleus_tokens.errors import CallerError
+
+    place = home(ctx)
+    if more or remote(place, issuer) is not None:
+        raise CallerError(
+            "approval.stop",
+            "A task is stopped at the desk of its own host, by an answer to one request.",
+            hint="Leave out --alike, --always and --issuer, or see: nucleus token revoke",
+        )
+    with place.store() as store:
+        found = _find(store, request)
+        asked = question(found, task=task(store, found))
+        others = stop(place, store, asked, by="the desk", reason=reason)
+    answer(
+        as_json,
+        {"denied": True, "others": others, "request": found.id, "revoked": asked.task},
+        f"Denied {found.id}, and {others} more that it asked. Revoked {asked.task[:12]}, and "
+        "everything below it.",
     )
     return OK
 

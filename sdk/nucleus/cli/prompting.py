@@ -99,7 +99,7 @@ def read(asked: Question, said: str) -> Answer:
         if rest.isascii() and rest.isdigit() and 0 < int(rest) <= len(asked.offers):
             return Approve(asked.offers[int(rest) - 1].pattern, COUNT, SECONDS)
     if word == "stop":
-        return Deny(rest or "stopped at the terminal", stop=True)
+        return Deny(rest or "stopped at the terminal", stop=bool(asked.task))
     if word == "never" and asked.offers:
         return Deny(rest or "denied at the terminal", always=True)
     return Deny((rest if word == "no" else "") or "denied at the terminal")
@@ -108,6 +108,7 @@ def read(asked: Question, said: str) -> Answer:
 def choices(asked: Question) -> list[str]:
     """What else can be answered, and exactly what it lets through."""
     from nucleus.cli.console import safe, span
+    from nucleus.showing import STOPS
 
     code = asked.id[:CODE]
     made: list[str] = []
@@ -120,8 +121,8 @@ def choices(asked: Question) -> list[str]:
     if asked.offers:
         made.append(f"  {code} ever this call, and never ask about the very same one again")
         made.append("  no WHY    deny, and say why;  never WHY: and never ask again")
-    if asked.strange:
-        made.append("  stop WHY  deny, and revoke its token: a stranger may have wanted this")
+    if asked.stoppable:
+        made.append(f"  stop WHY  {STOPS}")
     return made
 
 

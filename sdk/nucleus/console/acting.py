@@ -76,6 +76,8 @@ def _read(asked: Question, form: Mapping[str, str]) -> Answer:
             return Approve(always=True)
         case ("deny", "", ""):
             return Deny(reason or "denied at the console")
+        case ("stop", "", "") if asked.stoppable:
+            return Deny(reason or "stopped at the console", stop=True)
         case ("never", "", ""):
             return Deny(reason or "denied at the console", always=True)
         case ("offer", ":", number) if number.isascii() and number.isdigit():

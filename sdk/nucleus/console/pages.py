@@ -7,12 +7,12 @@ from typing import Final
 
 from nucleus.asked import Question
 from nucleus.cli.console import span, when
-from nucleus.console.looking import Denial, Look, Session
 from nucleus.console.markup import Child, Html, exactly, joined, tag, text
 from nucleus.console.trees import trees
+from nucleus.looking import Denial, Look, Session
 from nucleus.offers import COUNT, MOST_CALLS, MOST_MINUTES, NARROWS, SECONDS
+from nucleus.showing import STOPS, Piece, Row, approved, pattern, rows, ruled, seen
 from nucleus.showing import Look as Meaning
-from nucleus.showing import Piece, Row, approved, pattern, rows, ruled, seen
 
 # The answer to ?, and all that the keys do.
 KEYS: Final = (
@@ -21,6 +21,7 @@ KEYS: Final = (
     ("1 … 9", "approve an offer"),
     ("g", "approve it and those alike"),
     ("d", "deny: say why, then Enter"),
+    ("s s", "stop the task: read, then stop"),
     ("x", "revoke what is chosen"),
     ("Esc", "choose nothing"),
 )
@@ -181,13 +182,24 @@ def _answers(asked: Question, spoken: bool, csrf: str) -> Html:
         if asked.offers
         else None,
     )
+    stop = tag(
+        "details",
+        tag("summary", "Or stop its task: a stranger may have wanted this"),
+        tag("p", f"This will {STOPS}."),
+        tag("p", tag("button", "Deny, and stop its task", name="do", value="stop", data_key="s",
+                     class_="deny")),
+        class_="stop",
+    )  # fmt: skip
     return tag(
         "form",
+        # Enter in a field gives what the first button says, where no script listens: nothing.
+        tag("button", disabled=True, hidden=True),
         _csrf(csrf), field("id", asked.id), field("mark", asked.mark), field("alike", alike),
         tag("p", "You approved it; another approver must as well.") if spoken else joined(
             tag("p", *buttons), patterns if offers else None
         ),
         deny,
+        stop if asked.stoppable else None,
         method="post",
         action="/answer",
         autocomplete="off",

@@ -22,8 +22,8 @@ from nucleus.console import pages
 from nucleus.console.acting import Hands
 from nucleus.console.guests import PREFIX, Guests
 from nucleus.console.login import LINK_SECONDS, Login, Signed, Visits
-from nucleus.console.looking import Look, look
 from nucleus.console.markup import Html
+from nucleus.looking import Look, look
 from nucleus_tokens import crypto
 from nucleus_tokens.errors import NucleusError
 

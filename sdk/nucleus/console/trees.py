@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nucleus.console.markup import Child, Html, joined, tag, text
+from nucleus.looking import held
 from nucleus_issuer.revoking import Node, Tree
 
 _NODES: Final = 200  # of one tree; the command draws them all
@@ -31,14 +32,8 @@ def _tree(tree: Tree, csrf: str) -> Html:
 
 
 def _node(node: Node, csrf: str, left: list[int]) -> Html:
-    """A prefix that narrows and hands nothing over is drawn with the one it leads to."""
     left[0] -= 1
-    steps = 0
-    while not node.delegated and len(node.children) == 1 and node.revoked is None:
-        below = node.children[0]
-        if below.delegated or below.revoked is not None:
-            break
-        node, steps = below, steps + 1
+    node, steps = held(node)
     state = "dead" if node.dead else "alive"
     narrowed = f", narrowed {steps}×" if steps else ""
     said: list[Child] = [text(node.who or "the holder"), tag("small", f" {state}{narrowed} "),

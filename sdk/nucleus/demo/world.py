@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus.demo.differs import Differs
+from nucleus_proxy.starting import started
 
 # A busy machine is slow and nothing else.
 PATIENCE: Final = 90.0
@@ -158,9 +159,11 @@ class World:
 
     async def nucleus(self, *words: str) -> Done:
         """Run `nucleus`, as a person at a prompt would."""
-        process = await asyncio.create_subprocess_exec(
-            *self.argv(*words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment(),
-            cwd=self.root,
+        process = await started(
+            asyncio.create_subprocess_exec(
+                *self.argv(*words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment(),
+                cwd=self.root,
+            )
         )  # fmt: skip
         self.running.append(process)
         try:
@@ -185,10 +188,12 @@ class World:
         file.chmod(0o600)
         log = self.root / f"{name}.log"
         with log.open("wb") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                *self.argv("mcp", "serve", "--policy", str(file)),
-                "--socket", str(self.socket(name)),
-                stdin=DEVNULL, stdout=DEVNULL, stderr=stderr, env=environment(), cwd=self.root,
+            process = await started(
+                asyncio.create_subprocess_exec(
+                    *self.argv("mcp", "serve", "--policy", str(file)),
+                    "--socket", str(self.socket(name)),
+                    stdin=DEVNULL, stdout=DEVNULL, stderr=stderr, env=environment(), cwd=self.root,
+                )
             )  # fmt: skip
         self.running.append(process)
         for _ in range(int(PATIENCE / 0.02)):

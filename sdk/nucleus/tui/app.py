@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -17,8 +18,11 @@ from nucleus.approver import Answer, Answering, Approve, Deny
 from nucleus.asked import Question
 from nucleus.cli.console import safe
 from nucleus.home import Home
+from nucleus.looking import Look, look
 from nucleus.offers import COUNT, MOST_CALLS, MOST_MINUTES, NARROWS, SECONDS, narrowed, whole
+from nucleus.showing import STRANGE
 from nucleus.tui import drawing
+from nucleus.tui.around import Around
 from nucleus.tui.dialogs import Dialog, Field, Given
 from nucleus.tui.kept import Kept
 from nucleus.tui.queue import GONE, Queue
@@ -41,16 +45,18 @@ class Desk(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "choose", key_display="j k"),
+        Binding("j,down", "move(1)", "move", key_display="j k"),
         Binding("k,up", "move(-1)", "choose", show=False),
-        Binding("a", "once", "approve"),
-        *(Binding(str(n), f"offer({n})", "like it", key_display="1…9", show=n == 1)
+        Binding("a", "once", "once"),
+        *(Binding(str(n), f"offer({n})", "like", key_display="1…9", show=n == 1)
           for n in range(1, 10)),
-        Binding("g", "alike", "alike"),
-        Binding("e", "ever", "always"),
+        Binding("g", "alike", "all"),
+        Binding("e", "ever", "ever"),
         Binding("d", "deny", "deny"),
         Binding("n", "never", "never"),
-        Binding("t", "kept", "given"),
+        Binding("s", "stop", "stop"),
+        Binding("t", "kept", "kept"),
+        Binding("w", "around", "who"),
         Binding("escape", "nothing", "choose nothing", show=False),
         Binding("space,pagedown", "page(1)", "more", show=False),
         Binding("pageup", "page(-1)", "back", show=False),
@@ -60,6 +66,7 @@ class Desk(App[None]):
     def __init__(self, place: Home, store: Store, key: Key) -> None:
         super().__init__()
         self._heard: list[str] = []
+        self._place = place
         self._clock = place.clock
         self._who = key.id
         self._store = store
@@ -133,11 +140,13 @@ class Desk(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what the chosen question can be answered with."""
-        if action not in ("once", "alike", "offer", "ever", "deny", "never"):
+        if action not in ("once", "alike", "offer", "ever", "deny", "never", "stop"):
             return True
         asked = self._queue.chosen if self.screen is self.screen_stack[0] else None
         if asked is None:
             return False
+        if action == "stop":
+            return asked.stoppable
         if action in ("deny", "never"):
             return action == "deny" or bool(asked.offers)
         if self._who in asked.voices:
@@ -216,9 +225,22 @@ class Desk(App[None]):
         asked = self._queue.chosen
         if asked is None:
             return
-        given = await self._given("Deny this call", Text(safe(asked.words)), (_REASON,))
+        says = Text(safe(asked.words))
+        if asked.stoppable:
+            says.append(f"\n{STRANGE}. Escape, then s: stop its task.", drawing.WARN)
+        given = await self._given("Deny this call", says, (_REASON,))
         if given is not None:
             self._answer(asked, Deny(given["reason"].strip() or "denied at the terminal"))
+
+    @work
+    async def action_stop(self) -> None:
+        asked = self._queue.chosen
+        if asked is None:
+            return
+        given = await self._given("Deny, and stop its task", drawing.stopped(asked), (_REASON,))
+        if given is not None:
+            reason = given["reason"].strip() or "stopped at the terminal"
+            self._answer(asked, Deny(reason, stop=True))
 
     @work
     async def action_never(self) -> None:
@@ -246,6 +268,23 @@ class Desk(App[None]):
                     self.say(await asyncio.to_thread(self._end, *ended.split(":")))
             except NucleusError as error:
                 self.say(str(error))
+
+    @work
+    async def action_around(self) -> None:
+        """Show sessions, tokens and denials, live, until somebody goes back."""
+        await self.push_screen_wait(Around(self._look, self._revoke))
+
+    async def _look(self) -> Look:
+        async with self._turn:
+            return await asyncio.to_thread(look, self._place, self._store, self._desk)
+
+    async def _revoke(self, rid: str) -> str:
+        revoker = self._place.revoker(self._store)
+        async with self._turn:
+            await asyncio.to_thread(
+                partial(revoker.revoke, rid, by=self._who, reason="at the terminal")
+            )
+        return f"Revoked {rid[:12]}, and everything below it."
 
     def _end(self, kind: str, id_: str) -> str:
         if kind == "approval":

@@ -12,10 +12,11 @@ from rich.text import Text
 from nucleus.asked import Question
 from nucleus.cli.console import safe, span
 from nucleus.offers import Offer
-from nucleus.showing import Look, Piece, Row, rows
+from nucleus.showing import STOPS, Look, Piece, Row, rows
 
 SOFT: Final = Style(dim=True)
 LABEL: Final = Style(color="cyan")
+WARN: Final = Style(color="yellow", bold=True)
 _LOOKS: Final[Mapping[Look, Style]] = {
     "added": Style(color="green"),
     "code": Style(),
@@ -24,7 +25,7 @@ _LOOKS: Final[Mapping[Look, Style]] = {
     "removed": Style(color="red"),
     "soft": SOFT,
     "strong": Style(bold=True),
-    "warn": Style(color="yellow", bold=True),
+    "warn": WARN,
 }
 # A leg of the exposure, the worse the more it shows.
 _LEGS: Final[Mapping[str, Style]] = {
@@ -65,9 +66,23 @@ def details(question: Question, now: int, state: str = "") -> Table:
     if question.offers:
         made.add_row("", "")
     for number, each in enumerate(question.offers, 1):
-        key = Text()
-        key.append(f" {number} ", Style(reverse=True, bold=True))
-        made.add_row(key, offered(each))
+        made.add_row(_key(str(number)), offered(each))
+    if question.stoppable:
+        made.add_row("", "")
+        made.add_row(_key("s"), Text(STOPS, WARN, overflow="fold"))
+    return made
+
+
+def _key(name: str) -> Text:
+    return Text(f" {name} ", Style(reverse=True, bold=True))
+
+
+def stopped(question: Question) -> Text:
+    """What a stop would end."""
+    made = Text(f"It will {STOPS}.\n", overflow="fold")
+    made.append(safe(question.words), Style(bold=True))
+    whose = " → ".join(map(safe, question.who)) or "not known"
+    made.append(f"\n{whose}, token {question.tid[:8]}…", SOFT)
     return made
 
 

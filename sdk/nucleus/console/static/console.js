@@ -103,10 +103,11 @@ document.addEventListener("keydown", (event) => {
     const key = CSS.escape(event.key);
     const button = chosen?.querySelector(`button[data-key="${key}"]:not(:disabled)`);
     if (!button) return;
-    // An offer is taken when it is read: the first press shows them.
+    // An offer or a stop is taken when it is read: the first press shows it.
     const folded = button.closest("details:not([open])");
     if (folded) {
       folded.open = true;
+      folded.scrollIntoView({ block: "nearest" });
       event.preventDefault();
       return;
     }

@@ -1,4 +1,8 @@
-"""Law: what the console shows is read from the store in one place, bounded, and changes nothing."""
+"""Law: what an approver's surface shows is read from the store in one place, bounded, and changes
+nothing.
+
+The console and the queue in a terminal show the same: what waits, what each session has seen, who
+holds what, and what was denied of late."""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from nucleus.approver import Answering, Question
 from nucleus.asked import Seen
 from nucleus.home import Home
 from nucleus.standing import Rule
-from nucleus_issuer.revoking import Tree
+from nucleus_issuer.revoking import Node, Tree
 from nucleus_issuer.store import Store
 from nucleus_issuer.store_approvals import Standing as Approved
 from nucleus_tokens import names
@@ -76,6 +80,18 @@ def look(place: Home, store: Store, desk: Answering) -> Look:
         approved=tuple(store.in_force()),
         rules=tuple(rule for rule in desk.standing.rules() if rule.until > now),
     )
+
+
+def held(node: Node) -> tuple[Node, int]:
+    """A prefix that narrows and hands nothing over is shown as the one it leads to: that one, and
+    how many steps it is away."""
+    steps = 0
+    while not node.delegated and len(node.children) == 1 and node.revoked is None:
+        below = node.children[0]
+        if below.delegated or below.revoked is not None:
+            break
+        node, steps = below, steps + 1
+    return node, steps
 
 
 def _sessions(place: Home, store: Store) -> tuple[Session, ...]:
