@@ -21,7 +21,7 @@ async function run(job) {
   const client = new Client({ name: "matrix", version: "1" }, { versionNegotiation: { mode: job.mode } });
   const road = job.url
     ? new StreamableHTTPClientTransport(new URL(job.url), {
-        requestInit: { headers: { authorization: `Bearer ${job.token}` } },
+        requestInit: { headers: job.token ? { authorization: `Bearer ${job.token}` } : {} },
       })
     : new StdioClientTransport({ command: job.command, args: job.args, env: job.env, stderr: "ignore" });
   await client.connect(road);

@@ -27,14 +27,12 @@ from mcp_types import (
 )
 
 from nucleus.composing import Cells
-from nucleus_proxy.egress.dial import SYSTEM_ROOTS, Dialer, Private, client_tls
-from nucleus_proxy.egress.resolving import PinnedResolver
 from nucleus_proxy.http.serving import run_http
 from nucleus_proxy.live import Live
 from nucleus_proxy.methods import OPENABLE
 from nucleus_tokens.header import Holder
 from nucleus_vmhost.bubblewrap import Bubblewrap
-from tests.proxy import rich_server
+from tests.proxy import rich_server, run_proxy
 from tests.proxy.stage import PATIENCE, Stage, counted, until, within
 from tests.support import world
 
@@ -81,10 +79,7 @@ class Served:
         self.live = Live(poll_seconds=0.01)
         self.log: list[str] = []
         self.port = 0
-        self.dialer = Dialer(
-            resolver=PinnedResolver({}), tls=client_tls(SYSTEM_ROOTS),
-            private=[Private("127.0.0.1", port, "127.0.0.1") for port in ports],
-        ) if ports else None  # fmt: skip
+        self.dialer = run_proxy.dialer(ports)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
