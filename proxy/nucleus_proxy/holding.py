@@ -43,11 +43,16 @@ class Holding:
     """The held calls of one client of the new era. `say` gives it a line."""
 
     def __init__(
-        self, say: Callable[[bytes], None], draw: Callable[[int], bytes], log: Callable[[str], None]
+        self,
+        say: Callable[[bytes], None],
+        draw: Callable[[int], bytes],
+        log: Callable[[str], None],
+        hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self._say = say
         self._draw = draw
         self._log = log
+        self._hold_seconds = hold_seconds
         self._made = 0
         self._held: dict[str, Held] = {}  # by its requestState
 
@@ -82,7 +87,7 @@ class Holding:
         held.state = self._draw(_STATE_BYTES).hex()
         self._held[held.state] = held
         held.timer = asyncio.get_running_loop().call_later(
-            HOLD_SECONDS, self._drop, held, "the client did not answer in time"
+            self._hold_seconds, self._drop, held, "the client did not answer in time"
         )
         wanted = {key: _asked(question) for key, question in held.waiting.items()}
         result = {"resultType": "input_required", "inputRequests": wanted,
@@ -122,7 +127,6 @@ class Holding:
         held = self._held.get(state) if type(state) is str else None
         good = (
             held is not None
-            and held.member is member
             and _same(held.frame, frame)
             and type(said) is dict
             and said.keys() <= held.shown
@@ -194,7 +198,8 @@ def _bare(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _same(one: Frame, other: Frame) -> bool:
-    """Whether two requests are one call: all that is judged of them is equal."""
+    """Whether two requests are one call: all that is judged of them is equal, and with the name
+    the server."""
     return one.method == other.method and _judged(one) == _judged(other)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from nucleus_proxy import merging, methods, questions, wire
-from nucleus_proxy.holding import Holding
+from nucleus_proxy.holding import HOLD_SECONDS, Holding
 from nucleus_proxy.listening import Listening
 from nucleus_proxy.member import Member
 from nucleus_proxy.merging import LISTS, NEW_ERA
@@ -40,13 +40,20 @@ _CHANGED: Final = {
 class Switchboard:
     """Many servers as one. It is a relay's `Running`, and its `Writer`."""
 
-    def __init__(self, log: Callable[[str], None], draw: Callable[[int], bytes]) -> None:
-        """`draw(n)` gives n random bytes."""
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        draw: Callable[[int], bytes],
+        *,
+        hold_seconds: float = HOLD_SECONDS,
+    ) -> None:
+        """`draw(n)` gives n random bytes. `hold_seconds`: how long a call waits for the answer of
+        a client that has to come again."""
         self._log = log
         self.reader = asyncio.StreamReader(limit=FRAME_BYTES + 1)
         self.members: dict[str, Member] = {}
         self._questions = Questions(self._say)
-        self._holding = Holding(self._say, draw, log)
+        self._holding = Holding(self._say, draw, log, hold_seconds)
         self._new = False  # the client's era
         self._client: Any = None  # what it said of itself
         self._able: dict[str, Any] = {}  # the questions of the other era that it answers

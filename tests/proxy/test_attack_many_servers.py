@@ -69,9 +69,9 @@ class Played:
 class Board:
     """A switchboard with two greeted servers, `good` and `bad`."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.log: list[str] = []
-        self.board = Switchboard(self.log.append, counted())
+        self.board = Switchboard(self.log.append, counted(), **options)
         self.good, self.bad = Played(), Played()
         self.board.add("good", self.good)
         self.board.add("bad", self.bad)

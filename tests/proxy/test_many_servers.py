@@ -30,6 +30,7 @@ from nucleus.composing import Cells
 from nucleus_proxy.http.serving import run_http
 from nucleus_proxy.live import Live
 from nucleus_proxy.methods import OPENABLE
+from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.header import Holder
 from nucleus_vmhost.bubblewrap import Bubblewrap
 from tests.proxy import rich_server, run_proxy
@@ -79,6 +80,7 @@ class Served:
         self.live = Live(poll_seconds=0.01)
         self.log: list[str] = []
         self.port = 0
+        self.token: UnverifiedToken
         self.dialer = run_proxy.dialer(ports)
 
     @asynccontextmanager
@@ -99,8 +101,8 @@ class Served:
 
     @asynccontextmanager
     async def client(self, era: str, token: str = "", **more: Any) -> AsyncIterator[Client]:
-        token = token or world.text(self.stage.token(holder=Holder(None, None)))
-        headers = {"authorization": f"Bearer {token}"}
+        self.token = self.stage.token(holder=Holder(None, None))
+        headers = {"authorization": f"Bearer {token or world.text(self.token)}"}
         async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as web:
             road = streamable_http_client(f"http://127.0.0.1:{self.port}/mcp", http_client=web)
             async with Client(road, mode=era, read_timeout_seconds=PATIENCE, **more) as client:

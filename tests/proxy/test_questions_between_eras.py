@@ -22,7 +22,9 @@ from mcp_types import (
 
 from tests.proxy import modern_server
 from tests.proxy.matrix_servers import run_at
+from tests.proxy.stage import until
 from tests.proxy.test_many_servers import HEAD, Served, free_port, text
+from tests.support import world
 from tests.support.servers import npm
 
 OLD_TOOLS = ("trigger-elicitation-request", "trigger-sampling-request", "get-roots-list", "echo")
@@ -156,6 +158,27 @@ async def test_a_client_that_answers_with_an_error_has_its_call_back() -> None:
         with pytest.raises(MCPError, match="was not told"):
             await made.call_tool("new__ask", {})
         assert text(await made.call_tool("new__sample", {})) == "it says four"
+
+
+async def test_a_call_that_waits_for_its_client_is_cut_when_it_may_not_go_on() -> None:
+    """Its server is at work on it; nobody else asks anything meanwhile."""
+    watched: list[int] = []
+
+    async def revoked(*_: Any) -> ElicitResult:
+        watched.append(len(served.live))
+        served.stage.ledger.revoked.add(world.opened(token).prefix.rids[0])
+        await until(lambda: not len(served.live), "the cut")
+        return ElicitResult(action="accept", content={"name": "Ann"})
+
+    async with client("old", "auto", elicitation_callback=revoked) as (served, made):
+        token = served.token
+        refused = await made.call_tool("old__trigger-elicitation-request", {})
+    assert watched == [1]
+    assert refused.meta is not None
+    assert refused.meta["nucleus/refusal"]["code"] == "token.revoked"
+    # What came of the call is on record once: it was a question.
+    assert [r.get("cut") for r in served.stage.ledger.records("outcome")] == [None]
+    served.stage.verified()
 
 
 async def test_calls_of_several_servers_are_asked_about_at_once() -> None:
