@@ -15,7 +15,7 @@ from mcp_types import (
     SamplingMessage,
     TextContent,
 )
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 server = MCPServer("modern", version="1")
 
@@ -60,6 +60,16 @@ def ask_twice(colour: Annotated[Colour, Resolve(shade)]) -> str:
 def sample(said: Annotated[CreateMessageResult, Resolve(thought)]) -> str:
     """Ask the client's model."""
     return f"it says {said.content.text}"  # type: ignore[union-attr]  # as asked
+
+
+@server.tool()
+def travel(
+    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})],
+    count: Annotated[int, Field(json_schema_extra={"x-mcp-header": "Count"})] = 1,
+    fast: Annotated[bool | None, Field()] = None,
+) -> str:
+    """What travels in headers too. The library refuses a call whose headers say something else."""
+    return f"{count} to {region}"
 
 
 @server.tool()
