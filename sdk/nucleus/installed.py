@@ -90,8 +90,10 @@ def _npm(path: Path) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """The beginning of a file; nothing of one that cannot be read."""
+    """The beginning of a file; nothing of one that cannot be read, or is no file."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return b""
         with path.open("rb") as file:
             return file.read(_MOST_BYTES)
     except OSError:
