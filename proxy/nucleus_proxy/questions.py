@@ -110,7 +110,11 @@ class Questions:
         key = asked.frame.key
         task = asyncio.get_running_loop().create_task(self._round(member, asked, result, able))
         self._rounds[key] = task
-        task.add_done_callback(lambda done: self._rounds.pop(key, None))
+        task.add_done_callback(lambda done: self._over(key, done))
+
+    def _over(self, key: Key, done: asyncio.Task[None]) -> None:
+        if self._rounds.get(key) is done:  # and not the next round of this call
+            del self._rounds[key]
 
     async def _round(
         self, member: Member, asked: Asked, result: Mapping[str, Any], able: Mapping[str, Any]

@@ -69,9 +69,15 @@ async def client(
     async with AsyncExitStack() as stack:
         ports = []
         policy = opened
+        if which == "old over HTTP":
+            ports = [free_port()]
+            command = [*npm("server-everything"), "streamableHttp"]
+            await stack.enter_async_context(run_at(ports[0], command))
+            policy += f'[servers.old]\nurl = "http://127.0.0.1:{ports[0]}/mcp"\n'
         if which in ("old", "both"):
-            command = json.dumps(npm("server-everything"))
-            policy += f"[servers.old]\ndanger_outside_cell = true\ncommand = {command}\n"
+            spelled = json.dumps(npm("server-everything"))
+            policy += f"[servers.old]\ndanger_outside_cell = true\ncommand = {spelled}\n"
+        if which != "new":
             policy += bound("old", OLD_TOOLS)
         if which in ("new", "both"):
             ports = [free_port()]
@@ -85,8 +91,9 @@ async def client(
         yield served, await stack.enter_async_context(served.client(era, **handlers))
 
 
-async def test_a_client_of_the_new_era_answers_a_server_of_the_old_one() -> None:
-    async with client("old", "auto") as (served, made):
+@pytest.mark.parametrize("which", ["old", "old over HTTP"])
+async def test_a_client_of_the_new_era_answers_a_server_of_the_old_one(which: str) -> None:
+    async with client(which, "auto") as (served, made):
         names = {tool.name for tool in (await made.list_tools()).tools}
         assert names == {f"old__{name}" for name in OLD_TOOLS}
         asked = await made.call_tool("old__trigger-elicitation-request", {})
