@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from mcp_types import (
     TextContent,
 )
 
+from nucleus_tokens.header import Holder
 from tests.proxy import modern_server
 from tests.proxy.matrix_servers import run_at
 from tests.proxy.stage import until
 from tests.proxy.test_many_servers import HEAD, Served, free_port, text
+from tests.proxy.test_matrix import in_typescript
 from tests.support import world
 from tests.support.servers import npm
 
@@ -125,6 +128,32 @@ async def test_a_client_of_the_old_era_answers_a_server_of_the_new_one() -> None
     # However often the server asked, the client called once.
     assert len(served.stage.ledger.records("decision")) == 4
     served.stage.verified()
+
+
+@pytest.mark.parametrize(
+    ("which", "era", "calls"),
+    [("old", "auto", ["trigger-elicitation-request", "get-roots-list"]),
+     ("new", "legacy", ["ask", "roots"])],
+)  # fmt: skip
+async def test_so_does_the_client_of_another_language(
+    tmp_path: Path, which: str, era: str, calls: list[str]
+) -> None:
+    async with client(which, "legacy") as (served, _):
+        token = world.text(served.stage.token(holder=Holder(None, None)))
+        job = {
+            "name": "it", "mode": era, "url": f"http://127.0.0.1:{served.port}/mcp",
+            "token": token, "calls": [[f"{which}__{name}", {}] for name in calls],
+            "reads": [], "prompts": [], "capabilities": {"elicitation": {}, "roots": {}},
+            "answers": {
+                "elicitation/create": {
+                    "action": "accept", "content": {"colour": "red", "name": "Ann"},
+                },
+                "roots/list": {"roots": [{"uri": "file:///srv"}]},
+            },
+        }  # fmt: skip
+        heard = (await in_typescript(tmp_path, [job]))["it"]["calls"]
+    assert ("Ann" if which == "old" else "red") in json.dumps(heard[0])
+    assert "file:///srv" in json.dumps(heard[1])
 
 
 @pytest.mark.parametrize("era", ["auto", "legacy"])
