@@ -196,6 +196,7 @@ class Calls:
                 await self._refuse(frame, made, got)
             case Frame():
                 await self._answered(got, frame, made, granted)
+                await self._under_way.goes_on(frame, granted)
             case Silence.GONE:
                 await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, GONE))
             case Silence.FORSAKEN:
@@ -204,6 +205,9 @@ class Calls:
     async def _answered(self, got: Frame, frame: Frame, made: ToolCall, granted: Granted) -> None:
         """Label, record, and only then release what a server answered."""
         result = got.value.get("result")
+        if type(result) is dict and methods.GOES_ON in result:
+            result = {key: value for key, value in result.items() if key != methods.GOES_ON}
+            got = got.altered("result", result)
         ok = type(result) is dict and result.get("isError") is not True
         closed = asks_for_closed(result, self._opened)
         try:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from nucleus_proxy import wire
-from nucleus_proxy.methods import READS, TOOLS_CALL
+from nucleus_proxy.methods import GOES_ON, READS, TOOLS_CALL
 from nucleus_proxy.wire import Frame, Key, Writer
 from nucleus_tokens.errors import CallerError
 
@@ -84,6 +84,7 @@ class ServerLink:
         self._open: dict[Key, asyncio.Future[Frame | None]] = {}
         self._given_up: set[Key] = set()
         self._late: dict[Key, asyncio.Future[None]] = {}
+        self._calls: set[Key] = set()  # those that may go on after an answer
         self._closed = False
 
     @property
@@ -96,13 +97,16 @@ class ServerLink:
     def __len__(self) -> int:
         return len(self._open)
 
-    def expect(self, key: Key) -> asyncio.Future[Frame | None]:
-        """The answer to come: None when the server ended or the client gave up."""
+    def expect(self, key: Key, *, call: bool = False) -> asyncio.Future[Frame | None]:
+        """The answer to come: None when the server ended or the client gave up. What waits for a
+        `call` also waits for its end, see `late`, where the answer says that it goes on."""
         future: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_result(None)
         else:
             self._open[key] = future
+            if call:
+                self._calls.add(key)
         return future
 
     def answered(self, key: Key, frame: Frame | None) -> bool:
@@ -110,6 +114,9 @@ class ServerLink:
         future = self._open.pop(key, None)
         if future is None:
             return self._came_late(key)
+        if key in self._calls and frame is not None and goes_on(frame):
+            self.late(key)  # now: its end may stand in the next line
+        self._calls.discard(key)
         if not future.done():
             future.set_result(frame)
         return True
@@ -126,20 +133,25 @@ class ServerLink:
         return was
 
     def late(self, key: Key) -> asyncio.Future[None]:
-        """The end of a request that was given up: its server answers it after all, or ends."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._late[key] = future
+        """The end of a request that was given up, or goes on: its server answers it after all, or
+        ends. Whoever waited for it says so with `over`."""
+        future = self._late.get(key)
+        if future is None:
+            future = self._late[key] = asyncio.get_running_loop().create_future()
         if self._closed:
             self._came_late(key)
         return future
 
     def _came_late(self, key: Key) -> bool:
-        future = self._late.pop(key, None)
-        if future is None:
+        future = self._late.get(key)
+        if future is None or future.done():
             return False
-        if not future.done():
-            future.set_result(None)
+        future.set_result(None)
         return True
+
+    def over(self, key: Key) -> None:
+        """Nobody waits for the end of this request any more."""
+        self._late.pop(key, None)
 
     def close(self) -> None:
         """The server ended: nothing will be answered any more."""
@@ -166,6 +178,12 @@ class ServerLink:
         frame = await future
         result = None if frame is None else frame.value.get("result")
         return result if type(result) is dict else None
+
+
+def goes_on(frame: Frame) -> bool:
+    """Whether a server that answered with a question is still at work on what it answered."""
+    result = frame.value.get("result")
+    return type(result) is dict and result.get(GOES_ON) is True
 
 
 def _not_a_call(method: str) -> None:

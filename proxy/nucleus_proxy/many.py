@@ -25,6 +25,7 @@ class Many:
 
     members: Mapping[str, Starter]
     log: Callable[[str], None]
+    draw: Callable[[int], bytes]
 
     @property
     def needs_authority(self) -> bool:
@@ -48,7 +49,7 @@ class Many:
 
     @asynccontextmanager
     async def started(self, authority: Authority | None) -> AsyncIterator[Running]:
-        board = Switchboard(self.log)
+        board = Switchboard(self.log, self.draw)
         async with AsyncExitStack() as stack:
             failed: NucleusError | None = None
             for name, member in self.members.items():

@@ -21,10 +21,19 @@ BEGIN_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request of the client that this server has."""
+    """A request of the client that this server has, and what the server was told."""
 
     frame: Frame
-    progress: Key | None
+    progress: Key | None  # under which the server speaks of progress
+    params: dict[str, Any]
+    rounds: int = 0  # it was made before, and the server asked something first
+
+    def progressed(self, frame: Frame) -> Frame | None:
+        """A word of progress as the client knows it; None if it does not want to hear it."""
+        wanted = toolcall.progress_token(self.frame.params)
+        if wanted is None or self.progress == (type(wanted), wanted):
+            return None if wanted is None else frame
+        return frame.altered("params", {**frame.params, "progressToken": wanted})
 
 
 class Member:
@@ -43,6 +52,7 @@ class Member:
         self.new = False  # its era, once it was greeted
         self.alive = True
         self.info: dict[str, Any] = {}  # of its greeting
+        self._able: dict[str, Any] = {}
         self.open: dict[int, Asked] = {}  # by the id under which it has them
         self._heard = heard
         self._ended = ended
@@ -60,9 +70,11 @@ class Member:
 
     # Greeting ---------------------------------------------------------------------------------
 
-    async def greeted(self, params: dict[str, Any], *, new: bool) -> None:
-        """Say hello in the client's era, or in the other if it does not speak that."""
+    async def greeted(self, params: dict[str, Any], *, new: bool, able: dict[str, Any]) -> None:
+        """Say hello in the client's era, or in the other if it does not speak that: `able` is what
+        of the other's questions the client answers."""
         self.new = new
+        self._able = able
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 found = await self._hello(params)
@@ -80,12 +92,13 @@ class Member:
     async def _hello(self, params: dict[str, Any]) -> dict[str, Any] | None:
         if self.new:
             info = params.get("clientInfo")
-            return await self.ask("server/discover", in_era(_envelope(params), new=True, info=info))
+            envelope = in_era(_envelope(params), new=True, info=info, able=self._able)
+            return await self.ask("server/discover", envelope)
         if "protocolVersion" not in params:
             meta = params.get("_meta") or {}
             said = meta.get("io.modelcontextprotocol/clientInfo")
             info = said if type(said) is dict else {"name": "nucleus", "version": "1"}
-            params = {"protocolVersion": OLD_ERA, "capabilities": {}, "clientInfo": info}
+            params = {"protocolVersion": OLD_ERA, "capabilities": self._able, "clientInfo": info}
             found = await self.ask("initialize", params)
             if found is not None:
                 self.send(wire.notification("notifications/initialized", {}))
@@ -115,12 +128,13 @@ class Member:
         finally:
             self._ours.pop(number, None)
 
-    def pass_on(self, frame: Frame, params: dict[str, Any]) -> None:
+    def pass_on(self, frame: Frame, params: dict[str, Any], *, rounds: int = 0) -> None:
         """Give it a request of the client, under an id of ours: no client chooses one that meets
         those of our own questions."""
         token = toolcall.progress_token(frame.params)
         number = self._number()
-        self.open[number] = Asked(frame, None if token is None else (type(token), token))
+        progress = None if token is None else (type(token), token)
+        self.open[number] = Asked(frame, progress, params, rounds)
         self.send(frame.altered("params", params).altered("id", number).raw)
 
     def cancel(self, key: Key, frame: Frame) -> None:

@@ -148,9 +148,11 @@ def _at(server: str, value: Any) -> Any:
 # Eras ---------------------------------------------------------------------------------------------
 
 
-def in_era(params: dict[str, Any], *, new: bool, info: Any) -> dict[str, Any]:
+def in_era(
+    params: dict[str, Any], *, new: bool, info: Any, able: Mapping[str, Any]
+) -> dict[str, Any]:
     """Parameters as a server of this era expects them. A client that spoke the other one is offered
-    as one that answers no questions: those of one era cannot be asked in the other."""
+    as one that answers the questions `able`, which can be asked in both."""
     meta = params.get("_meta")
     kept = dict(meta) if type(meta) is dict else {}
     spoken = methods.PROTOCOL_VERSION in kept
@@ -158,7 +160,7 @@ def in_era(params: dict[str, Any], *, new: bool, info: Any) -> dict[str, Any]:
         return params
     rest = {key: value for key, value in kept.items() if not key.startswith(_INFO)}
     if new:
-        rest |= {methods.PROTOCOL_VERSION: NEW_ERA, methods.CLIENT_CAPABILITIES: {}}
+        rest |= {methods.PROTOCOL_VERSION: NEW_ERA, methods.CLIENT_CAPABILITIES: dict(able)}
         if info is not None:
             rest[f"{_INFO}clientInfo"] = info
     without = {key: value for key, value in params.items() if key != "_meta"}

@@ -26,6 +26,8 @@ TOOLS_LIST: Final = "tools/list"
 OPENING: Final = frozenset(("initialize", "server/discover"))
 # Reads by a name: judged as calls of a tool that is called so.
 READS: Final = frozenset(("resources/read", "prompts/get"))
+# In a result that asks something: the server is still at work on the call. It passes no relay.
+GOES_ON: Final = "nucleus/goes_on"
 
 # Requests of a client that always pass. The two of tools are mediated.
 CLIENT_REQUESTS: Final = frozenset(
@@ -96,6 +98,8 @@ OPENABLE: Final = frozenset(CLIENT_OPENABLE) | frozenset(SERVER_OPENABLE)
 # being judged (a `task` would give its result later, outside the permit).
 CALL_PARAMS: Final = frozenset(("name", "arguments", "_meta"))
 CALL_PARAMS_OF_INPUT: Final = frozenset(("inputResponses", "requestState"))
+# In the middle of these a server may ask its client something.
+ASKING: Final = READS | {TOOLS_CALL}
 # What of `_meta` reaches a server on tools/call: the protocol's own keys and trace context.
 CALL_META: Final = frozenset(
     (

@@ -45,6 +45,7 @@ def starter(
                 for name, spec in policy.servers.items()
             },
             log,
+            draw,
         )  # fmt: skip
     if policy.server.url and not command:
         if dialer is None:

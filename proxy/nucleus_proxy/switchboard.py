@@ -16,11 +16,13 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from nucleus_proxy import merging, methods, toolcall, wire
+from nucleus_proxy import merging, methods, questions, wire
+from nucleus_proxy.holding import HOLD_SECONDS, Holding
 from nucleus_proxy.listening import Listening
 from nucleus_proxy.member import Member
 from nucleus_proxy.merging import LISTS, NEW_ERA
 from nucleus_proxy.pinning import SERVERS, introduction
+from nucleus_proxy.questions import Questions
 from nucleus_proxy.running import GRACE_SECONDS, Running
 from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame
 
@@ -38,14 +40,23 @@ _CHANGED: Final = {
 class Switchboard:
     """Many servers as one. It is a relay's `Running`, and its `Writer`."""
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        draw: Callable[[int], bytes],
+        *,
+        hold_seconds: float = HOLD_SECONDS,
+    ) -> None:
+        """`draw(n)` gives n random bytes. `hold_seconds`: how long a call waits for the answer of
+        a client that has to come again."""
         self._log = log
         self.reader = asyncio.StreamReader(limit=FRAME_BYTES + 1)
         self.members: dict[str, Member] = {}
-        self._questions: dict[int, tuple[Member, Frame]] = {}  # ours to the client -> whose
-        self._made = 0
+        self._questions = Questions(self._say)
+        self._holding = Holding(self._say, draw, log, hold_seconds)
         self._new = False  # the client's era
         self._client: Any = None  # what it said of itself
+        self._able: dict[str, Any] = {}  # the questions of the other era that it answers
         self._listening = Listening(self._say)
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
@@ -73,7 +84,7 @@ class Switchboard:
             case "notification":
                 self._notified(frame)
             case "response":
-                self._answered(frame)
+                self._questions.answered(frame)
 
     async def drain(self) -> None:
         """Each server has its own queue: none holds up another."""
@@ -84,6 +95,8 @@ class Switchboard:
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End all of them."""
         self.kill()
+        self._holding.close()
+        await self._questions.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -139,7 +152,13 @@ class Switchboard:
         if not member.alive:
             self._error(frame, wire.WORLD_FAILED, f"The server {member.name} has ended.")
             return
-        member.pass_on(frame, merging.in_era(params, new=member.new, info=self._client))
+        if self._new and not member.new and params.keys() & methods.CALL_PARAMS_OF_INPUT:
+            self._holding.again(member, frame)
+            return
+        member.pass_on(frame, self._in_era(member, params))
+
+    def _in_era(self, member: Member, params: dict[str, Any]) -> dict[str, Any]:
+        return merging.in_era(params, new=member.new, info=self._client, able=self._able)
 
     def _result(self, frame: Frame, result: dict[str, Any]) -> None:
         if frame.id is not None:
@@ -153,9 +172,14 @@ class Switchboard:
         self._new = frame.method == "server/discover"
         params = frame.params
         self._client = params.get("clientInfo")
+        able = params.get("capabilities")
         if self._new:
-            self._client = (params.get("_meta") or {}).get("io.modelcontextprotocol/clientInfo")
-        await asyncio.gather(*(m.greeted(params, new=self._new) for m in self._alive))
+            meta = params.get("_meta") or {}
+            self._client = meta.get("io.modelcontextprotocol/clientInfo")
+            able = meta.get(methods.CLIENT_CAPABILITIES)
+        self._able = questions.known(able)
+        hellos = (m.greeted(params, new=self._new, able=self._able) for m in self._alive)
+        await asyncio.gather(*hellos)
         if not self._alive:
             self._error(frame, wire.WORLD_FAILED, "No server answered.")
             return
@@ -192,7 +216,7 @@ class Switchboard:
         ]  # fmt: skip
 
         async def page(member: Member) -> dict[str, Any] | None:
-            params = merging.in_era(_quiet(rest), new=member.new, info=self._client)
+            params = self._in_era(member, _quiet(rest))
             if member.name in cursors:
                 params = {**params, "cursor": cursors[member.name]}
             return await member.ask(method, params)
@@ -229,23 +253,13 @@ class Switchboard:
             if key is None:
                 return
             self._listening.cancelled(key)
+            self._questions.cancelled(key)
+            self._holding.cancelled(key)
             for member in self._alive:
                 # Its answer, if one comes, is told to the relay, which knows what to do.
                 member.cancel(key, frame)
         elif frame.method == "notifications/progress":
-            found = self._questions.get(_number(frame.params.get("progressToken")))
-            if found is not None:
-                member, asked = found
-                token = toolcall.progress_token(asked.params)
-                params = {**frame.params, "progressToken": token}
-                member.send(frame.altered("params", params).raw)
-
-    def _answered(self, frame: Frame) -> None:
-        """The client's answer to a question of one server, which alone gets it."""
-        found = self._questions.pop(_number(frame.id), None)
-        if found is not None:
-            member, asked = found
-            member.send(frame.altered("id", asked.id).raw)
+            self._questions.progressed(frame)
 
     # From a server -----------------------------------------------------------------------------
 
@@ -259,36 +273,37 @@ class Switchboard:
                 self._notifies(member, frame)
 
     def _told(self, member: Member, frame: Frame) -> None:
-        asked = member.open.pop(_number(frame.id), None)
+        number = frame.id if type(frame.id) is int else -1
+        asked = member.open.pop(number, None)
         if asked is None:
             self._log(f"dropped an answer of {member.name} that nobody asked it for")
             return
         frame = frame.altered("id", asked.frame.id)
         result = frame.value.get("result")
+        crosses = member.new is not self._new
         if type(result) is dict:
+            if crosses and result.get("resultType") == "input_required":
+                self._questions.round(member, asked, result, self._able)
+                return
             made = merging.told(member.name, result)
-            if member.new is not self._new:
+            if crosses:
                 made = merging.result_in_era(asked.frame.method, made, new=self._new)
             if made != result:
                 frame = frame.altered("result", made)
-        self._say(frame.raw)
+        held = self._holding.of(member, number)
+        if held is not None:
+            self._holding.answered(held, frame)
+        else:
+            self._say(frame.raw)
 
     def _asks(self, member: Member, frame: Frame) -> None:
-        open_ = sum(1 for asking, _ in self._questions.values() if asking is member)
-        if self._new or open_ >= 64:
-            sentence = "This cannot be asked here now."
-            member.send(wire.error(frame.id, wire.METHOD_NOT_FOUND, sentence))
-            return
         if frame.method == "ping":
             member.send(wire.result(frame.id or 0, {}))
             return
-        self._made += 1
-        self._questions[self._made] = (member, frame)
-        made = frame.altered("id", self._made)
-        if toolcall.progress_token(frame.params) is not None:
-            meta = {**frame.params["_meta"], "progressToken": self._made}
-            made = made.altered("params", {**frame.params, "_meta": meta})
-        self._say(made.raw)
+        asks = self._holding.ask if self._new else self._questions.ask
+        if member.new or not asks(member, frame):
+            sentence = "This cannot be asked here now."
+            member.send(wire.error(frame.id, wire.METHOD_NOT_FOUND, sentence))
 
     def _notifies(self, member: Member, frame: Frame) -> None:
         params = frame.params
@@ -296,14 +311,14 @@ class Switchboard:
             case "notifications/progress":
                 token: Any = params.get("progressToken")
                 key = (type(token), token)
-                if not any(asked.progress == key for asked in member.open.values()):
+                asked = next((a for a in member.open.values() if a.progress == key), None)
+                made = None if asked is None else asked.progressed(frame)
+                if made is None:
                     return
+                frame = made
             case "notifications/cancelled":
-                target = params.get("requestId")
-                for number, (asking, asked) in list(self._questions.items()):
-                    if asking is member and asked.key == (type(target), target):
-                        del self._questions[number]
-                        self._say(frame.altered("params", {**params, "requestId": number}).raw)
+                self._questions.withdrawn(member, frame)
+                self._holding.withdrawn(member, frame)
                 return
             case "notifications/message":
                 said = params.get("logger")
@@ -318,14 +333,13 @@ class Switchboard:
 
     def _ended(self, member: Member) -> None:
         """What only this server could answer is answered; the rest goes on."""
-        for asked in member.open.values():
-            self._error(asked.frame, wire.WORLD_FAILED,
-                        f"The server {member.name} ended before it answered.")  # fmt: skip
+        for number, asked in member.open.items():
+            if self._holding.of(member, number) is None:
+                self._error(asked.frame, wire.WORLD_FAILED,
+                            f"The server {member.name} ended before it answered.")  # fmt: skip
         member.open.clear()
-        for number, (asking, _) in list(self._questions.items()):
-            if asking is member:
-                del self._questions[number]
-                self._say(wire.notification("notifications/cancelled", {"requestId": number}))
+        self._questions.ended(member)
+        self._holding.ended(member)
         if not self._alive:
             self._end()
             return
@@ -335,10 +349,6 @@ class Switchboard:
                 self._say(wire.notification(_CHANGED[kind], {}))
             else:
                 self._listening.tells(member, _CHANGED[kind], {})
-
-
-def _number(value: Any) -> int:
-    return value if type(value) is int else -1
 
 
 def _quiet(params: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nucleus_proxy import wire
 from nucleus_proxy.answers import UNRECORDED, Granted, Refusal
 from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.effects.forward import forward
+from nucleus_proxy.link import goes_on
 from nucleus_proxy.live import Live, check
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
@@ -41,6 +42,7 @@ class UnderWay:
         self._live = live
         self._mediator = mediator
         self._progress: dict[Key, tuple[str | int, Behind]] = {}
+        self._going: dict[Key, Behind] = {}  # answered with a question, and not over
 
     def knows_progress(self, token: Any, server: Behind) -> bool:
         """Whether a call that runs at this server asked to hear of progress under this token."""
@@ -56,6 +58,8 @@ class UnderWay:
         `Servers.using` and `forward` raise, and CallerError `live.full`."""
         async with self._servers.using(granted.authority) as server:
             got = await self._at(server, frame, made, granted)
+        if isinstance(got, Frame) and goes_on(got):
+            self._going[frame.key] = server
         if got is Silence.FORSAKEN:
             await self._forsaken(server, frame, granted)
         if server.cut:
@@ -78,7 +82,7 @@ class UnderWay:
         wall, still = self._mediator.wall, check(granted.permit, granted.standing)
         try:
             with self._live.held(still, end, at_once=False):
-                answer = server.link.expect(frame.key)
+                answer = server.link.expect(frame.key, call=True)
                 sending = asyncio.ensure_future(
                     forward(granted.permit, granted.call, wall, made.frame, server.link.writer)
                 )
@@ -99,8 +103,31 @@ class UnderWay:
             return Silence.FORSAKEN if given_up else Silence.GONE
         return got
 
+    async def goes_on(self, frame: Frame, granted: Granted) -> None:
+        """Watch a call whose answer was a question of its server, which is at work on it until it
+        has heard the client's. Its outcome is on record."""
+        server = self._going.pop(frame.key, None)
+        if server is None:
+            return
+        if await self._to_its_end(server, frame, granted) is not None:
+            await _told(server, frame)
+        if server.cut:
+            await self._servers.bury(server)
+
     async def _forsaken(self, server: Behind, frame: Frame, granted: Granted) -> None:
-        """Watch it until its server answers or ends."""
+        """Watch what its client gave up."""
+        server.forsaken += 1
+        try:
+            if server.forsaken > MOST_FORSAKEN:
+                server.spoil(0)
+            refusal = await self._to_its_end(server, frame, granted)
+        finally:
+            server.forsaken -= 1
+        if refusal is not None:
+            await self._cut(server, frame, granted, refusal)
+
+    async def _to_its_end(self, server: Behind, frame: Frame, granted: Granted) -> Refusal | None:
+        """Watch it until its server answers or ends; why it was cut, if it was."""
         cut: list[Refusal] = []
         over = server.link.late(frame.key)
 
@@ -109,18 +136,14 @@ class UnderWay:
             server.link.answered(frame.key, None)
             server.spoil(0)
 
-        server.forsaken += 1
         try:
-            if server.forsaken > MOST_FORSAKEN:
-                server.spoil(0)
             with self._live.held(check(granted.permit, granted.standing), end, at_once=False):
                 await over
         except NucleusError:
             server.spoil(0)  # nobody would watch it
         finally:
-            server.forsaken -= 1
-        if cut:
-            await self._cut(server, frame, granted, cut[0])
+            server.link.over(frame.key)
+        return cut[0] if cut else None
 
     async def _cut(
         self, server: Behind, frame: Frame, granted: Granted, refusal: Refusal
@@ -132,10 +155,15 @@ class UnderWay:
             )
         except NucleusError:
             refusal = UNRECORDED
-        if not server.cut:
-            about = {"requestId": frame.id, "reason": "It is no longer allowed."}
-            told = wire.notification("notifications/cancelled", about)
-            with contextlib.suppress(TimeoutError):  # it may not read
-                async with asyncio.timeout(_TELL_SECONDS):
-                    await server.link.pass_on(wire.parse(told))
+        await _told(server, frame)
         return refusal
+
+
+async def _told(server: Behind, frame: Frame) -> None:
+    """Take a request back at a server that goes on for others."""
+    if not server.cut:
+        about = {"requestId": frame.id, "reason": "It is no longer allowed."}
+        told = wire.notification("notifications/cancelled", about)
+        with contextlib.suppress(TimeoutError):  # it may not read
+            async with asyncio.timeout(_TELL_SECONDS):
+                await server.link.pass_on(wire.parse(told))

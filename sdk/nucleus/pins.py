@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from nucleus import lookalikes, shapes
+from nucleus import installed, lookalikes, shapes
 from nucleus.audit import hidden, packages
 from nucleus_issuer import files
 from nucleus_proxy.alike import looks
@@ -222,13 +222,7 @@ def program(command: Sequence[str]) -> str:
     named = packages.of(tuple(command))
     if named is not None:
         return f"{named.registry}:{named.name}@{named.version or 'latest'}"
-    for word in command[:3]:
-        path = Path(os.path.realpath(word)) if os.path.isabs(word) else None
-        for folder in path.parents if path is not None else ():
-            about = _about(folder / "package.json")
-            if about:
-                return about
-    return packages.base(command[0]) if command else ""
+    return installed.package(command) or (packages.base(command[0]) if command else "")
 
 
 def called(origin: Origin) -> str:
@@ -240,15 +234,6 @@ def called(origin: Origin) -> str:
         return re.sub(r"(?<=.)@.*", "", named[2])
     words = [word for word in origin.command[1:2] if _INTERPRETER.fullmatch(named[0])]
     return Path(words[0]).stem if words else named[0]
-
-
-def _about(path: Path) -> str:
-    try:
-        value = shapes.table(json.loads(path.read_bytes()[:1_000_000])) or {}
-    except (OSError, ValueError):
-        return ""
-    name, version = value.get("name"), value.get("version")
-    return f"npm:{name}@{version}" if type(name) is str and type(version) is str else ""
 
 
 # Reading what a server says -------------------------------------------------------------------

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 
 from nucleus_proxy import policy as policies
 from tests.cli.command import Desk
-from tests.house.source import ROOT
-
-NPM = ROOT / ".npm"
-_CACHE = Path.home() / ".cache" / "nucleus-test"
-
-
-def fetch() -> Path:
-    """The folder of a real mcp-server-fetch, installed once for this lock by its hashes. It has an
-    environment of its own: it needs another MCP library than ours."""
-    lock = ROOT / "requirements" / "fetch.txt"
-    place = _CACHE / f"server-fetch-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
-    found = place / "bin" / "mcp-server-fetch"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with open(_CACHE / "fetch.lock", "w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
-        if not found.exists():
-            venv.create(place, clear=True, with_pip=True, symlinks=True)
-            install = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--no-deps",
-                       "--require-hashes", "--only-binary=:all:", "--no-compile", "-r",
-                       str(lock)]  # fmt: skip
-            done = subprocess.run(install, capture_output=True, text=True, check=False)
-            assert found.exists(), f"no server; install it with: {' '.join(install)}\n{done.stderr}"
-    return found.parent
+from tests.support.servers import NPM, npm, pypi
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +21,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     repo = made.root / "repo"
     (repo / "notes").mkdir(parents=True)
     subprocess.run(["git", "init", "-q", repo], check=True)
-    if not (NPM / "node_modules").exists():
-        pytest.fail("the servers of npm are missing; install them with: ./dev test, or "
-                    "npm ci --prefix .npm with requirements/npm in it")  # fmt: skip
+    npm("server-everything")
     (repo / ".npm").symlink_to(NPM)
     scope = "@modelcontextprotocol"
     servers = {
@@ -65,7 +38,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 @pytest.fixture
 def path(monkeypatch: pytest.MonkeyPatch) -> None:
-    where = (str(fetch()), str(Path(sys.executable).parent), os.environ["PATH"])
+    where = (str(Path(pypi("fetch")).parent), str(Path(sys.executable).parent), os.environ["PATH"])
     monkeypatch.setenv("PATH", os.pathsep.join(where))
 
 

@@ -54,6 +54,7 @@ OWN = {
     "sdk/nucleus/bringing.py": "keeps what was changed as a patch; a permit writes it",
     "sdk/nucleus/behind.py": "makes the cell of an agent that a person or agent_spawn starts",
     "sdk/nucleus/mcpconfig.py": "reads a person's own list of servers, and where they are",
+    "sdk/nucleus/installed.py": "reads which package the operator's server is part of",
     "sdk/nucleus/pins.py": "the home's own files of what was accepted of servers' tools",
     "sdk/nucleus/standing.py": "a person's own standing answers",
     "sdk/nucleus/channel.py": "the agent's side: the socket of its proxy",

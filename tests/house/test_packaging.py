@@ -101,7 +101,10 @@ def _pins(name: str) -> Pins:
     return pins
 
 
-@pytest.mark.parametrize("name", ["lock.txt", "run.txt"])
+APART = [f"servers/{path.name}" for path in sorted((REQUIREMENTS / "servers").iterdir())]
+
+
+@pytest.mark.parametrize("name", ["lock.txt", "run.txt", *APART])
 def test_locks_pin_every_file_and_name_no_index(name: str) -> None:
     text = (REQUIREMENTS / name).read_text()
     assert _pins(name)

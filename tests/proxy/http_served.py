@@ -12,13 +12,13 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from nucleus.composing import Cells
-from nucleus_proxy.egress.dial import SYSTEM_ROOTS, Dialer, Private, client_tls
-from nucleus_proxy.egress.resolving import PinnedResolver
 from nucleus_proxy.http.serving import run_http
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
+from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.header import Holder
 from nucleus_vmhost.bubblewrap import Bubblewrap
+from tests.proxy import run_proxy
 from tests.proxy.stage import PATIENCE, Stage, counted, within
 from tests.support import world
 
@@ -54,10 +54,8 @@ class Served:
         self.live = Live(poll_seconds=0.01)
         self.log: list[str] = []
         self.port = 0
-        self.dialer = Dialer(
-            resolver=PinnedResolver({}), tls=client_tls(SYSTEM_ROOTS),
-            private=[Private("127.0.0.1", port, "127.0.0.1") for port in ports],
-        ) if ports else None  # fmt: skip
+        self.token: UnverifiedToken
+        self.dialer = run_proxy.dialer(ports)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -68,7 +66,8 @@ class Served:
 
     def bearer(self, *ceil: Any) -> str:
         """A token that whoever brings it may use."""
-        return world.text(self.stage.token(*ceil, holder=Holder(None, None)))
+        self.token = self.stage.token(*ceil, holder=Holder(None, None))
+        return world.text(self.token)
 
     @asynccontextmanager
     async def client(self, era: str, token: str = "", **more: Any) -> AsyncIterator[Client]:

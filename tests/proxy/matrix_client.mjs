@@ -18,10 +18,15 @@ async function heard(work) {
 }
 
 async function run(job) {
-  const client = new Client({ name: "matrix", version: "1" }, { versionNegotiation: { mode: job.mode } });
+  const answers = Object.entries(job.answers ?? {});  // the questions that it answers, and how
+  const client = new Client(
+    { name: "matrix", version: "1" },
+    { versionNegotiation: { mode: job.mode }, capabilities: job.capabilities ?? {} },
+  );
+  for (const [method, answer] of answers) client.setRequestHandler(method, async () => answer);
   const road = job.url
     ? new StreamableHTTPClientTransport(new URL(job.url), {
-        requestInit: { headers: { authorization: `Bearer ${job.token}` } },
+        requestInit: { headers: job.token ? { authorization: `Bearer ${job.token}` } : {} },
       })
     : new StdioClientTransport({ command: job.command, args: job.args, env: job.env, stderr: "ignore" });
   await client.connect(road);

@@ -2,7 +2,7 @@
 
     run_proxy.py held CONFIG | serve CONFIG | connect CONFIG
 
-CONFIG is a JSON file: state, reveals, policy, socket, token, holder, instance, as each needs.
+CONFIG is a JSON file: state, reveals, policy, socket, token, holder, instance, port, as each needs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from nucleus.composing import Cells
 from nucleus_issuer.store import Store
 from nucleus_proxy import policy
 from nucleus_proxy.connect import run_connect
+from nucleus_proxy.egress.dial import SYSTEM_ROOTS, Dialer, Private, client_tls
+from nucleus_proxy.egress.resolving import PinnedResolver
 from nucleus_proxy.held import run_held
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
@@ -37,6 +40,14 @@ def clock() -> int:
 
 def log(sentence: str) -> None:
     print(f"nucleus: {sentence}", file=sys.stderr, flush=True)
+
+
+def dialer(ports: Sequence[int]) -> Dialer | None:
+    """What reaches servers at these ports of the loopback; nothing without any."""
+    if not ports:
+        return None
+    private = [Private("127.0.0.1", port, "127.0.0.1") for port in ports]
+    return Dialer(resolver=PinnedResolver({}), tls=client_tls(SYSTEM_ROOTS), private=private)
 
 
 def mediator(config: dict[str, Any], store: Store, live: Live) -> Mediator:
@@ -76,6 +87,7 @@ async def main(mode: str, config: dict[str, Any]) -> None:
             await run_held(
                 config["token"], reader=reader, writer=writer, mediator=made, live=live,
                 draw=os.urandom, log=log, runner=Cells(Bubblewrap()),
+                dialer=dialer([port for port in [config.get("port")] if port]),
             )  # fmt: skip
 
 

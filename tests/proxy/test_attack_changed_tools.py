@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 from nucleus.pins import PinStore, called, findings, program
 from nucleus_proxy.alike import looks
 from nucleus_proxy.pinning import Origin
+from tests.cli.command import Desk
 from tests.proxy.rig import POLICY, Rig, rigged
 from tests.proxy.stage import Stage
 from tests.support import world
+from tests.support.servers import pypi
 
 ECHO = {"name": "read", "description": "Read it.", "inputSchema": {"type": "object", "x": 1}}
 WRITE = {"name": "write", "inputSchema": {"type": "object"}}
@@ -107,8 +111,14 @@ async def test_a_stranger_learns_nothing_of_what_is_withheld(tmp_path: Path) -> 
         assert _code(await rig.call(1, "read", {})) == "credential.refused"
 
 
-def _judge(store: PinStore, *tools: dict[str, Any], said: Any = (), beside: Any = ()) -> Any:
-    return store.judge(GIT, dict(said), tools, set(beside))
+def _judge(
+    store: PinStore,
+    *tools: dict[str, Any],
+    said: Any = (),
+    beside: Any = (),
+    origin: Origin = GIT,
+) -> Any:
+    return store.judge(origin, dict(said), tools, set(beside))
 
 
 def test_another_version_of_the_server_withholds_all_it_offers(tmp_path: Path) -> None:
@@ -171,6 +181,55 @@ def test_what_starts_a_server_is_known_with_its_version(tmp_path: Path) -> None:
     assert called(Origin("", ("/usr/bin/node", str(script)))) == "@a/b"
     assert called(Origin("", ("python3", "/srv/notes.py"))) == "notes"
     assert called(Origin("", (), "https://example.org/mcp")) == "example.org"
+
+
+def test_a_server_of_python_is_known_by_its_distribution(tmp_path: Path) -> None:
+    """Read beside the program: neither the server nor its Python runs."""
+    real = pypi("git")
+    version = importlib.metadata.version("mcp-server-git")
+    wanted = f"pypi:mcp-server-git@{version}"
+    assert program((real, "--repository", "/srv")) == wanted
+    assert program((sys.executable, "-m", "mcp_server_git")) == wanted
+    assert called(Origin("", (real,))) == "mcp-server-git"
+    # As somebody links to it, or has it copied elsewhere, with nothing in it that could run.
+    (tmp_path / "linked").symlink_to(real)
+    assert program((str(tmp_path / "linked"),)) == wanted
+    copy = tmp_path / "venv"
+    site = copy / "lib" / "python3.11" / "site-packages" / "other.dist-info"
+    script = copy / "bin" / "mcp-server-git"
+    for each in (site, script.parent):
+        each.mkdir(parents=True)
+    script.write_text("exit 1")
+    (site / "RECORD").write_text("../../../bin/mcp-server-git,sha256=x,1\nx.py,,\n")
+    (site / "METADATA").write_text("Metadata-Version: 2.4\nName: mcp-server-git\nVersion: 9\n\n")
+    assert program((str(script),)) == "pypi:mcp-server-git@9"
+    # What no distribution lists is a program and nothing more; also below somebody's npm package.
+    (copy / "bin" / "notes").write_text("")
+    assert program((str(copy / "bin" / "notes"),)) == "notes"
+    (tmp_path / "package.json").write_text(json.dumps({"name": "site", "version": "1"}))
+    assert program((str(script),)) == "pypi:mcp-server-git@9"
+
+
+def test_another_version_of_a_server_of_python_shows(tmp_path: Path) -> None:
+    desk, real = Desk(tmp_path), pypi("git")
+    desk.init()
+    store = PinStore(desk.home / "data" / "pins")
+    assert _judge(store, ECHO, origin=Origin("git", (real,))).withheld == {}
+    kept = (store.read("git").identity or {})["program"]
+    copy = tmp_path / "venv" / "bin" / "mcp-server-git"
+    about = tmp_path / "venv" / "lib" / "python3.11" / "site-packages" / "mcp_server_git.dist-info"
+    for each in (copy.parent, about):
+        each.mkdir(parents=True)
+    copy.write_bytes(Path(real).read_bytes())
+    (about / "RECORD").write_text("../../../bin/mcp-server-git,,\n")
+    (about / "METADATA").write_text("Name: mcp-server-git\nVersion: 9999\n\n")
+    later = _judge(store, ECHO, origin=Origin("git", (str(copy),)))
+    assert later.withheld == {"read": "tool.changed"}
+    assert store.read("git").moved == ["program"]
+    assert (store.read("git").offered_identity or {})["program"] == "pypi:mcp-server-git@9999"
+    shown = desk.run("mcp", "pins", "diff", "git").ok(1).out
+    assert f'-  "program": "{kept}"' in shown
+    assert '+  "program": "pypi:mcp-server-git@9999"' in shown
 
 
 def test_names_that_look_alike_look_the_same() -> None:

@@ -17,7 +17,7 @@ from nucleus_proxy.merging import check_names, owner
 from nucleus_proxy.switchboard import Switchboard
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.errors import CallerError
-from tests.proxy.stage import until, within
+from tests.proxy.stage import counted, until, within
 
 HELLO = {
     "protocolVersion": "2025-11-25",
@@ -69,9 +69,9 @@ class Played:
 class Board:
     """A switchboard with two greeted servers, `good` and `bad`."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.log: list[str] = []
-        self.board = Switchboard(self.log.append)
+        self.board = Switchboard(self.log.append, counted(), **options)
         self.good, self.bad = Played(), Played()
         self.board.add("good", self.good)
         self.board.add("bad", self.bad)

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,85 +24,28 @@ from nucleus_proxy.methods import OPENABLE
 from nucleus_tokens.header import Holder
 from tests.house.source import ROOT
 from tests.proxy import run_proxy
+from tests.proxy.http_served import Served
+from tests.proxy.matrix_servers import NAMES, Server, there
 from tests.proxy.stage import PATIENCE, within
-from tests.proxy.test_many_servers import Served
 from tests.support import world
+from tests.support.servers import NPM
 
-NPM = ROOT / ".npm"
 CLIENTS = ("Python", "TypeScript")
 ERAS = ("legacy", "auto")  # 2025-11-25; 2026-07-28 where the server speaks it
 ROADS = ("stdio", "HTTP")
 
 
-@dataclass(frozen=True)
-class Server:
-    """One real server, and what is asked of it."""
-
-    name: str
-    command: list[str]
-    calls: list[tuple[str, dict[str, Any]]]
-    reads: list[str] = field(default_factory=list)
-    prompts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    env: dict[str, str] = field(default_factory=dict)
-
-
-def servers(folder: Path) -> dict[str, Server]:
-    (folder / "a.txt").write_text("what it says\n")
-    node = str(Path(os.path.realpath("/usr/bin/node")))
-
-    def npm(name: str) -> list[str]:
-        return [node, str(NPM / "node_modules/@modelcontextprotocol" / name / "dist/index.js")]
-
-    repo = folder / "repo"
-    made = [
-        Server(
-            "everything", npm("server-everything"),
-            [("echo", {"message": "h\u00e9"}), ("get-sum", {"a": 2, "b": 3}),
-             ("get-annotated-message", {"messageType": "error", "includeImage": True}),
-             ("get-resource-links", {"count": 2}),
-             ("get-structured-content", {"location": "Chicago"}),
-             ("get-sum", {"a": "x"}), ("none", {})],
-            ["demo://resource/static/document/features.md", "demo://none"],
-            [("simple-prompt", {}), ("args-prompt", {"city": "Rome"}), ("none", {})],
-        ),
-        Server(
-            "filesystem", [*npm("server-filesystem"), str(folder)],
-            [("read_text_file", {"path": f"{folder}/a.txt"}),
-             ("read_file", {"path": "/etc/passwd"}),
-             ("list_allowed_directories", {}), ("get_file_info", {})],
-        ),
-        Server(
-            "memory", npm("server-memory"),
-            [("create_entities",
-              {"entities": [{"name": "n", "entityType": "t", "observations": ["o"]}]}),
-             ("read_graph", {}), ("search_nodes", {"query": "zz"}),
-             ("delete_entities", {"entityNames": ["n"]})],
-        ),
-        Server(
-            "sequential-thinking", npm("server-sequential-thinking"),
-            [("sequentialthinking", {"thought": "a", "nextThoughtNeeded": True,
-                                     "thoughtNumber": 1, "totalThoughts": 2})],
-            env={"DISABLE_THOUGHT_LOGGING": "true"},
-        ),
-        Server(
-            "git", [str(Path(sys.executable).with_name("mcp-server-git"))],
-            [("git_status", {"repo_path": str(repo)}), ("git_status", {"repo_path": "/none"}),
-             ("git_branch", {"repo_path": str(repo), "branch_type": "local"})],
-        ),
-    ]  # fmt: skip
-    return {server.name: server for server in made}
-
-
-NAMES = ("everything", "filesystem", "memory", "sequential-thinking", "git")
 Job = dict[str, Any]
 
 
 class Bench:
     """One server on its three roads: direct, and mediated on a pipe and over HTTP."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: Server, port: int = 0) -> None:
+        """`port` is where the server is met that somebody else runs."""
         self.folder = folder
         self.server = server
+        self.port = port
         self.made = 0
         self.served: Served | None = None
         self.token = ""
@@ -126,31 +68,40 @@ class Bench:
         if road == "HTTP":
             assert self.served is not None
             return {**job, "url": f"http://127.0.0.1:{self.served.port}/mcp", "token": self.token}
-        command, *args = self.server.command
+        if road == "direct" and self.port:
+            return {**job, "url": f"http://127.0.0.1:{self.port}/mcp", "token": ""}
         if road == "direct":
-            return {**job, "command": command, "args": args, "env": self.env()}
+            env = self.env()
+            command, *args = self.command()
+            return {**job, "command": command, "args": args, "env": env}
         config = self.folder / f"held-{self.made}.json"
         policy = self.folder / f"policy-{self.made}.toml"
         policy.write_text(self.text())
         fields = {
             "state": str(self.folder / "state.sqlite"), "policy": str(policy),
             "reveals": str(self.folder / "reveals.jsonl"), "instance": "verifier:matrix",
-            "token": self.token,
+            "token": self.token, "port": self.port,
         }  # fmt: skip
         config.write_text(json.dumps(fields))
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         args = [run_proxy.__file__, "held", str(config)]
         return {**job, "command": sys.executable, "args": args, "env": env}
 
+    def command(self) -> list[str]:
+        return [word.replace("MADE", str(self.made)) for word in self.server.command]
+
     def text(self) -> str:
         env = ", ".join(f"{k} = {json.dumps(v)}" for k, v in self.env().items())
+        how = (
+            f'url = "http://127.0.0.1:{self.port}/mcp"\n' if self.port
+            else f"danger_outside_cell = true\nenv = {{ {env} }}\n"
+            f"command = {json.dumps(self.command())}\n"
+        )  # fmt: skip
         head = (
             f"version = 1\n[wall]\nid = 'matrix'\nshows = []\n"
             f"[methods]\nopen = {json.dumps(sorted(OPENABLE))}\n"
-            f"[server]\ndanger_outside_cell = true\nenv = {{ {env} }}\n"
-            f"command = {json.dumps(self.server.command)}\n"
         )
-        return head + self.policy
+        return f"{head}[server]\n{how}{self.policy}"
 
     @asynccontextmanager
     async def mediated(self, tools: list[dict[str, Any]]) -> AsyncIterator[None]:
@@ -167,7 +118,7 @@ class Bench:
         store = Store.open(self.folder / "state.sqlite", create=True)
         store.open_cell(f"tree:{world.opened(token).prefix.rids[0]}", 0)
         store.close()
-        self.served = Served(self.text())
+        self.served = Served(self.text(), [self.port] if self.port else [])
         self.served.stage.clock.now = now
         self.served.stage.ledger.open_cell(f"tree:{world.opened(token).prefix.rids[0]}", 0)
         async with self.served.serving():
@@ -185,7 +136,7 @@ async def heard(work: Awaitable[Any]) -> Any:
 async def in_python(job: Job) -> Any:
     """The same as matrix_client.mjs does."""
     how = (
-        {"authorization": f"Bearer {job['token']}"} if "url" in job
+        ({"authorization": f"Bearer {job['token']}"} if job["token"] else {}) if "url" in job
         else StdioServerParameters(command=job["command"], args=job["args"], env=job["env"])
     )  # fmt: skip
     if isinstance(how, StdioServerParameters):
@@ -248,17 +199,16 @@ def unchanged(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_what_passes_direct_passes_mediated(tmp_path: Path, name: str) -> None:
-    assert (NPM / "node_modules").is_dir(), "npm ci --prefix .npm with requirements/npm in it"
-    folder = tmp_path.resolve()
-    for words in (["init", "-q", "-b", "main", "repo"],
-                  ["-C", "repo", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit",
-                   "-q", "--allow-empty", "-m", "first"]):  # fmt: skip
-        subprocess.run(["git", *words], cwd=folder, check=True)
-    bench = Bench(folder, servers(folder)[name])
+    async with there(tmp_path.resolve(), name) as (server, port):
+        await compare(Bench(tmp_path.resolve(), server, port))
+
+
+async def compare(bench: Bench) -> None:
+    """Each client hears the same on each road."""
     direct = {("Python", era): await in_python(bench.job("direct", era)) for era in ERAS}
     async with bench.mediated(direct["Python", "legacy"]["tools"]["tools"]):
         jobs = [bench.job(road, era) for road in ("direct", *ROADS) for era in ERAS]
-        spoken = await in_typescript(folder, jobs)
+        spoken = await in_typescript(bench.folder, jobs)
         for era in ERAS:
             direct["TypeScript", era] = spoken[f"direct {era}"]
             for road in ROADS:

@@ -20,8 +20,9 @@ from nucleus_tokens.caveats import Arg
 from nucleus_tokens.header import Holder
 from nucleus_verifier.clear import clear
 from nucleus_verifier.decision import Deny
+from tests.proxy.http_served import Served
 from tests.proxy.stage import Stage
-from tests.proxy.test_many_servers import ERAS, Served, table
+from tests.proxy.test_many_servers import ERAS, table
 from tests.support import world
 
 POLICY = (

@@ -51,33 +51,39 @@ def agree(asked: Asked, frame: Frame) -> None:
     is not asked for; where there is one it holds.
     """
     params = frame.params
-    new = methods.of_new_era(params)
+    new = is_new(frame)
     if new:
         if asked.one(VERSION) != params["_meta"][methods.PROTOCOL_VERSION]:
-            raise _differs(VERSION)
+            raise differs(VERSION)
     elif frame.kind == "request" and asked.one(VERSION) == NEW_ERA:
-        raise _differs(VERSION)
+        raise differs(VERSION)
     if (new or asked.has(METHOD)) and asked.one(METHOD) != frame.method:
-        raise _differs(METHOD)
+        raise differs(METHOD)
     key = _NAMED.get(frame.method)
     if key is None:
         if asked.has(NAME):
-            raise _differs(NAME)
-    elif (new or asked.has(NAME)) and _text(asked.one(NAME)) != params.get(key):
-        raise _differs(NAME)
+            raise differs(NAME)
+    elif (new or asked.has(NAME)) and unpacked(asked.one(NAME)) != params.get(key):
+        raise differs(NAME)
 
 
-def _differs(name: str) -> CredentialError:
+def is_new(frame: Frame) -> bool:
+    """Whether a message is of the new era."""
+    return methods.of_new_era(frame.params)
+
+
+def differs(name: str) -> CredentialError:
+    """What is raised for this header."""
     return CredentialError("http.mismatch", f"The header {name} says something else than the body.")
 
 
-def _text(value: str) -> str | None:
+def unpacked(value: str) -> str | None:
     """A header's value, unpacked where it is not ASCII; None for what is packed badly."""
-    packed = _PACKED.fullmatch(value)
-    if packed is None:
+    found = _PACKED.fullmatch(value)
+    if found is None:
         return value
     try:
-        return base64.b64decode(packed[1], validate=True).decode("utf-8")
+        return base64.b64decode(found[1], validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         return None
 
@@ -90,14 +96,14 @@ def said(frame: Frame) -> list[tuple[bytes, bytes]]:
         return []
     version = str(params["_meta"][methods.PROTOCOL_VERSION])
     made = [(VERSION.encode(), version.encode("latin-1", "replace"))]
-    made.append((METHOD.encode(), _packed(frame.method)))
+    made.append((METHOD.encode(), packed(frame.method)))
     name = params.get(_NAMED.get(frame.method, ""))
     if type(name) is str:
-        made.append((NAME.encode(), _packed(name)))
+        made.append((NAME.encode(), packed(name)))
     return made
 
 
-def _packed(text: str) -> bytes:
+def packed(text: str) -> bytes:
     """A value as a header spells it: packed where it is not plain ASCII, or would be unpacked."""
     plain = text.isascii() and text.isprintable() and text.strip() == text
     if plain and not _PACKED.fullmatch(text):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from nucleus_proxy import methods, wire
 from nucleus_proxy.egress.httpd import HEAD_BYTES, Asked, Client
-from nucleus_proxy.http import agreement, answering
+from nucleus_proxy.http import agreement, answering, repeated
 from nucleus_proxy.http.sessions import Session, Sessions
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.serve import taking
@@ -175,6 +175,10 @@ class Front:
         except CredentialError as error:
             raise _answer(400, error.message, frame, agreement.HEADER_MISMATCH) from error
         session = self._of(asked, token, frame)
+        try:
+            repeated.agree(asked, session.streams.declared, frame)
+        except CredentialError as error:
+            raise _answer(400, error.message, frame, agreement.HEADER_MISMATCH) from error
         self._sessions.using(session)
         try:
             if frame.kind != "request":

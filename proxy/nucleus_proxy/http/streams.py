@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
-from nucleus_proxy import toolcall, wire
+from nucleus_proxy import methods, toolcall, wire
+from nucleus_proxy.http import repeated
 from nucleus_proxy.wire import BadFrame, Frame, Key
 
 MOST_KEPT: Final = 16 * 1024 * 1024  # bytes that nobody has read yet, of one session
@@ -89,6 +90,7 @@ class Streams:
         self._room = asyncio.Event()
         self._room.set()
         self.closed = asyncio.Event()
+        self.declared: dict[str, repeated.Declared] = {}  # of the tools that were shown
         self.version = ""  # what the server agreed to speak, in the old era
 
     # What comes in -----------------------------------------------------------------------------
@@ -194,6 +196,8 @@ class Streams:
         result = frame.value.get("result")
         if stream.request.method == "initialize" and type(result) is dict:
             self.version = str(result.get("protocolVersion", ""))
+        if stream.request.method == methods.TOOLS_LIST:
+            repeated.learn(self.declared, result)
         self._forget_progress(stream)
         stream.put(frame.raw, last=True)
 

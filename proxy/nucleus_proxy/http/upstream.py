@@ -19,7 +19,7 @@ from nucleus_proxy import methods, wire
 from nucleus_proxy.egress import http1, url
 from nucleus_proxy.egress.dial import Dialer
 from nucleus_proxy.egress.http1 import Exchange, Head, Request
-from nucleus_proxy.http import agreement
+from nucleus_proxy.http import agreement, repeated
 from nucleus_proxy.http.events import Events
 from nucleus_proxy.pinning import Origin
 from nucleus_proxy.running import GRACE_SECONDS, Running
@@ -79,6 +79,7 @@ class Upstream:
         self.reader = asyncio.StreamReader(limit=FRAME_BYTES + 1)
         self._session = ""
         self._version = ""
+        self._declared: dict[str, repeated.Declared] = {}  # tool -> arguments that headers repeat
         self._open: dict[Key, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: asyncio.Queue[Frame] = asyncio.Queue()
@@ -280,7 +281,9 @@ class Upstream:
         return wire.parse(raw, from_server=True)
 
     def _learn(self, frame: Frame, got: Frame) -> None:
-        """What a session of the old era speaks."""
+        """What a session of the old era speaks, and what travels in headers."""
+        if frame.method == methods.TOOLS_LIST:
+            repeated.learn(self._declared, got.value.get("result"))
         if frame.method != "initialize" or type(got.value.get("result")) is not dict:
             return
         version = got.value["result"].get("protocolVersion")
@@ -334,6 +337,8 @@ class Upstream:
 
     def _post(self, frame: Frame) -> Request:
         more = [(b"content-type", b"application/json"), *agreement.said(frame)]
+        if agreement.is_new(frame):
+            more += repeated.said(self._declared, frame)
         if not methods.of_new_era(frame.params) and not self._version:
             self._session = "" if frame.method == "initialize" else self._session
         return self._request("POST", self._headers(*more), frame.raw)
