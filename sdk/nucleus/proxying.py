@@ -107,10 +107,16 @@ class Proxy:
 
     @asynccontextmanager
     async def road(
-        self, mediator: Mediator, token: str, private: bytes, inside: Inside | None = None
+        self,
+        mediator: Mediator,
+        token: str,
+        private: bytes,
+        inside: Inside | None = None,
+        own: Tools | None = None,
     ) -> AsyncGenerator[Path]:
         """A folder with the sockets of one agent: `tools.sock` and `proxy.sock`. Whoever opens
-        them acts with the token. `inside` is the machine that the agent is in, if it is."""
+        them acts with the token. `inside` is the machine that the agent is in, if it is; `own`
+        are tools that only it has."""
         tools = self.tools
         if inside is not None:
             tools = composing.within(
@@ -121,7 +127,7 @@ class Proxy:
             mediator,
             draw=self.home.random,
             log=self.log,
-            native=tools,
+            native={**tools, **(own or {})},
             held=token,
             private=private,
         )

@@ -86,6 +86,15 @@ def test_what_ends_too_early_removes_nothing() -> None:
             changes.read(whole[:cut], COPIED)
 
 
+@pytest.mark.parametrize("name", ["b", "aa", "sub/a", "sub"])
+def test_a_name_that_nobody_asked_for_refuses_all_of_it(name: str) -> None:
+    above = line("folder", "sub") if name == "sub/a" else b""
+    same, copied = line("same", "a", 0o644), {"a": COPIED["a"]}
+    changes.read(same + END, copied, ("a",))
+    with pytest.raises(WorldError, match=r"vm\.changes"):
+        changes.read(same + above + line("file", name, 0o644, 0) + END, copied, ("a",))
+
+
 _WORDS = st.sampled_from(["file", "same", "link", "folder", "other", "end"])
 _NAMES = st.text(st.sampled_from("ab/.\0\u202e\ud800"), max_size=6)
 _LINES = st.builds(line, _WORDS, _NAMES, st.integers(-1, 0o7777), st.integers(0, 3))
