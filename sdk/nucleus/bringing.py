@@ -7,64 +7,43 @@ call of the agent's. At the agent's end, or when it asks for it (`workspace_brin
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from nucleus_issuer import files
 from nucleus_proxy import native, wire
 from nucleus_proxy.answers import Granted, Presented, Refusal, Withdrawn
-from nucleus_proxy.effects import changing, patching
+from nucleus_proxy.effects import bringing, changing, patching
+from nucleus_proxy.effects.bringing import Brought
 from nucleus_proxy.effects.changing import Change, ChangeSet
-from nucleus_proxy.native import NativeTool, Tools, Value
-from nucleus_proxy.toolrules import ToolBinding
+from nucleus_proxy.native import NativeTool, Tools
 from nucleus_proxy.waiting import Caller
-from nucleus_tokens import flow, lattice
 from nucleus_tokens.errors import CallerError, NucleusError
-from nucleus_verifier.choosing import payload_label
 from nucleus_vmhost.vm.packing import Copied
 
 if TYPE_CHECKING:
     from nucleus.proxying import Proxy
-    from nucleus_proxy.binding import BoundCall
     from nucleus_proxy.effects.cells import View
     from nucleus_proxy.effects.opening import Root
+    from nucleus_proxy.mediator import Mediator
     from nucleus_proxy.policy import PolicyFile
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.vm.changes import Told
     from nucleus_vmhost.vm.working import Inside
 
-NAME: Final = "workspace_bring"
 _KEPT: Final = 32
 _NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """What was written, and what stays inside, in words."""
-
-    changes: tuple[Change, ...]
-    left: tuple[str, ...]
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        """As an agent is told."""
-        paths = [change.path for change in self.changes]
-        return {"code": "ok", "paths": paths, "left": list(self.left)}
-
-    @property
-    def copied(self) -> dict[str, Copied | None]:
-        """What counts as copied from now on; None for what is gone."""
-        return {change.path: _copied(change) for change in self.changes}
-
-
-@dataclass(frozen=True, slots=True)
 class Bringing:
-    """Whose changes are brought out, and of what: `shown` was copied, `policy` is the one behind
-    the agent's wall."""
+    """Whose changes are brought out, and of what: `shown` was copied into the machine that
+    `inside` knows, `policy` is the one behind the agent's wall."""
 
     proxy: Proxy
     policy: PolicyFile
@@ -72,27 +51,15 @@ class Bringing:
     authority: Authority
     shown: View
     token: Presented
+    inside: Inside
 
-    def tools(self, inside: Inside) -> Tools:
+    def tools(self) -> Tools:
         """The tool by which an agent has its changes brought out before its end."""
-        made = ToolBinding(
-            NAME, lattice.READ_FILES, flow.default_sink(lattice.READ_FILES), (), frozenset()
-        )
-        says = "Have what you changed in your copy of the workspace written out, if it is approved."
-        return {NAME: NativeTool(made, says, {}, partial(self._run, inside), self._refined)}
+        return bringing.tools(self.shown.readable, self._now)
 
-    def _refined(self, call: BoundCall) -> BoundCall:
-        """By itself it looks at the copy; what is written is a call of its own."""
-        return replace(call, resources={**call.resources, "path": self.shown.readable})
-
-    async def _run(self, inside: Inside, granted: Granted, cell: str) -> Value:
-        permit, call = granted.permit, granted.call
-        permit.use(operation=call.operation, call_digest=call.digest, cell=cell)
-        async with inside.looked() as told:
-            brought = await self.out(told)
-            inside.brought(brought.copied)
-        text = "\n".join((f"{len(brought.changes)} files are written.", *brought.left))
-        return Value(brought.answer, text, payload_label(granted.exposure))
+    async def _now(self) -> Brought:
+        async with self.inside.looked() as told:
+            return await self.out(told)
 
     async def out(self, told: Sequence[tuple[str, Told]]) -> Brought:
         """Ask and write; `told` is by the folder that names are in. Raises CallerError
@@ -108,14 +75,13 @@ class Bringing:
             self.proxy.log(f"{len(changes.changes)} files were changed inside; the diff: {kept}")
             try:
                 changing.check(changes)
-                await self._call(changes)
+                await self._call(changes, kept)
             except NucleusError:
                 self.proxy.log(f"what was changed inside is kept; git apply takes it: {kept}")
                 raise
-            kept.unlink()
         return Brought(changes.changes, named)
 
-    async def _call(self, changes: ChangeSet) -> None:
+    async def _call(self, changes: ChangeSet, kept: Path) -> None:
         proxy = self.proxy
         row = changing.tool(changes, labels=proxy.file_labels, draw=proxy.home.random)
         mediator = proxy.mediator(native.bound(self.policy, {changing.NAME: row}))
@@ -126,16 +92,28 @@ class Bringing:
                 raise CallerError(done.code, done.sentence, hint=done.hint)
             case Withdrawn():
                 raise CallerError("approval.withdrawn", "Nobody waits for it any more.")
-            case granted:
+            case Granted():
                 pass
-        value = None
+        writing = asyncio.ensure_future(self._write(changes, kept, row, mediator, done))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})  # what has begun is written whole, and is on record
+            raise
+
+    async def _write(
+        self, changes: ChangeSet, kept: Path, row: NativeTool, mediator: Mediator, granted: Granted
+    ) -> None:
         try:
             value = await row.run(granted, mediator.wall)
+            self.inside.brought({each.path: _copied(each) for each in changes.changes})
             await mediator.saw(granted, value.structured, label=value.label)
-        finally:
-            said = b"" if value is None else wire.spell(value.structured)
-            await mediator.outcome(granted.permit, ok=value is not None, result=said)
-        proxy.log(f"{len(changes.changes)} changed files are written to {self.root.path}")
+        except NucleusError:
+            await mediator.outcome(granted.permit, ok=False, result=b"")
+            raise
+        await mediator.outcome(granted.permit, ok=True, result=wire.spell(value.structured))
+        kept.unlink()
+        self.proxy.log(f"{len(changes.changes)} changed files are written to {self.root.path}")
 
     def _keep(self, changes: ChangeSet) -> Path:
         """The whole of it, for a person to read, and to apply by hand where it is not written."""
@@ -143,7 +121,7 @@ class Bringing:
         folder = home.state / "changes"
         files.private_directory(folder)
         path = folder / f"{home.clock()}-{changes.digest[:12]}.patch"
-        files.create(path, patching.patch(changes.pairs()))
+        files.create(path, patching.patch(changes.pairs(as_is=True)))
         for old in sorted(folder.glob("*.patch"))[:-_KEPT]:
             old.unlink(missing_ok=True)
         return path
@@ -161,7 +139,7 @@ def _changes(folder: str, told: Told) -> list[Change]:
 
 
 def _copied(change: Change) -> Copied | None:
-    """What counts as copied once a change is written."""
+    """What counts as copied once it is written; None for what is gone."""
     if change.gone:
         return None
     now = change.was if change.data is None else hashlib.sha256(change.data).digest()

@@ -93,7 +93,7 @@ class Launcher:
             )
             if where is not None:
                 token = Presented(birth.token, "held", private=birth.private)
-                bringing = Bringing(proxy, policy, root, authority, view, token)
+                bringing = Bringing(proxy, policy, root, authority, view, token, Inside())
                 return await self._inside(where, bringing, birth, agent)
             mediator = proxy.mediator(policy)
             async with behind.running(
@@ -106,8 +106,8 @@ class Launcher:
         self, where: Where, bringing: Bringing, birth: Birth, agent: behind.Agent
     ) -> tuple[Done, set[str], dict[str, Any]]:
         """In a machine of its own, where its commands run too."""
-        proxy, inside = self._proxy, Inside()
-        own = bringing.tools(inside) if agent.brings else {}
+        proxy, inside = self._proxy, bringing.inside
+        own = bringing.tools() if agent.brings else {}
         mediator = proxy.mediator(native.bound(bringing.policy, own))
         mediator.open()
         async with proxy.road(mediator, agent.token, agent.private, inside, own) as sockets:
@@ -121,10 +121,10 @@ class Launcher:
         if work.cancelled():
             return CUT, inside.written, {}
         done, told = work.result()
-        return done, inside.written, await self._brought(bringing, inside, told)
+        return done, inside.written, await self._brought(bringing, told)
 
     async def _brought(
-        self, bringing: Bringing, inside: Inside, told: Sequence[tuple[str, Told]]
+        self, bringing: Bringing, told: Sequence[tuple[str, Told]]
     ) -> dict[str, Any]:
         """What became of what it changed in its copy, as its starter is told."""
         if not told:
@@ -134,7 +134,6 @@ class Launcher:
         except NucleusError as error:
             self._proxy.log(f"nothing was brought out: {error}")
             return {"code": error.code, "sentence": error.message}
-        inside.brought(brought.copied)
         return brought.answer
 
     def _end(self, work: asyncio.Future[Any], refusal: Refusal) -> None:

@@ -144,8 +144,10 @@ async def run(
         with running.listed(home, about):
             if where is not None:
                 token = Presented(held.token, "held", private=held.private)
-                bringing = Bringing(proxy, proxy.policy, root, authority, shown, token)
-                own = bringing.tools(where.inside) if order.mode == "rw" else {}
+                bringing = Bringing(
+                    proxy, proxy.policy, root, authority, shown, token, where.inside
+                )
+                own = bringing.tools() if order.mode == "rw" else {}
                 mediator = proxy.mediator(native.bound(proxy.policy, own))
                 mediator.open()
                 async with proxy.watching(), answering(store, tid):

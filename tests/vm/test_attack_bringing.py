@@ -1,4 +1,4 @@
-"""Red team: an agent brings out twice what it changed, or gets what is hidden by way of a sub-agent.
+"""Red team: an agent brings out twice what it changed, or gets what is hidden by a sub-agent.
 
 In one real machine, with the host half's own parts.
 """
@@ -72,7 +72,7 @@ def test_what_is_brought_out_is_told_once_and_what_is_hidden_never_enters(
             (tmp_path / name).write_text("by the sub\n")
         for name in ODD:
             (tmp_path / name).unlink()
-        paths = ("kept", "changed", "hidden", "secrets/key", "../outside", *ODD)
+        paths = ("kept", "changed", "hidden", "secrets/key", *ODD)
         await inside.caught_up([f"{top}/{name}" for name in paths])
         found = await shell("find . -type f | sort; cat kept changed")
         assert found == "./changed\n./kept\n./new\nby the agent\nby the sub\n"

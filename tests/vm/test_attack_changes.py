@@ -242,6 +242,9 @@ async def test_a_file_that_changed_meanwhile_refuses_all(tmp_path: Path, gone: b
     assert found.value.code == "changes.conflict"
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
     assert (tmp_path / "old").read_bytes() == b"a person's\n"
+    kept = patching.patch(made.pairs(as_is=True))
+    assert b"+new" in kept, "what the agent made is not lost"
+    assert b"-a person's" in kept
 
 
 async def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
