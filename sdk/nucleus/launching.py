@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from nucleus.walled import Where
     from nucleus_proxy.effects.cells import View
     from nucleus_proxy.effects.spawn import Birth
+    from nucleus_proxy.native import Tools
     from nucleus_proxy.policy import PolicyFile
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.vm.changes import Told
@@ -107,7 +108,7 @@ class Launcher:
     ) -> tuple[Done, set[str], dict[str, Any]]:
         """In a machine of its own, where its commands run too."""
         proxy, inside = self._proxy, bringing.inside
-        own = bringing.tools() if agent.brings else {}
+        own: Tools = bringing.tools() if agent.brings else {}
         mediator = proxy.mediator(native.bound(bringing.policy, own))
         mediator.open()
         async with proxy.road(mediator, agent.token, agent.private, inside, own) as sockets:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nucleus.home import Home
     from nucleus_issuer.store import Store
     from nucleus_proxy.judge import Reveals
+    from nucleus_proxy.native import Tools
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.vm.changes import Told
     from nucleus_vmhost.vm.working import Inside
@@ -147,7 +148,7 @@ async def run(
                 bringing = Bringing(
                     proxy, proxy.policy, root, authority, shown, token, where.inside
                 )
-                own = bringing.tools() if order.mode == "rw" else {}
+                own: Tools = bringing.tools() if order.mode == "rw" else {}
                 mediator = proxy.mediator(native.bound(proxy.policy, own))
                 mediator.open()
                 async with proxy.watching(), answering(store, tid):
