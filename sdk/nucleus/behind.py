@@ -44,7 +44,7 @@ _SYSTEM: Final = ("/usr", "/bin", "/sbin")
 class Agent:
     """One agent. `name` is its wall's, `shown` is what it sees of the workspace, `beside` are
     folders beside it, and `folder` is where it starts. `private` is the key of the token's holder,
-    if it is here."""
+    if it is here. Where it gets a copy, `brings` says that what it changes there is brought out."""
 
     name: str
     argv: tuple[str, ...]
@@ -58,6 +58,7 @@ class Agent:
     stdin: bytes = b""
     seconds: float = SECONDS
     output_bytes: int = OUTPUT_BYTES
+    brings: bool = False
 
 
 def shown(
@@ -70,8 +71,8 @@ def shown(
 ) -> View:
     """What of the workspace is mounted: never more than the token admits, and of what has the name
     of a secret only what `unmask` names. It blocks."""
-    view = cells.view(root, cells.subtrees(root.path, authority), authority)
-    tops = view.writable or view.readable
+    tops = cells.subtrees(root.path, authority)
+    view = cells.view(root, tops, authority)
     kept = set(map(str, unmask))
     secrets = (path for path in workspace.secrets(tops) if path not in kept)
     masked = tuple(sorted({*view.masked, *secrets, *map(str, mask)}))

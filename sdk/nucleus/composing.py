@@ -7,7 +7,7 @@ missing from a host (a work cell's program, say) is missing from the list, never
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
@@ -103,7 +103,7 @@ def within(
     labels: FileLabels,
 ) -> Tools:
     """The same tools, for an agent in a machine: its commands run there, and files are written
-    into its copy as well."""
+    into its copy as well; those that a sub-agent wrote, when it has answered."""
     if policy.workspace is None:
         return tools
     root, shows = Root(policy.workspace.root), policy.workspace.shows
@@ -111,15 +111,22 @@ def within(
         root, runner=InMachine(inside), shows=shows, draw=draw, labels=labels, shell=_SH
     )
 
-    def also(tool: NativeTool) -> NativeTool:
+    def also(tool: NativeTool, then: Callable[[Granted, Value], Awaitable[None]]) -> NativeTool:
         async def run(granted: Granted, cell: str) -> Value:
             value = await tool.run(granted, cell)
-            await inside.wrote(granted.call.resolved["/path"])
+            await then(granted, value)
             return value
 
         return replace(tool, run=run)
 
-    writing = {name: also(tools[name]) for name in ("fs_write", "fs_edit")}
+    async def wrote(granted: Granted, _: Value) -> None:
+        await inside.wrote((granted.call.resolved["/path"],))
+
+    async def caught_up(_: Granted, value: Value) -> None:
+        await inside.caught_up(value.structured["wrote"])
+
+    after = {"fs_write": wrote, "fs_edit": wrote, spawn.NAME: caught_up}
+    writing = {name: also(tools[name], then) for name, then in after.items() if name in tools}
     return {**tools, **live.tools(commands), **writing}
 
 

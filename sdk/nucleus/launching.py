@@ -12,16 +12,19 @@ import asyncio
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nucleus import behind
-from nucleus_proxy.answers import Refusal
+from nucleus.bringing import Bringing
+from nucleus_proxy import native
+from nucleus_proxy.answers import Presented, Refusal
 from nucleus_proxy.effects import cells
 from nucleus_proxy.effects.opening import Root
 from nucleus_proxy.effects.spawn import OUTPUT_BYTES, Ended
 from nucleus_proxy.policy import NO_WALL, Wall, Workspace
 from nucleus_tokens import exposure
 from nucleus_tokens.errors import NucleusError, WorldError
+from nucleus_tokens.lattice import WRITE_FILES, level_of
 from nucleus_verifier import gather
 from nucleus_vmhost import bubblewrap
 from nucleus_vmhost.cell import NO_EXTRAS
@@ -29,15 +32,17 @@ from nucleus_vmhost.vm.working import CUT, Inside
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from collections.abc import Sequence
 
     from nucleus.identities import Identity
     from nucleus.proxying import Proxy
     from nucleus.walled import Where
     from nucleus_proxy.effects.cells import View
     from nucleus_proxy.effects.spawn import Birth
-    from nucleus_proxy.mediator import Mediator
+    from nucleus_proxy.native import Tools
     from nucleus_proxy.policy import PolicyFile
     from nucleus_tokens.authority import Authority
+    from nucleus_vmhost.vm.changes import Told
     from nucleus_vmhost.work import Done
 
 
@@ -52,7 +57,7 @@ class Launcher:
         aside: list[str] = []
         self._proxy.log(f"sub-agent {birth.agent} {birth.id} starts")
         try:
-            done = await self._run(birth, aside)
+            done, wrote, changes = await self._run(birth, aside)
         except NucleusError as error:
             # What is missing here is the operator's affair, and the starter's is that nothing ran.
             self._proxy.log(f"sub-agent {birth.agent} {birth.id} was not started: {error}")
@@ -63,20 +68,23 @@ class Launcher:
             ) from error
         self._proxy.log(f"sub-agent {birth.agent} {birth.id} ended with {done.code}")
         output = (done.stdout + done.stderr).decode("utf-8", "replace")
-        return Ended(done.code, output, done.truncated, done.timed_out, tuple(aside))
+        ended = Ended(done.code, output, done.truncated, done.timed_out, tuple(aside))
+        return replace(ended, wrote=tuple(sorted(wrote)), changes=changes)
 
     def holder(self, agent: str, born: str) -> str:
         """As `spawn.Launcher.holder`."""
         ours = self._proxy.identity
         return agent if ours is None else ours.of(born)
 
-    async def _run(self, birth: Birth, aside: list[str]) -> Done:
+    async def _run(self, birth: Birth, aside: list[str]) -> tuple[Done, set[str], dict[str, Any]]:
         ours = self._proxy.identity
         made = ours and await asyncio.to_thread(ours.beside, birth.id, self._proxy.log)
         with made or nullcontext():
             return await self._behind(birth, made, aside)
 
-    async def _behind(self, birth: Birth, identity: Identity | None, aside: list[str]) -> Done:
+    async def _behind(
+        self, birth: Birth, identity: Identity | None, aside: list[str]
+    ) -> tuple[Done, set[str], dict[str, Any]]:
         """Behind a wall of its own."""
         proxy, spec = self._proxy, birth.spec
         workspace = proxy.policy.workspace
@@ -86,7 +94,7 @@ class Launcher:
             authority = birth.child.prefix.authority
             where = proxy.where
             view = await asyncio.to_thread(_view, root, birth, authority, where is not None)
-            mediator = proxy.mediator(_walled(proxy.policy, birth, view))
+            policy = _walled(proxy.policy, birth, view)
             agent = behind.Agent(
                 name=birth.id,
                 argv=spec.argv,
@@ -100,23 +108,29 @@ class Launcher:
                 stdin=birth.task.encode(errors="replace"),
                 seconds=float(spec.seconds),
                 output_bytes=OUTPUT_BYTES,
+                brings=spec.mode == "rw" and bool(view.readable and _may_bring(authority)),
             )
             if where is not None:
-                return await self._inside(where, mediator, birth, agent)
+                token = Presented(birth.token, "held", private=birth.private)
+                bringing = Bringing(proxy, policy, root, authority, view, token, Inside())
+                return await self._inside(where, bringing, birth, agent)
+            mediator = proxy.mediator(policy)
             async with behind.running(
                 proxy, mediator, root, authority, agent, NO_EXTRAS, aside
             ) as (process, work):
                 with proxy.live.held(partial(self._stands, birth), partial(self._cut, process)):
-                    return await bubblewrap.to_the_end(process, work)
+                    return await bubblewrap.to_the_end(process, work), set(), {}
 
     async def _inside(
-        self, where: Where, mediator: Mediator, birth: Birth, agent: behind.Agent
-    ) -> Done:
+        self, where: Where, bringing: Bringing, birth: Birth, agent: behind.Agent
+    ) -> tuple[Done, set[str], dict[str, Any]]:
         """In a machine of its own, where its commands run too."""
-        proxy, inside = self._proxy, Inside()
+        proxy, inside = self._proxy, bringing.inside
+        own: Tools = bringing.tools() if agent.brings else {}
+        mediator = proxy.mediator(native.bound(bringing.policy, own))
         mediator.open()
         async with proxy.road(
-            mediator, agent.token, agent.private, inside, agent.identity
+            mediator, agent.token, agent.private, inside, own, agent.identity
         ) as sockets:
             work = asyncio.ensure_future(where.started(agent, sockets, inside))
             with proxy.live.held(partial(self._stands, birth), partial(self._end, work)):
@@ -125,9 +139,25 @@ class Launcher:
                 finally:
                     work.cancel()
                     await asyncio.gather(work, return_exceptions=True)
-            return CUT if work.cancelled() else work.result()
+        if work.cancelled():
+            return CUT, inside.written, {}
+        done, told = work.result()
+        return done, inside.written, await self._brought(bringing, told)
 
-    def _end(self, work: asyncio.Future[Done], refusal: Refusal) -> None:
+    async def _brought(
+        self, bringing: Bringing, told: Sequence[tuple[str, Told]]
+    ) -> dict[str, Any]:
+        """What became of what it changed in its copy, as its starter is told."""
+        if not told:
+            return {}
+        try:
+            brought = await bringing.out(told)
+        except NucleusError as error:
+            self._proxy.log(f"nothing was brought out: {error}")
+            return {"code": error.code, "sentence": error.message}
+        return brought.answer
+
+    def _end(self, work: asyncio.Future[Any], refusal: Refusal) -> None:
         self._proxy.log(f"a sub-agent is ended: {refusal.sentence}")
         work.cancel()
 
@@ -145,12 +175,16 @@ class Launcher:
 
 
 def _view(root: Root, birth: Birth, authority: Authority, copied: bool) -> View:
-    """What it sees: as the operator says, as far as its token admits. Of what is `copied` nothing
-    is brought out."""
+    """What it sees: as the operator says, as far as its token admits. What is `copied` it writes
+    in its copy."""
     if birth.spec.mode == "none" or not cells.may_read(authority):
         return behind.NOTHING
     writable = not copied and birth.spec.mode == "rw" and cells.may_write(authority)
     return behind.shown(root, authority, writable=writable)
+
+
+def _may_bring(authority: Authority) -> bool:
+    return level_of(authority.levels, WRITE_FILES) > 0
 
 
 def _walled(policy: PolicyFile, birth: Birth, view: View) -> PolicyFile:

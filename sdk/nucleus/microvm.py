@@ -22,7 +22,7 @@ from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.terminal import Terminal
-from nucleus_vmhost.vm import changes, claims, keeping, packing, probing, session, stdio, working
+from nucleus_vmhost.vm import claims, keeping, packing, probing, session, stdio, working
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm.changes import Told
 from nucleus_vmhost.vm.driver import Running, Size
@@ -60,36 +60,38 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
                 )
             async with session.opened(machine, services) as vm:
                 await vm.claim()
-                for top, copy in copies:
-                    await vm.run(packing.UNPACK, copy.archive, cwd=top, own=True)
+                for _, copy in copies:
+                    await vm.run(packing.UNPACK, copy.archive, cwd=copy.folder, own=True)
                 ours = dict(copies[: len(shown.readable)])
                 yield vm, ours, folder if copies else names.HOME
 
     async def agent(
         wall: str, order: Order, shown: View, sockets: Path, terminal: Terminal
-    ) -> tuple[int, Mapping[str, Told]]:
+    ) -> tuple[int, Sequence[tuple[str, Told]]]:
         beside = tuple(map(str, order.shows))
         env, folder = _env(sockets, order.env), str(order.folder)
         async with up(wall, order.argv[0], folder, shown, beside, sockets) as (vm, ours, cwd):
             seat = _seat(terminal)
             program = await vm.start(order.argv, cwd=cwd, env=env, seat=seat)
             resized = None if seat is None else _resizing(vm, terminal)
-            with inside.joined(vm, ours), terminal.carrying(resized):
+            with inside.joined(vm, ours, shown.masked), terminal.carrying(resized):
                 code = await stdio.carried(program, terminal.streams)
-            brought = ours if order.mode == "rw" else {}
-            told = {top: await changes.told(vm, top, copy) for top, copy in brought.items()}
-            return code, told
+            return code, await inside.last(vm) if order.mode == "rw" else ()
 
-    async def started(agent: Agent, sockets: Path, within: Inside) -> Done:
+    async def started(
+        agent: Agent, sockets: Path, within: Inside
+    ) -> tuple[Done, Sequence[tuple[str, Told]]]:
         env = _env(sockets, agent.env)
         async with up(
             agent.name, agent.argv[0], agent.folder, agent.shown, agent.beside, sockets
         ) as (vm, ours, cwd):
             program = await vm.start(agent.argv, cwd=cwd, env=env)
-            with within.joined(vm, ours):
-                return await working.to_the_end(
+            with within.joined(vm, ours, agent.shown.masked):
+                done = await working.to_the_end(
                     program, agent.stdin, agent.seconds, agent.output_bytes
                 )
+            whole = agent.brings and not (done.truncated or done.timed_out)
+            return done, await within.last(vm) if whole else ()
 
     return Where(agent, inside, started)
 

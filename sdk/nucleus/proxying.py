@@ -115,11 +115,12 @@ class Proxy:
         token: str,
         private: bytes,
         inside: Inside | None = None,
+        own: Tools | None = None,
         identity: Identity | None = None,
     ) -> AsyncGenerator[Path]:
         """A folder with the sockets of one agent: `tools.sock`, `proxy.sock` and, with `identity`,
         `identity.sock`. Whoever opens them acts with the token, and is answered as the agent.
-        `inside` is the machine that the agent is in, if it is."""
+        `inside` is the machine that the agent is in, if it is; `own` are tools that only it has."""
         tools = self.tools
         if inside is not None:
             tools = composing.within(
@@ -130,7 +131,7 @@ class Proxy:
             mediator,
             draw=self.home.random,
             log=self.log,
-            native=tools,
+            native={**tools, **(own or {})},
             held=token,
             private=private,
         )

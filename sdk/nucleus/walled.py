@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from nucleus import behind, running
 from nucleus.bringing import Bringing
 from nucleus.composing import ROOTS
 from nucleus.proxying import Proxy
+from nucleus_proxy import native
 from nucleus_proxy.agents import Mode
 from nucleus_proxy.answers import Presented
 from nucleus_proxy.effects import cells
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
     from nucleus.identities import Identity
     from nucleus_issuer.store import Store
     from nucleus_proxy.judge import Reveals
+    from nucleus_proxy.native import Tools
     from nucleus_tokens.authority import Authority
     from nucleus_vmhost.vm.changes import Told
     from nucleus_vmhost.vm.working import Inside
     from nucleus_vmhost.work import Done
+
+    Changed = Sequence[tuple[str, Told]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,12 @@ class Held:
 class Where:
     """Another place for an agent than a cell of this machine. `agent` runs it there, in what has
     the wall's name, with the proxy's sockets in a folder; it gives its exit code, and what it
-    changed by copied folder.
-    `inside` is where its commands run. `started` runs a sub-agent in a place of its own."""
+    changed by the folder that the names are in. `inside` is where its commands run. `started` runs
+    a sub-agent in a place of its own."""
 
-    agent: Callable[[str, Order, View, Path, Terminal], Awaitable[tuple[int, Mapping[str, Told]]]]
+    agent: Callable[[str, Order, View, Path, Terminal], Awaitable[tuple[int, Changed]]]
     inside: Inside
-    started: Callable[[behind.Agent, Path, Inside], Awaitable[Done]]
+    started: Callable[[behind.Agent, Path, Inside], Awaitable[tuple[Done, Changed]]]
 
 
 async def run(
@@ -150,12 +154,16 @@ async def run(
         extras = Extras(streams=terminal.streams, terminal=terminal.controls)
         with running.listed(home, about):
             if where is not None:
-                mediator.open()
                 token = Presented(held.token, "held", private=held.private)
-                bringing = Bringing(proxy, root, authority, shown.masked, token)
+                bringing = Bringing(
+                    proxy, proxy.policy, root, authority, shown, token, where.inside
+                )
+                own: Tools = bringing.tools() if order.mode == "rw" else {}
+                mediator = proxy.mediator(native.bound(proxy.policy, own))
+                mediator.open()
                 async with proxy.watching(), answering(store, tid):
                     async with proxy.road(
-                        mediator, held.token, held.private, where.inside, held.identity
+                        mediator, held.token, held.private, where.inside, own, held.identity
                     ) as folder:
                         code, told = await where.agent(held.name, order, shown, folder, terminal)
                     await _brought(bringing, told, code, log)
@@ -172,7 +180,7 @@ async def run(
 
 
 async def _brought(
-    bringing: Bringing, told: Mapping[str, Told], code: int, log: Callable[[str], None]
+    bringing: Bringing, told: Changed, code: int, log: Callable[[str], None]
 ) -> None:
     """What it changed is brought out; an agent that failed has the last word all the same."""
     try:

@@ -86,6 +86,15 @@ def test_what_ends_too_early_removes_nothing() -> None:
             changes.read(whole[:cut], COPIED)
 
 
+@pytest.mark.parametrize("name", ["b", "aa", "sub/a", "sub"])
+def test_a_name_that_nobody_asked_for_refuses_all_of_it(name: str) -> None:
+    above = line("folder", "sub") if name == "sub/a" else b""
+    same, copied = line("same", "a", 0o644), {"a": COPIED["a"]}
+    changes.read(same + END, copied, ("a",))
+    with pytest.raises(WorldError, match=r"vm\.changes"):
+        changes.read(same + above + line("file", name, 0o644, 0) + END, copied, ("a",))
+
+
 _WORDS = st.sampled_from(["file", "same", "link", "folder", "other", "end"])
 _NAMES = st.text(st.sampled_from("ab/.\0\u202e\ud800"), max_size=6)
 _LINES = st.builds(line, _WORDS, _NAMES, st.integers(-1, 0o7777), st.integers(0, 3))
@@ -233,6 +242,9 @@ async def test_a_file_that_changed_meanwhile_refuses_all(tmp_path: Path, gone: b
     assert found.value.code == "changes.conflict"
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
     assert (tmp_path / "old").read_bytes() == b"a person's\n"
+    kept = patching.patch(made.pairs(as_is=True))
+    assert b"+new" in kept, "what the agent made is not lost"
+    assert b"-a person's" in kept
 
 
 async def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:

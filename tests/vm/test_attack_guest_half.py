@@ -74,9 +74,9 @@ def test_whatever_it_says_ends_in_one_sentence(hostile: Image, attack: str, code
 def test_what_it_forges_of_the_agents_copy_is_refused_as_a_whole(hostile: Image) -> None:
     async def main() -> None:
         async with copied(hostile) as (vm, _):
-            copy = Copy(b"", {"attack:forges_changes!": Copied()})
+            copy = Copy("/work", b"", {"attack:forges_changes!": Copied()})
             with pytest.raises(WorldError) as found:
-                await changes.told(vm, "/work", copy)
+                await changes.told(vm, copy)
             assert found.value.code == "vm.changes"
 
     asyncio.run(main())

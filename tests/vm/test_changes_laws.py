@@ -58,7 +58,8 @@ def told_of(before: Files, after: Files) -> changes.Told:
         known = {n: one.digest.hex() for n, one in copied.items()}
         done = subprocess.run(
             [sys.executable, "-ISB", guest.__file__],
-            input=json.dumps(known).encode(), cwd=now, capture_output=True, check=True,
+            input=json.dumps({"known": known, "only": []}).encode(), cwd=now,
+            capture_output=True, check=True,
         )  # fmt: skip
         return changes.read(done.stdout, copied)
 

@@ -95,7 +95,8 @@ def test_what_says_too_much_or_is_wanted_no_more_ends_with_its_group(image: Imag
                 await asyncio.gather(wanted, return_exceptions=True)
                 look = Work(("sh", "-c", "while pidof sleep yes; do :; done"), "/tmp", seconds=30)
                 assert not (await inside.run(look)).timed_out
-            with inside.joined(vm, {"/elsewhere": Copy(b"", {})}), pytest.raises(WorldError) as no:
+            elsewhere = {"/elsewhere": Copy("/elsewhere", b"", {})}
+            with inside.joined(vm, elsewhere), pytest.raises(WorldError) as no:
                 await inside.run(Work(("true",), "/tmp", readable=("/tmp",)))
             assert no.value.code == "vm.shown"
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from nucleus_tokens.names import EXPOSURES, exposure_names
 from tests.vm.machines import children
 from tests.vm.test_commands_inside import AGENT
 from tests.walled.place import Place
@@ -26,6 +27,16 @@ argv = ["python3", "-c", "import sys; exec(sys.stdin.read())"]
 shows = []
 mode = "ro"
 seconds = 60
+[agents.browser]
+argv = ["python3", "-c", "import sys; exec(sys.stdin.read())"]
+readable = ["web"]
+shows = ["untrusted_content"]
+seconds = 60
+[agents.worker]
+argv = ["python3", "-c", "import sys; exec(sys.stdin.read())"]
+shows = []
+mode = "rw"
+seconds = 60
 """
 SUB = (
     AGENT
@@ -36,7 +47,7 @@ call(2, "fs_write", path="README.md", content="x")
 call(3, "fs_read", path="README.md")
 """
 )
-_RUNS = '[levels]\nrun_bash = "always"'
+_RUNS = 'run_bash = "always"'
 SCRIPT = """
 open("of-the-parent", "w").write("x")
 call(1, "agent_spawn", agent="helper", task=SUB, caveats=[["cap", {"write_files": "never"}]])
@@ -44,14 +55,17 @@ print(json.dumps(sorted(os.listdir())))
 """
 
 
-def argv(place: Place, script: str) -> list[str]:
+def argv(
+    place: Place, script: str, *, sub: str = SUB, ask: str = "1s", may: str = _RUNS
+) -> list[str]:
     """The command of a run whose agent may start sub-agents."""
     root = place.desk.root
+    (root / "web").mkdir(exist_ok=True)
     (root / "policy.toml").write_text(POLICY.replace("{root}", str(place.folder)))
-    (root / "parent.toml").write_text(PROFILE.replace("[levels]", _RUNS))
-    (place.folder / "agent.py").write_text(AGENT + f"SUB = {SUB!r}\n" + script)
+    (root / "parent.toml").write_text(PROFILE.replace("[levels]", f"[levels]\n{may}"))
+    (place.folder / "agent.py").write_text(AGENT + f"SUB = {sub!r}\n" + script)
     policy = ("--policy", root / "policy.toml")
-    made = place.argv("--ask-for", "1s", *policy, "--", "python3", "agent.py")
+    made = place.argv("--ask-for", ask, *policy, "--", "python3", "agent.py")
     at = made.index("--token")
     made[at : at + 2] = ["--profile", str(root / "parent.toml")]
     return made
@@ -102,4 +116,49 @@ call(1, "agent_spawn", agent="helper", task="import time; time.sleep(600)")
     finally:
         out, err = running.communicate(timeout=60)
     assert b"token.revoked" in out, (out, err)
+    place.desk.run("trace", "verify").ok()
+
+
+EXPOSED = """
+call(1, "agent_spawn", agent="helper", task=SUB)
+call(2, "agent_spawn", agent="browser", task="print('of-the-web')")
+call(3, "fs_read", path="README.md")
+call(4, "agent_spawn", agent="helper", task=SUB)
+"""
+
+
+def test_what_its_starter_saw_it_has_seen_and_what_it_saw_its_starter_has(place: Place) -> None:
+    """The same agent tries the same way out, before and after its starter heard of the web."""
+    sub = AGENT + 'call(1, "net_fetch", url="http://127.0.0.1/")\n'
+    words = argv(place, EXPOSED, sub=sub, may='web_fetch = "always"')
+    at = words.index("--ask-for")
+    words[at:at] = ["--ahead", "agent_spawn count=3 for=10m"]
+    run = subprocess.run(
+        words, cwd=place.folder, env=place.desk.environ(), check=False,
+        capture_output=True, text=True, timeout=120, start_new_session=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "of-the-web" in run.stdout
+    shown = place.desk.run("trace", "show", "--json").ok().json
+    records = [each["record"] for each in shown if "call" in each["record"]][-6:]
+    made = [
+        (
+            r["call"]["tool"],
+            r["facts"]["wall"][0].split("-")[0],
+            exposure_names(r["facts"]["wall"][2]),
+        )
+        for r in records
+    ]
+    clean, web = ("private_data", "exfil_vector"), EXPOSURES
+    wall = records[0]["facts"]["wall"][0]
+    assert made == [
+        ("agent_spawn", wall, ("private_data",)),
+        ("net_fetch", "wall:helper", clean),
+        ("agent_spawn", wall, clean),
+        ("fs_read", wall, web),
+        ("agent_spawn", wall, web),
+        ("net_fetch", "wall:helper", web),
+    ]
+    first, _, _, _, second = (r["decision"].get("obligations", []) for r in records[1:])
+    assert "flow:web_to_exfil" in set(second) - set(first), "judged with what it never saw itself"
     place.desk.run("trace", "verify").ok()

@@ -68,9 +68,11 @@ class Place:
             start_new_session=True,
         )
 
-    def typed(self, *words: object, dialogue: Sequence[tuple[bytes, Said]]) -> tuple[bytes, int]:
+    def typed(
+        self, *words: object, dialogue: Sequence[tuple[bytes, Said]], holds: str = "agent"
+    ) -> tuple[bytes, int]:
         """The command at a terminal, with somebody who waits for a text and types an answer."""
-        argv = self.argv(*words)
+        argv = self.argv(*words, holds=holds)
         return terminal.typed(argv, dialogue, env=self.desk.environ(), folder=self.folder)
 
 

@@ -46,14 +46,16 @@ def is_secret(path: str, *, is_dir: bool) -> bool:
 
 
 def secrets(roots: Sequence[str], most: int = MOST_ENTRIES) -> tuple[str, ...]:
-    """Every path beneath resolved folders that has the name of a secret, the outermost of each.
-    Links are not followed; where one has such a name, what it leads to is hidden. In a git
-    repository's own folder only its configuration is one: it can hold credentials.
+    """Every path beneath resolved folders that has the name of a secret, the outermost of each; a
+    root that is no folder may be one itself. Links are not followed; where one has such a name,
+    what it leads to is hidden. In a git repository's own folder only its configuration is one: it
+    can hold credentials.
 
     Raises WorldError `wall.workspace` for what cannot be looked at, CallerError `wall.workspace`
     for more names than `most`.
     """
-    found, todo, seen = set[str](), list(roots), 0
+    todo, seen = [root for root in roots if os.path.isdir(root)], 0
+    found = {root for root in roots if root not in todo and is_secret(root, is_dir=False)}
     while todo:
         for entry in _entries(todo.pop()):
             seen += 1

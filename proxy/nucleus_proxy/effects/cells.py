@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from stat import S_IFMT, S_ISDIR, S_ISLNK
+from stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG
 from typing import Final
 
 from nucleus_proxy.effects.opening import Root
@@ -117,8 +117,9 @@ def view(
     if len(masked) + len(readable) > MASKS:
         raise CallerError("cell.too_large", f"More than {MASKS} places would have to be hidden.")
     if may_write(authority):
-        shown = tuple(sorted({*readable} - {*subtree}))
-        return View(shown, subtree, tuple(masked), special, git_open)
+        writable = tuple(top for top in subtree if top not in special)
+        shown = tuple(sorted({*readable} - {*writable}))
+        return View(shown, writable, tuple(masked), special, git_open)
     return View(subtree, (), tuple(masked), special)
 
 
@@ -140,6 +141,12 @@ def _special(
     """Every blocked path, and every path that runs later, with its mode and identity."""
     seen = 0
     todo = list(subtree)
+    for at in subtree:
+        if (found := _no_folder(root, at)) is None:
+            continue
+        todo.remove(at)
+        if blocked(at, authority) or runs_later(at):
+            yield at, found.st_mode, (found.st_dev, found.st_ino, S_IFMT(found.st_mode), "")
     while todo:
         at = todo.pop()
         try:
@@ -164,8 +171,20 @@ def _special(
         except FileNotFoundError:
             continue  # it was removed while we looked
         except NucleusError as error:
-            if error.code not in ("fs.moved", "fs.missing", "fs.not_directory") or at in subtree:
+            if error.code == "fs.missing":
+                continue  # a place that a scope names need not be there yet
+            if error.code not in ("fs.moved", "fs.not_directory") or at in subtree:
                 raise
+
+
+def _no_folder(root: Root, path: str) -> os.stat_result | None:
+    """A place of the workspace that is shown alone, where it is a file."""
+    try:
+        with root.parent(path) as (directory, name):
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except (OSError, CallerError):
+        return None  # whoever looks into it says why not
+    return found if S_ISREG(found.st_mode) else None
 
 
 def _leads(directory: int, name: str) -> str:

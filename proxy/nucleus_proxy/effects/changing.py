@@ -83,13 +83,16 @@ class ChangeSet:
             "bytes": sum(len(change.data or b"") for change in self.changes),
         }
 
-    def pairs(self) -> list[Pair]:
-        """Before and after, from the files as they are. Raises CallerError `changes.conflict`."""
+    def pairs(self, *, as_is: bool = False) -> list[Pair]:
+        """Before and after, from the files as they are. Raises CallerError `changes.conflict` for
+        one that is not what was copied; `as_is` takes what stands there."""
         made: list[Pair] = []
         for change in self.changes:
-            old = _standing(self.root, change)
+            old = _there(self.root, change) if as_is else _standing(self.root, change)
+            if old is None and change.data is None:
+                continue
             name = change.path[len(self.root.path.rstrip("/")) + 1 :]
-            side = None if old is None else Side(old[0], change.ran)
+            side = None if old is None else Side(old[0], bool(old[2].st_mode & _RUNS))
             data = change.data if change.data is not None or old is None else old[0]
             new = None if change.gone else Side(data or b"", change.runs)
             made.append(Pair(name, side, new))
@@ -248,6 +251,15 @@ def _standing(root: Root, change: Change) -> tuple[bytes, bytes, os.stat_result]
     if old[1] != change.was or bool(old[2].st_mode & _RUNS) != change.ran:
         raise _conflict(change.path)
     return old
+
+
+def _there(root: Root, change: Change) -> tuple[bytes, bytes, os.stat_result] | None:
+    """What stands there, if it is a file that could be changed."""
+    try:
+        with root.parent(change.path) as (directory, name):
+            return _read(directory, name)
+    except CallerError:
+        return None
 
 
 def _read(directory: int, name: str) -> tuple[bytes, bytes, os.stat_result]:

@@ -67,13 +67,16 @@ class Birth:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a sub-agent ended, and what it said."""
+    """How a sub-agent ended, and what it said. `wrote` are the files that were written for it, by
+    it and by who it started; `changes` is what became of what it changed in a copy."""
 
     code: int
     output: str
     truncated: bool = False
     timed_out: bool = False
     set_aside: tuple[str, ...] = ()
+    wrote: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Launcher(Protocol):
@@ -177,8 +180,12 @@ class _Spawner:
             "truncated": ended.truncated,
             "timed_out": ended.timed_out,
             "set_aside": list(ended.set_aside),
+            "wrote": list(ended.wrote),
+            "changes": dict(ended.changes),
         }
         text = f"{ended.output}\n{name} {born} ended with exit code {ended.code}.".lstrip()
+        if ended.changes.get("code", "ok") != "ok":
+            text += f" What it changed is not written: {ended.changes['sentence']}"
         return Value(structured, text, label, saw=seen)
 
     @contextmanager

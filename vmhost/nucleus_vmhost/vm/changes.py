@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -47,18 +47,23 @@ class Told:
     left: tuple[tuple[str, str], ...]
 
 
-async def told(vm: Session, top: str, copy: Copy) -> Told:
-    """What became of a copy. Raises WorldError `vm.*`."""
-    known = {name: one.digest.hex() for name, one in copy.files.items() if one.target is None}
-    argv = ("python3", "-ISB", _PROGRAM)
-    said = await vm.run(argv, json.dumps(known).encode(), cwd=top, most=BYTES)
-    return read(said, copy.files)
+async def told(vm: Session, copy: Copy, only: Collection[str] = ()) -> Told:
+    """What became of a copy by now, or of `only` these names in it. Raises WorldError `vm.*`."""
+    asked = sorted(only) or [copy.alone] * bool(copy.alone)
+    copied = {name: copy.files[name] for name in only or copy.files if name in copy.files}
+    known = {name: one.digest.hex() for name, one in copied.items() if one.target is None}
+    order = json.dumps({"known": known, "only": asked}).encode()
+    said = await vm.run(
+        ("python3", "-ISB", _PROGRAM), order, cwd=copy.folder, beside=True, most=BYTES
+    )
+    return read(said, copied, asked)
 
 
-def read(said: bytes, copied: Mapping[str, Copied]) -> Told:
-    """What was said of a folder of which `copied` had been put there. Raises WorldError
-    `vm.changes` for anything that cannot be meant."""
-    reading = _Reading(said, copied)
+def read(said: bytes, copied: Mapping[str, Copied], only: Sequence[str] = ()) -> Told:
+    """What was said of a folder of which `copied` had been put there, or of `only` some names in
+    it. Raises WorldError `vm.changes` for anything that cannot be meant."""
+    reading = _Reading(said, copied, only)
+    reading.folders.update(above for name in only for above in _above(name))
     while reading.entry():
         pass
     return reading.over()
@@ -68,6 +73,7 @@ def read(said: bytes, copied: Mapping[str, Copied]) -> Told:
 class _Reading:
     said: bytes
     copied: Mapping[str, Copied]
+    only: Sequence[str]
     at: int = 0
     last: str = ""
     folders: set[str] = field(default_factory=lambda: {""})
@@ -123,6 +129,8 @@ class _Reading:
             raise _refused("a name leads elsewhere")
         if name <= self.last or name.rpartition("/")[0] not in self.folders:
             raise _refused("a name comes twice, or stands nowhere")
+        if self.only and not any(each in self.only for each in (name, *_above(name))):
+            raise _refused("nobody asked for a name")
         self.last = name
         self.met.add(name)
         if len(self.met) > ENTRIES:

@@ -32,26 +32,30 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An archive, and what is in it by its relative name; folders are not named."""
+    """An archive, and what is in it by its name in `folder`; folders are not named. `alone` is the
+    one name that it is of, where it is not of all that the folder holds."""
 
+    folder: str
     archive: bytes = field(repr=False)
     files: dict[str, Copied] = field(repr=False)
+    alone: str = ""
 
 
 def packed(top: str, masked: Collection[str], most: int) -> Copy:
-    """A folder, or one file, as an archive with names relative to it.
+    """A folder with all that is in it; what is no folder, or not there yet, alone in its folder.
 
     Raises CallerError `vm.workspace` for more than `most` bytes, WorldError `vm.workspace`.
     """
     out = io.BytesIO()
     files: dict[str, Copied] = {}
+    folder, alone = (top, "") if _is_folder(top) else os.path.split(top)
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        todo, seen = [(top, ".")], 0
+        todo, seen = [(top, f"./{alone}" if alone else ".")], 0
         while todo:
             path, name = todo.pop()
             seen += 1
-            found = os.lstat(path)
-            if path in masked:
+            found = _found(path)
+            if found is None or path in masked:
                 continue
             if stat.S_ISDIR(found.st_mode):
                 todo += [(f"{path}/{inner}", f"{name}/{inner}") for inner in _names(path)]
@@ -64,17 +68,40 @@ def packed(top: str, masked: Collection[str], most: int) -> Copy:
                     f"{top} is too large: at most {most >> 20} MiB are copied into a microVM.",
                     hint="Show a smaller folder with --dir, or none with --workspace none.",
                 )
-    return Copy(out.getvalue(), files)
+    return Copy(folder, out.getvalue(), files, alone)
 
 
-def one(top: str, name: str, most: int) -> Copy:
-    """One file below a folder, as `packed`; nothing where it is none any more."""
+def some(folder: str, names: Collection[str], most: int) -> Copy:
+    """Some files below a folder, as `packed`; nothing of one that is none any more. Raises
+    WorldError `vm.workspace`."""
     out = io.BytesIO()
-    path = f"{top}/{name}"
+    files: dict[str, Copied] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        found = os.lstat(path)
-        copied = _add(tar, path, name, found, most) if stat.S_ISREG(found.st_mode) else None
-    return Copy(out.getvalue(), {} if copied is None else {name: copied})
+        for name in names:
+            path = f"{folder}/{name}"
+            found = _found(path)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                copied = _add(tar, path, name, found, most - out.tell())
+                files |= {} if copied is None else {name: copied}
+            if out.tell() > most:
+                raise WorldError("vm.workspace", f"{path} is too large to be copied.")
+    return Copy(folder, out.getvalue(), files)
+
+
+def _is_folder(path: str) -> bool:
+    found = _found(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def _found(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise WorldError(
+            "vm.workspace", f"{path} cannot be looked at: {error.strerror}."
+        ) from error
 
 
 def _names(path: str) -> list[str]:

@@ -1,35 +1,37 @@
 """Law: what became of the agent's copy is said once, in order, and nothing of it is judged here.
 
-Runs as the agent after it has ended, in a folder of the copy. In: one JSON object, name to SHA-256
-of what was copied. Out: a line of JSON for each name, sorted, after a file's its bytes where they
-are not what was copied, and a last line. Whoever reads it believes none of it.
+Runs as the agent, beside it or after its end, in a folder of the copy. In: one JSON object; `known`
+is name to SHA-256 of what was copied, `only` the names to look at, or none for all. Out: a line of
+JSON for each name, sorted, after a file's its bytes where they are not what was copied, and a last
+line. Whoever reads it believes none of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 FILE_BYTES = 32 << 20  # of a file that is brought out
 
 
-def names(top: str) -> Iterator[tuple[str, os.stat_result, bool]]:
-    """Everything below a folder: its name, what it is, and whether it can be looked into."""
-    todo = [top]
+def names(only: Sequence[str]) -> Iterator[tuple[str, os.stat_result, bool]]:
+    """Everything here, or at and below some names: its name, what it is, and whether it can be
+    looked into. What goes meanwhile is not there."""
+    todo = list(only) or os.listdir(".")
     while todo:
-        at = todo.pop()
-        for entry in sorted(os.listdir(at)):
-            path = f"{at}/{entry}"
-            found = os.lstat(path)
-            opens = os.access(path, os.R_OK)
+        name = todo.pop()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = os.lstat(name)
+            opens = os.access(name, os.R_OK)
             if stat.S_ISDIR(found.st_mode):
-                opens = os.access(path, os.R_OK | os.X_OK)
-                todo += [path] if opens else []
-            yield path[len(top) + 1 :], found, opens
+                opens = os.access(name, os.R_OK | os.X_OK)
+                todo += [f"{name}/{inner}" for inner in os.listdir(name)] if opens else []
+            yield name, found, opens
 
 
 def said(name: str, found: os.stat_result, opens: bool, known: dict[str, str]) -> bytes:
@@ -41,7 +43,8 @@ def said(name: str, found: os.stat_result, opens: bool, known: dict[str, str]) -
     elif stat.S_ISDIR(found.st_mode) and opens:
         line = ["folder", name]
     elif stat.S_ISREG(found.st_mode) and opens:
-        with open(name, "rb") as file:
+        # A fifo that takes its place does not hold us.
+        with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == known.get(name):
                 line = ["same", name, mode]
             elif found.st_size <= FILE_BYTES:
@@ -53,10 +56,12 @@ def said(name: str, found: os.stat_result, opens: bool, known: dict[str, str]) -
 
 def main() -> None:
     """Say what there is below the folder we were started in."""
-    known: dict[str, str] = json.load(sys.stdin)
+    asked = json.load(sys.stdin)
     out = sys.stdout.buffer
-    for name, found, opens in sorted(names("."), key=lambda each: each[0]):
-        out.write(said(name, found, opens, known))
+    met = {name: (found, opens) for name, found, opens in names(asked["only"])}
+    for name, (found, opens) in sorted(met.items()):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            out.write(said(name, found, opens, asked["known"]))
     out.write(b'["end"]\n')
     out.flush()
 
