@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from nucleus_proxy import binding, methods, narrowing, pinning, toolcall, wire
+from nucleus_proxy import binding, fieldlabels, methods, narrowing, pinning, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
     UNCLASSIFIED,
@@ -24,7 +24,6 @@ from nucleus_proxy.answers import (
 from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.catalogue import Catalogue
-from nucleus_proxy.flow import value_of
 from nucleus_proxy.link import Line
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
@@ -76,9 +75,13 @@ class Calls:
             if server_gone:
                 caller.cancelled.set()
 
-    def knows_progress(self, token: Any, server: Behind) -> bool:
-        """Whether a call that runs at this server asked to hear of progress under this token."""
-        return self._under_way.knows_progress(token, server)
+    async def hears_progress(self, token: Any, server: Behind) -> bool:
+        """Whether a call that runs at this server asked to hear of progress under this token, and
+        the session is known to have seen what it says. Raises WorldError: let it not pass."""
+        granted = self._under_way.progressing(token, server)
+        if granted is not None and granted.bound is not None and granted.bound.fields is not None:
+            await self._mediator.entering(granted)
+        return granted is not None
 
     @property
     def answerable(self) -> bool:
@@ -183,7 +186,9 @@ class Calls:
 
     async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
         try:
-            await self._mediator.entering(granted)
+            if granted.bound is None or granted.bound.fields is None:
+                # What its server says of its progress passes at once, and so does what it answers.
+                await self._mediator.entering(granted)
             got = await self._under_way.run(frame, made, granted)
         except NucleusError as error:
             got = Refusal.failed(error)
@@ -207,7 +212,10 @@ class Calls:
         ok = type(result) is dict and result.get("isError") is not True
         closed = asks_for_closed(result, self._opened)
         try:
-            said = await self._mediator.saw(granted, value_of(result))
+            value, parts = fieldlabels.value_of(result), fieldlabels.UNKNOWN
+            if granted.bound is not None and granted.bound.fields is not None:
+                parts = fieldlabels.of_result(granted.bound.fields, result)
+            said = await self._mediator.saw(granted, value, parts=parts)
             if said and type(result) is dict:
                 meta = result.get("_meta")
                 about = {**meta, **said} if type(meta) is dict else said

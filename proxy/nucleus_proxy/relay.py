@@ -325,7 +325,7 @@ class Relay:
             return
         match frame.method:
             case "notifications/progress":
-                if not self._calls.knows_progress(frame.params.get("progressToken"), server):
+                if not await self._progressed(server, frame):
                     return
             case "notifications/tools/list_changed":
                 self._calls.catalogue.changed()
@@ -341,6 +341,13 @@ class Relay:
                 if not await self._raised(frame):
                     return
         await self._client.send(frame.raw)
+
+    async def _progressed(self, server: Behind, frame: Frame) -> bool:
+        try:
+            return await self._calls.hears_progress(frame.params.get("progressToken"), server)
+        except NucleusError as error:
+            self._log(f"dropped progress: {error}")
+            return False
 
 
 def _closed(method: str) -> str:

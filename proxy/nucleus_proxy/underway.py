@@ -40,14 +40,14 @@ class UnderWay:
         self._servers = servers
         self._live = live
         self._mediator = mediator
-        self._progress: dict[Key, tuple[str | int, Behind]] = {}
+        self._progress: dict[Key, tuple[str | int, Behind, Granted]] = {}
 
-    def knows_progress(self, token: Any, server: Behind) -> bool:
-        """Whether a call that runs at this server asked to hear of progress under this token."""
-        return any(
-            type(known) is type(token) and known == token and at is server
-            for known, at in self._progress.values()
-        )
+    def progressing(self, token: Any, server: Behind) -> Granted | None:
+        """The call that runs at this server and asked to hear of progress under this token."""
+        for known, at, granted in self._progress.values():
+            if type(known) is type(token) and known == token and at is server:
+                return granted
+        return None
 
     async def run(
         self, frame: Frame, made: ToolCall, granted: Granted
@@ -74,7 +74,7 @@ class UnderWay:
             server.spoil(1)
 
         if made.progress_token is not None:
-            self._progress[frame.key] = (made.progress_token, server)
+            self._progress[frame.key] = (made.progress_token, server, granted)
         wall, still = self._mediator.wall, check(granted.permit, granted.standing)
         try:
             with self._live.held(still, end, at_once=False):

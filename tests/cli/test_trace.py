@@ -218,6 +218,17 @@ def test_a_payment_needs_its_own_allowed_call_that_still_runs(
         assert "trace.charge" in {problem["code"] for problem in found["problems"]}
 
 
+def test_what_a_result_brought_needs_its_own_allowed_call(told: tuple[Desk, list[Any]]) -> None:
+    desk, _ = told
+    records = [r for r in _records(_exported(desk)) if r["type"] != "checkpoint"]
+    outcome = next(r for r in records if r["type"] == "outcome")
+    seen = {"type": "seen", "decision": outcome["decision"], "adds": ["untrusted_content"]}
+    _verify(desk, _chained([*records, seen]), 0)
+    for bad in (1, len(records) + 1, None, True):
+        found = _verify(desk, _chained([*records, {**seen, "decision": bad}]), 1)
+        assert [problem["code"] for problem in found["problems"]] == ["trace.seen"]
+
+
 def test_nothing_is_allowed_after_its_revocation(told: tuple[Desk, list[Any]]) -> None:
     desk, _ = told
     records = [r for r in _records(_exported(desk)) if r["type"] != "checkpoint"]
