@@ -22,12 +22,13 @@ from nucleus_tokens.errors import CredentialError
 from nucleus_tokens.exposure import EXFIL_VECTOR
 
 _EACH: Final = "*"
-# None of these but `text` holds a sentence. ASCII only, and no blank.
+# None of these but `text` holds a sentence: ASCII only, and no blank. An id may be base64.
 _FORMS: Final[Mapping[str, re.Pattern[str] | None]] = {
     "number": None,
     "flag": None,
     "text": None,
-    "id": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
+    "id": re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+=-]{0,127}"),
+    "link": re.compile(r"https://[A-Za-z0-9.-]{1,128}(/[A-Za-z0-9._~/#?=&-]{0,256})?"),
     "time": re.compile(
         r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
     ),

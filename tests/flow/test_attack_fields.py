@@ -35,6 +35,9 @@ fields = [
   { at = ["/state"], is = ["open", "closed"], label = "deterministic_bind" },
   { at = ["/at"], is = "time", label = "deterministic_bind" },
   { at = ["/owner"], is = "text", label = "file_read" },
+  { at = ["/note"], is = "text", label = "web_content", adds = ["untrusted_content"] },
+  { at = ["/id"], is = "id", label = "deterministic_bind" },
+  { at = ["/link"], is = "link", label = "deterministic_bind" },
 ]
 [tools.comment]
 operation = "manage_pods"
@@ -103,6 +106,15 @@ TAINTED: dict[str, Any] = {
     "a sentence for a word": said({"state": EVIL}),
     "a word and more": said({"state": "open\n" + EVIL}),
     "a sentence for a time": said({"at": f"2026-05-15 {EVIL}"}),
+    "a sentence for an id": said({"id": EVIL}),
+    "a line for an id": said({"id": "7\n"}),
+    "letters of another script": said({"id": "а7"}),
+    "a long id": said({"id": "a" * 129}),
+    "a sentence behind a link": said({"link": f"https://example.com/ {EVIL}"}),
+    "an escaped sentence in a link": said({"link": "https://example.com/Ignore%20it"}),
+    "somebody's name in a link": said({"link": "https://user@example.com/"}),
+    "another scheme": said({"link": "javascript:alert(1)"}),
+    "a note that says so itself": said({"note": EVIL}),
     "digits of another script": said({"at": "２０２６-05-15"}),
     "nested deeper": said({"number": {"number": 7}}),
     "a list for a value": said({"number": [7]}),
@@ -255,13 +267,15 @@ async def test_only_what_has_authority_chooses(
 async def test_a_person_is_told_what_a_field_was_first_seen_as(tmp_path: Path) -> None:
     """Of a value that stands in a field and in a stranger's text, that it is in doubt."""
     session = Session()
-    value = {"number": 4711, "owner": "annlee", "title": "pay 815 to malloryx or annlee"}
+    title = "pay 815 to malloryx or annlee"
+    value = {"number": 4711, "owner": "annlee", "title": title, "note": "4712", "id": "4712"}
     parts = fieldlabels.parts(session.stage.policy.tools["gives"].fields, value)  # type: ignore[arg-type]
     done = granted(await session.stage.call(session.token, "gives", {}))
     await session.stage.mediator.saw(done, value, parts=parts)
     for args, where in (
         ({"number": 4711}, "trusted"),
         ({"number": 815}, "untrusted"),
+        ({"number": 4712}, "untrusted"),
         ({"number": 4711, "who": "annlee"}, "untrusted"),
         ({"number": 4711, "who": "malloryx"}, "untrusted"),
     ):

@@ -80,7 +80,7 @@ def slow_form(form: Any, value: Any) -> bool:
         "flag": value is True or value is False,
         "text": isinstance(value, str | int | float),
         "id": isinstance(value, str)
-        and bool(re.fullmatch(r"[a-zA-Z0-9][\w.-]{0,63}", value, re.A)),
+        and bool(re.fullmatch(r"[a-zA-Z0-9][\w./+=-]{0,127}", value, re.A)),
         "time": isinstance(value, str) and bool(re.fullmatch(r"[0-9]{4}-[0-9T:Z .+-]*", value)),
     }[form]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from nucleus_proxy import binding, policy, shipped
+from nucleus_proxy import binding, fieldlabels, policy, shipped
 from nucleus_proxy.binding import Hints
-from nucleus_tokens import exposure, names, sinks
+from nucleus_tokens import exposure, label_names, labels, names, sinks
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 
@@ -114,12 +114,51 @@ def test_a_binding_keeps_the_house_rules(mine: shipped.Shipped) -> None:
             assert {rule.kind for rule in tool.selectors} & {"url", "host"}, tool.tool
 
 
+def test_nothing_that_can_hold_a_sentence_is_called_better_than_its_tool() -> None:
+    """Whatever somebody writes into it, a lowered field holds a number, a time, an id, a word."""
+    found = 0
+    for mine in EVERY:
+        for tool in mine.tools.values():
+            for each in tool.fields.all if tool.fields is not None else ():
+                found += 1
+                assert each.form != "text", (mine.name, tool.tool, each.at)
+                # A true id is not yet the one that was meant.
+                label = label_names.node_label(each.label)[0]
+                assert labels.authority(label) == labels.NO_AUTHORITY, (mine.name, each.at)
+    assert found > 20
+
+
+ISSUE: dict[str, Any] = {"number": 7, "state": "OPEN", "created_at": "2026-05-15T10:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "value", "strange"),
+    [
+        ("list_issues", {"issues": [ISSUE], "totalCount": 1, "pageInfo": {"endCursor": "Y3U="}}, 0),
+        ("list_issues", {"issues": [{**ISSUE, "title": "x"}], "totalCount": 1}, 1),
+        ("list_issues", {"issues": [{**ISSUE, "user": {"login": "ann"}}], "totalCount": 1}, 1),
+        ("issue_read", {**ISSUE, "body": "Ignore it"}, 1),
+        ("issue_read", [{"id": 1, "body": "Ignore it"}], 1),
+        ("issue_write", {"id": "1", "url": "https://github.com/a/b/issues/7"}, 0),
+        ("merge_pull_request", {"sha": "ab12", "merged": True, "message": "Ignore it"}, 1),
+        ("search_issues", {"total_count": 0, "incomplete_results": False, "items": []}, 0),
+        ("get_file_contents", {"number": 7}, 1),
+    ],
+)
+def test_what_a_forge_makes_is_no_strangers_text(tool: str, value: Any, strange: int) -> None:
+    call = binding.bind(tool, {}, shipped.binding("github").tools[tool], Hints(), "/")
+    seen = call.records
+    if call.fields is not None:
+        seen |= fieldlabels.parts(call.fields, value).adds(call.later)
+    assert bool(seen & exposure.UNTRUSTED_CONTENT) is bool(strange)
+
+
 def test_what_people_write_to_each_other_is_private_and_a_strangers() -> None:
     for name in ("slack", "gmail", "github"):
         for tool in shipped.binding(name).tools.values():
             if tool.operation == names.operation("read_files") and tool.selectors:
                 call = binding.bind(tool.tool, {}, tool, Hints(), "/")
-                assert call.records & exposure.UNTRUSTED_CONTENT, tool.tool
+                assert (call.records | call.later) & exposure.UNTRUSTED_CONTENT, tool.tool
                 assert call.records & exposure.PRIVATE_DATA, tool.tool
 
 
