@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 
 from nucleus_proxy import fields
 from nucleus_proxy.flowtracker import Labelled
-from nucleus_tokens import arguments, label_names, names
+from nucleus_tokens import arguments, label_names, labelling, labels, names
 from nucleus_tokens.authority import MISSING
 from nucleus_tokens.errors import CredentialError
-from nucleus_tokens.exposure import EXFIL_VECTOR
+from nucleus_tokens.exposure import EXFIL_VECTOR, UNTRUSTED_CONTENT
 
 _EACH: Final = "*"
 # None of these but `text` holds a sentence: ASCII only, and no blank. An id may be base64.
@@ -36,6 +36,13 @@ _FORMS: Final[Mapping[str, re.Pattern[str] | None]] = {
 FORMS: Final = tuple(_FORMS)
 # What a result may hold besides what it says; anything else is said, too.
 _MEMBERS: Final = frozenset(("content", "structuredContent", "isError", "resultType", "_meta"))
+
+
+def labelled(kind: int, brings: int) -> int:
+    """The packed label of what is of this kind and brings this exposure: what strangers wrote is
+    not to be trusted, whatever it is called."""
+    strange = labels.integ(kind) == labels.TRUSTED and brings & UNTRUSTED_CONTENT
+    return labels.join(kind, labelling.integ_bits(labels.ADVERSARIAL)) if strange else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Field:
     def labelled(self, now: int) -> Labelled:
         """Its label, seen now."""
         kind, ttl = label_names.node_label(self.label)
-        return Labelled(kind, now if ttl else 0, ttl)
+        return Labelled(labelled(kind, self.adds), now if ttl else 0, ttl)
 
 
 Tree = dict[str, Any]  # segment -> Tree or (Field, its pointer)

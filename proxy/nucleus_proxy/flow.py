@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from nucleus_proxy import declassify, evidence, fieldlabels
 from nucleus_proxy.binding import BoundCall
-from nucleus_proxy.fieldlabels import Field, Parts
+from nucleus_proxy.fieldlabels import Field, Parts, labelled
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_PARENTS, FlowTracker, Labelled
 from nucleus_proxy.held_values import Held, References
@@ -284,10 +284,11 @@ class Flow:
         binding = looked.binding
         if label is not None:
             return Labelled(label)
+        brings = looked.bound.records | looked.bound.later
         if binding is not None and binding.label:
             kind, ttl = label_names.node_label(binding.label)
-            return Labelled(kind, now if ttl else 0, ttl)
-        return _by_exposure(looked.bound.records | looked.bound.later, now)
+            return Labelled(labelled(kind, brings), now if ttl else 0, ttl)
+        return _by_exposure(brings, now)
 
     def _learn(self, tree: _Tree, looked: Looked, value: Any) -> None:
         if looked.binding is None or not looked.binding.results or tree.known.full:
