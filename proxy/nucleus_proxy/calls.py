@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 
 from nucleus_proxy import binding, fieldlabels, methods, narrowing, pinning, toolcall, wire
@@ -79,9 +80,21 @@ class Calls:
         """Whether a call that runs at this server asked to hear of progress under this token, and
         the session is known to have seen what it says. Raises WorldError: let it not pass."""
         granted = self._under_way.progressing(token, server)
-        if granted is not None and granted.bound is not None and granted.bound.fields is not None:
-            await self._mediator.entering(granted)
+        if granted is not None:
+            await self._unlooked(granted)
         return granted is not None
+
+    async def hears(self, server: Behind) -> None:
+        """A server says something of its own to the client: it may be of any call that runs there.
+        Raises WorldError: let it not pass."""
+        for granted in self._under_way.at(server):
+            await self._unlooked(granted)
+
+    async def _unlooked(self, granted: Granted) -> None:
+        """Something of this call passes before its answer is looked at. Of a call without fields
+        that was known before it ran."""
+        if granted.bound is not None and granted.bound.fields is not None:
+            await self._mediator.entering(granted)
 
     @property
     def answerable(self) -> bool:
@@ -213,8 +226,10 @@ class Calls:
         closed = asks_for_closed(result, self._opened)
         try:
             value, parts = fieldlabels.value_of(result), fieldlabels.UNKNOWN
-            if granted.bound is not None and granted.bound.fields is not None:
-                parts = fieldlabels.of_result(granted.bound.fields, result)
+            fields = None if granted.bound is None else granted.bound.fields
+            if fields is not None:
+                look = partial(fieldlabels.of_result, fields, result)
+                parts = await self._mediator.offload(look)
             said = await self._mediator.saw(granted, value, parts=parts)
             if said and type(result) is dict:
                 meta = result.get("_meta")

@@ -238,10 +238,12 @@ class Relay:
             return
         await self._client.send(got.raw)
 
-    async def _raised(self, frame: Frame) -> bool:
-        """Raise the wall's cell before content passes by an opened method."""
+    async def _raised(self, frame: Frame, server: Behind | None = None) -> bool:
+        """Raise the wall's cell before content passes by an opened method, from `server`."""
         try:
             await self._mediator.raise_wall(frame.method)
+            if server is not None:
+                await self._calls.hears(server)
         except NucleusError as error:
             self._log(f"{frame.method}: {error}")
             if frame.kind == "request" and frame.method in methods.CLIENT_OPENABLE:
@@ -313,7 +315,7 @@ class Relay:
             await server.link.refuse(frame, "Only the first server of a client asks it anything.")
         elif frame.key in self._asked or len(self._asked) >= MOST_OPEN:
             await server.link.refuse(frame, "This id is in use, or too many are.")
-        elif frame.method not in methods.SERVER_OPENABLE or await self._raised(frame):
+        elif frame.method not in methods.SERVER_OPENABLE or await self._raised(frame, server):
             self._asked.add(frame.key)
             await self._client.send(frame.raw)
         else:
@@ -338,7 +340,7 @@ class Relay:
                     return
                 self._asked.discard((type(target), target))
             case method if method in methods.SERVER_NOTIFICATIONS_WITH:
-                if not await self._raised(frame):
+                if not await self._raised(frame, server):
                     return
         await self._client.send(frame.raw)
 

@@ -40,14 +40,18 @@ class UnderWay:
         self._servers = servers
         self._live = live
         self._mediator = mediator
-        self._progress: dict[Key, tuple[str | int, Behind, Granted]] = {}
+        self._running: dict[Key, tuple[str | int | None, Behind, Granted]] = {}
 
     def progressing(self, token: Any, server: Behind) -> Granted | None:
         """The call that runs at this server and asked to hear of progress under this token."""
-        for known, at, granted in self._progress.values():
-            if type(known) is type(token) and known == token and at is server:
+        for known, at, granted in self._running.values():
+            if known is not None and type(known) is type(token) and known == token and at is server:
                 return granted
         return None
+
+    def at(self, server: Behind) -> list[Granted]:
+        """The calls that run at this server."""
+        return [granted for _, at, granted in self._running.values() if at is server]
 
     async def run(
         self, frame: Frame, made: ToolCall, granted: Granted
@@ -73,8 +77,7 @@ class UnderWay:
             server.link.answered(frame.key, None)
             server.spoil(1)
 
-        if made.progress_token is not None:
-            self._progress[frame.key] = (made.progress_token, server, granted)
+        self._running[frame.key] = (made.progress_token, server, granted)
         wall, still = self._mediator.wall, check(granted.permit, granted.standing)
         try:
             with self._live.held(still, end, at_once=False):
@@ -91,7 +94,7 @@ class UnderWay:
                         raise
                 got = await answer
         finally:
-            self._progress.pop(frame.key, None)
+            self._running.pop(frame.key, None)
         if cut:
             return await self._cut(server, frame, granted, cut[0])
         if got is None:

@@ -29,7 +29,7 @@ shows = []
 [tools.gives]
 operation = "read_files"
 adds = ["untrusted_content"]
-payload = ["/x", "/first"]
+payload = ["/x", "/first", "/log"]
 fields = [
   { at = ["/number", "/issues/*/number"], is = "number", label = "deterministic_bind" },
   { at = ["/state"], is = ["open", "closed"], label = "deterministic_bind" },
@@ -59,11 +59,11 @@ def said(value: Any) -> dict[str, Any]:
 class Session:
     """One client behind the relay, in front of a server that answers as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: str = "") -> None:
         self.state = FlowState.open(None)
         flow = Flow(self.state, believed=Believed(), releasers={}, draw=counted(9), cwd="/")
         self.flow = flow
-        self.stage = Stage(POLICY, flow=flow)
+        self.stage = Stage(POLICY + more, flow=flow)
         self.token = self.stage.token(world.all_levels("low_risk"))
         self.held = world.text(self.token)
 
@@ -189,6 +189,15 @@ async def test_what_is_said_while_it_runs_is_not_overlooked(tmp_path: Path) -> N
         assert heard["params"]["message"] == EVIL
     assert session.exposure == PRIVATE_DATA | UNTRUSTED_CONTENT
     assert labels.integ(session.state.seen(Stage.tree(session.token))[0].label) != labels.TRUSTED
+
+
+async def test_what_is_logged_while_it_runs_is_not_overlooked(tmp_path: Path) -> None:
+    """A log raises the wall; the tree of the call that it may be of is raised with it."""
+    session = Session('[methods]\nopen = ["logging/setLevel"]\n')
+    async with rigged(tmp_path, session.stage, held=session.held, tools=LISTED) as rig:
+        await rig.call(1, "gives", {"x": said(ISSUE), "log": [{"level": "info", "data": EVIL}]})
+        assert [each["params"]["data"] for each in rig.unasked] == [EVIL]
+    assert session.exposure == PRIVATE_DATA | UNTRUSTED_CONTENT
 
 
 async def test_where_it_cannot_be_made_known_nothing_is_released(tmp_path: Path) -> None:

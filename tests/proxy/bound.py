@@ -78,10 +78,10 @@ class Bound:
 
 @asynccontextmanager
 async def bound(
-    tmp_path: Path, name: str, command: Sequence[str], *, prompt: str
+    tmp_path: Path, name: str, command: Sequence[str], *, prompt: str, more: str = ""
 ) -> AsyncIterator[Bound]:
-    """The real server behind its binding; the user said `prompt`."""
-    policy = f'version = 1\n[wall]\nid = "test"\nshows = []\n[server]\nbinding = "{name}"\n'
+    """The real server behind its binding; the user said `prompt`, the operator `more`."""
+    policy = f'version = 1\n[wall]\nid = "test"\nshows = []\n[server]\nbinding = "{name}"\n{more}'
     state = FlowState.open(None)
     flow = Flow(state, believed=Believed(), releasers={}, draw=counted(9), cwd=str(tmp_path))
     stage = Stage(policy, flow=flow)

@@ -58,6 +58,8 @@ def call(frame_id: Any, params: Any) -> None:
     if name == "gives":
         for each in params["arguments"].get("first", ()):
             say({"jsonrpc": "2.0", "method": "notifications/progress", "params": each})
+        for each in params["arguments"].get("log", ()):
+            say({"jsonrpc": "2.0", "method": "notifications/message", "params": each})
         say({"jsonrpc": "2.0", "id": frame_id, **params["arguments"]["x"]})
     elif name == "fails":
         result(frame_id, {**done, "isError": True})

@@ -90,6 +90,44 @@ async def test_postgres_is_taken_for_what_it_can_do(
         assert json.loads(said(rows)) == [{"count": "2"}]
 
 
+# Fields -------------------------------------------------------------------------------------------
+
+WEATHER = """
+[tools.get-structured-content]
+operation = "read_files"
+adds = ["untrusted_content"]
+payload = ["/location"]
+fields = [
+  { at = ["/temperature", "/humidity"], is = "number", label = "deterministic_bind" },
+  { at = ["/conditions"], is = [%s], label = "deterministic_bind" },
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        ('"Cloudy", "Light rain / drizzle", "Sunny / Clear"', PRIVATE_DATA),
+        ('"Snow"', BOTH),
+    ],
+)
+async def test_what_a_real_server_says_in_structure_is_what_its_fields_are(
+    words: str, seen: int, tmp_path: Path
+) -> None:
+    """It says the same as text and as structure."""
+    command = packaged("@modelcontextprotocol/server-everything")
+    more = WEATHER % words
+    async with bound(tmp_path, "everything", command, prompt="hi", more=more) as session:
+        for place in ("New York", "Chicago", "Los Angeles"):
+            result = await session.call("get-structured-content", location=place)
+            assert result["structuredContent"]["conditions"] in words or seen == BOTH
+            integrity = result["_meta"]["nucleus/labels"]["/humidity"]["integrity"]
+            assert integrity == "trusted"
+            whole = result["_meta"]["nucleus/label"]["integrity"]
+            assert (whole == "trusted") is (seen == PRIVATE_DATA)
+            assert session.exposure == seen
+
+
 # The web ------------------------------------------------------------------------------------------
 
 
