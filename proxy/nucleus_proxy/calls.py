@@ -76,25 +76,17 @@ class Calls:
             if server_gone:
                 caller.cancelled.set()
 
-    async def hears_progress(self, token: Any, server: Behind) -> bool:
-        """Whether a call that runs at this server asked to hear of progress under this token, and
-        the session is known to have seen what it says. Raises WorldError: let it not pass."""
-        granted = self._under_way.progressing(token, server)
-        if granted is not None:
-            await self._unlooked(granted)
-        return granted is not None
+    def knows_progress(self, token: Any, server: Behind) -> bool:
+        """Whether a call that runs at this server asked to hear of progress under this token."""
+        return self._under_way.knows_progress(token, server)
 
     async def hears(self, server: Behind) -> None:
-        """A server says something of its own to the client: it may be of any call that runs there.
-        Raises WorldError: let it not pass."""
+        """A server says something that is no answer. It may be of any call that runs there, and
+        of those with fields nobody knows yet what they bring. Raises WorldError: let it not pass.
+        """
         for granted in self._under_way.at(server):
-            await self._unlooked(granted)
-
-    async def _unlooked(self, granted: Granted) -> None:
-        """Something of this call passes before its answer is looked at. Of a call without fields
-        that was known before it ran."""
-        if granted.bound is not None and granted.bound.fields is not None:
-            await self._mediator.entering(granted)
+            if granted.bound is not None and granted.bound.fields is not None:
+                await self._mediator.entering(granted)
 
     @property
     def answerable(self) -> bool:

@@ -34,6 +34,7 @@ _FORMS: Final[Mapping[str, re.Pattern[str] | None]] = {
     ),
 }
 FORMS: Final = tuple(_FORMS)
+_LARGEST: Final = 2**64  # of a number: digits without end spell anything
 # What a result may hold besides what it says; anything else is said, too.
 _MEMBERS: Final = frozenset(("content", "structuredContent", "isError", "resultType", "_meta"))
 
@@ -61,7 +62,7 @@ class Field:
         if type(self.form) is frozenset:
             return type(value) is str and value in self.form
         if self.form == "number":
-            return type(value) in (int, float)
+            return type(value) in (int, float) and abs(value) < _LARGEST
         if self.form == "flag":
             return type(value) is bool
         if self.form == "text":

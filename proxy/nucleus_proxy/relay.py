@@ -238,12 +238,10 @@ class Relay:
             return
         await self._client.send(got.raw)
 
-    async def _raised(self, frame: Frame, server: Behind | None = None) -> bool:
-        """Raise the wall's cell before content passes by an opened method, from `server`."""
+    async def _raised(self, frame: Frame) -> bool:
+        """Raise the wall's cell before content passes by an opened method."""
         try:
             await self._mediator.raise_wall(frame.method)
-            if server is not None:
-                await self._calls.hears(server)
         except NucleusError as error:
             self._log(f"{frame.method}: {error}")
             if frame.kind == "request" and frame.method in methods.CLIENT_OPENABLE:
@@ -315,11 +313,11 @@ class Relay:
             await server.link.refuse(frame, "Only the first server of a client asks it anything.")
         elif frame.key in self._asked or len(self._asked) >= MOST_OPEN:
             await server.link.refuse(frame, "This id is in use, or too many are.")
-        elif frame.method not in methods.SERVER_OPENABLE or await self._raised(frame, server):
+        elif not await self._heard(server, frame):
+            await server.link.refuse(frame, "It could not be recorded.")
+        else:
             self._asked.add(frame.key)
             await self._client.send(frame.raw)
-        else:
-            await server.link.refuse(frame, "It could not be recorded.")
 
     async def _server_notification(self, server: Behind, frame: Frame) -> None:
         if not methods.server_notification(frame.method, self._opened):
@@ -327,7 +325,7 @@ class Relay:
             return
         match frame.method:
             case "notifications/progress":
-                if not await self._progressed(server, frame):
+                if not self._calls.knows_progress(frame.params.get("progressToken"), server):
                     return
             case "notifications/tools/list_changed":
                 self._calls.catalogue.changed()
@@ -339,17 +337,23 @@ class Relay:
                 if type(target) not in (str, int) or (type(target), target) not in self._asked:
                     return
                 self._asked.discard((type(target), target))
-            case method if method in methods.SERVER_NOTIFICATIONS_WITH:
-                if not await self._raised(frame, server):
-                    return
-        await self._client.send(frame.raw)
+        if await self._heard(server, frame):
+            await self._client.send(frame.raw)
 
-    async def _progressed(self, server: Behind, frame: Frame) -> bool:
-        try:
-            return await self._calls.hears_progress(frame.params.get("progressToken"), server)
-        except NucleusError as error:
-            self._log(f"dropped progress: {error}")
+    async def _heard(self, server: Behind, frame: Frame) -> bool:
+        """Before a server says something that is no answer: whether the session is known to have
+        seen it. It may be of any call that runs there."""
+        if (
+            frame.method in methods.SERVER_OPENABLE
+            or frame.method in methods.SERVER_NOTIFICATIONS_WITH
+        ) and not await self._raised(frame):
             return False
+        try:
+            await self._calls.hears(server)
+        except NucleusError as error:
+            self._log(f"{frame.method}: {error}")
+            return False
+        return True
 
 
 def _closed(method: str) -> str:

@@ -42,12 +42,12 @@ class UnderWay:
         self._mediator = mediator
         self._running: dict[Key, tuple[str | int | None, Behind, Granted]] = {}
 
-    def progressing(self, token: Any, server: Behind) -> Granted | None:
-        """The call that runs at this server and asked to hear of progress under this token."""
-        for known, at, granted in self._running.values():
-            if known is not None and type(known) is type(token) and known == token and at is server:
-                return granted
-        return None
+    def knows_progress(self, token: Any, server: Behind) -> bool:
+        """Whether a call that runs at this server asked to hear of progress under this token."""
+        return token is not None and any(
+            type(known) is type(token) and known == token and at is server
+            for known, at, _ in self._running.values()
+        )
 
     def at(self, server: Behind) -> list[Granted]:
         """The calls that run at this server."""

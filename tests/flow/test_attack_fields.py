@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from nucleus_proxy import fieldlabels
+from nucleus_proxy import binding, fieldlabels, policy
+from nucleus_proxy.binding import Hints
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.rules import Believed
 from nucleus_tokens import labels
-from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_tokens.exposure import EXFIL_VECTOR, PRIVATE_DATA, UNTRUSTED_CONTENT
 from tests.proxy.rig import Rig, rigged
 from tests.proxy.stage import Stage, counted, granted, refused
 from tests.support import world
@@ -192,12 +193,22 @@ async def test_what_is_said_while_it_runs_is_not_overlooked(tmp_path: Path) -> N
 
 
 async def test_what_is_logged_while_it_runs_is_not_overlooked(tmp_path: Path) -> None:
-    """A log raises the wall; the tree of the call that it may be of is raised with it."""
+    """A log raises the wall; the tree of each call that it may be of is raised with it."""
     session = Session('[methods]\nopen = ["logging/setLevel"]\n')
     async with rigged(tmp_path, session.stage, held=session.held, tools=LISTED) as rig:
         await rig.call(1, "gives", {"x": said(ISSUE), "log": [{"level": "info", "data": EVIL}]})
         assert [each["params"]["data"] for each in rig.unasked] == [EVIL]
     assert session.exposure == PRIVATE_DATA | UNTRUSTED_CONTENT
+
+
+async def test_each_cell_is_raised_that_does_not_know_it_yet() -> None:
+    session = Session()
+    tree = Stage.tree(session.token)
+    session.stage.ledger.open_cell(tree, UNTRUSTED_CONTENT)
+    done = granted(await session.stage.call(session.token, "gives", {}))
+    await session.stage.mediator.saw(done, {"title": EVIL})
+    assert session.stage.ledger.cells["wall:test"].bits == PRIVATE_DATA | UNTRUSTED_CONTENT
+    assert session.stage.ledger.cells[tree].bits == PRIVATE_DATA | UNTRUSTED_CONTENT
 
 
 async def test_where_it_cannot_be_made_known_nothing_is_released(tmp_path: Path) -> None:
@@ -221,6 +232,24 @@ async def test_the_gate_hears_of_it_before_the_call() -> None:
     done = granted(await session.stage.call(session.token, "gives", {}))
     assert done.call.projects == PRIVATE_DATA | UNTRUSTED_CONTENT
     assert done.call.records == PRIVATE_DATA
+
+
+async def test_a_person_is_shown_all_that_a_call_could_bring() -> None:
+    session, said_so = Session(), Hints(obliged=True)
+    work = session.stage.call(session.token, "gives", {}, said=said_so)
+    waiting = asyncio.create_task(work)
+    request = await session.stage.asked()
+    session.stage.ledger.settle(request.id, approval=None)
+    assert refused(await waiting) == "approval.denied"
+    assert "untrusted_content" in json.loads(request.shown)["records"]
+
+
+def test_a_way_out_is_one_whatever_comes_back() -> None:
+    text = POLICY.replace('adds = ["untrusted_content"]', 'adds = ["exfil_vector"]', 1)
+    tool = policy.parse(text.encode()).tools["gives"]
+    call = binding.bind("gives", {}, tool, Hints(), "/")
+    assert call.records & EXFIL_VECTOR
+    assert not call.later & EXFIL_VECTOR
 
 
 # What a field may vouch for -----------------------------------------------------------------------

@@ -194,6 +194,8 @@ def test_what_is_as_declared_brings_nothing() -> None:
     assert labels.integ(found.label(OF, TOOL, 0).label) == labels.TRUSTED
     assert found.found["/items/1/id"].name == "/items/*/id"
     nothing: list[Any] = [{}, {"items": []}, {"grid": [[]]}]
+    for odd in (10**90, -(2**64), 1e30):  # digits without end spell anything
+        assert fieldlabels.parts(OF, {"number": odd}).rest
     for empty in nothing:
         none = fieldlabels.parts(OF, empty)
         assert (none.rest, none.found) == (False, {})

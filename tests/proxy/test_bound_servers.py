@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nucleus_tokens import names
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
 from tests.issuer import postgres_server
 from tests.proxy.bound import Bound, bound, packaged
@@ -84,6 +85,8 @@ async def test_postgres_is_taken_for_what_it_can_do(
         assert result["_meta"]["nucleus/label"]["integrity"] == "adversarial"
         assert session.exposure == BOTH
         assert "input:/sql" in await refused(session, "query", sql=write.replace("Rex", "Max"))
+        operations = {r["call"]["operation"] for r in session.stage.ledger.records("decision")}
+        assert operations == {names.operation("manage_pods")}
         # The same from the user's own mouth: so it does write.
         await session.call("query", sql=write)
         rows = await session.call("query", sql=count)
