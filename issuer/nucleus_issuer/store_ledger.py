@@ -141,7 +141,7 @@ class SqlLedger:
         if intent.rid not in self._seen:
             _note_links(c, intent, record)
         seq = append_record(c, record)
-        _note_legs(c, current.values(), intent, seq)
+        _note_legs(c, current.values(), intent.call.records, seq, intent.call.tool)
         if seq % _PRUNE_EVERY == 0:
             _prune_nonces(c, now)
         return seq
@@ -180,7 +180,7 @@ class SqlLedger:
 
         return self._database.write(job)
 
-    def open_cell(self, cell_id: str, bits: int) -> None:
+    def open_cell(self, cell_id: str, bits: int, by: tuple[int, str] | None = None) -> None:
         """Make a cell at these exposure bits, or raise the one there is."""
         if type(bits) is not int or not valid(bits):
             raise CallerError("cell.bits", "Exposure bits are from 0 to 7.")
@@ -188,6 +188,8 @@ class SqlLedger:
         def job(c: Connection) -> None:
             cell = _cell(c, cell_id)
             _raise(c, Cell(cell_id, 0, 0) if cell.version == 0 else cell, bits)
+            if by is not None:
+                _note_legs(c, (cell,), bits, *by)
 
         self._database.write(job)
 
@@ -272,13 +274,10 @@ def _holders(record: Mapping[str, object]) -> dict[int, str]:
     return {n: str(each[1]["to"]) for n, each in enumerate(caveats, 1) if each[0] == "delegate"}
 
 
-def _note_legs(c: Connection, before: Iterable[Cell], intent: Intent, seq: int) -> None:
+def _note_legs(c: Connection, before: Iterable[Cell], bits: int, seq: int, tool: str) -> None:
     """Say which call raised a cell. What is not told here was there when the cell was made."""
     raised = [
-        (cell.id, bit, seq, intent.call.tool)
-        for cell in before
-        for bit in (1, 2, 4)
-        if bit & intent.call.records & ~cell.bits
+        (cell.id, bit, seq, tool) for cell in before for bit in (1, 2, 4) if bit & bits & ~cell.bits
     ]
     if raised:
         c.executemany("INSERT INTO legs VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", raised)

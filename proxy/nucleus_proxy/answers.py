@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.flow import Looked
 from nucleus_tokens import label_names
 from nucleus_tokens.authority import Authority
@@ -24,6 +25,7 @@ from nucleus_verifier.repairs import Repair, repairs
 
 REFUSAL: Final = "nucleus/refusal"
 LABEL: Final = "nucleus/label"
+LABELS: Final = "nucleus/labels"
 REFERENCE: Final = "nucleus/ref"
 
 
@@ -139,6 +141,7 @@ class Granted:
     standing: Standing
     looked: Looked | None = None
     presented: Presented | None = field(default=None, repr=False)
+    bound: BoundCall | None = None
 
     @property
     def exposure(self) -> int:
@@ -163,9 +166,14 @@ class Presented:
     private: bytes = field(default=b"", repr=False)
 
 
-def labelled(label: int) -> dict[str, Any]:
+def labelled(packed: int) -> dict[str, Any]:
+    """The label of a whole result, for its `_meta`."""
+    return {LABEL: label(packed)}
+
+
+def label(packed: int) -> dict[str, Any]:
     """A label as `_meta` says it: packed, and in words."""
-    return {LABEL: {"bits": label, **label_names.describe_label(label)}}
+    return {"bits": packed, **label_names.describe_label(packed)}
 
 
 UNCLASSIFIED: Final = Refusal(

@@ -15,13 +15,14 @@ from nucleus_proxy import resolve, schema
 from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import exposure, projection
 from nucleus_tokens.authority import MISSING, Authority, lookup
-from nucleus_tokens.exposure import UNTRUSTED_CONTENT
+from nucleus_tokens.exposure import EXFIL_VECTOR, UNTRUSTED_CONTENT
 from nucleus_tokens.lattice import NETWORK, READS, with_level
 from nucleus_tokens.sinks import UNKNOWN_SINK
 from nucleus_verifier.choosing import SelectorRule, chosen, payload_label, undeclared
 from nucleus_verifier.facts import Call, Selector
 
 if TYPE_CHECKING:
+    from nucleus_proxy.fieldlabels import Fields
     from nucleus_proxy.flow import Looked
 
 # No operation has this number, so the kernel denies it at step 9.
@@ -70,6 +71,10 @@ class BoundCall:
     references: Mapping[str, str] = field(default_factory=dict)  # what the caller claims them to be
     # What it would change, for a person who is asked; it is shown to nobody else.
     preview: Callable[[BoundCall], str] | None = None
+    # What parts of its result are. `later` is the exposure that is recorded only once a result
+    # shows what brings it.
+    fields: Fields | None = None
+    later: int = 0
 
     def priced(self, costs: Mapping[str, int]) -> BoundCall:
         """The same call at other costs."""
@@ -130,8 +135,14 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
     # Where nothing chooses, nothing was vouched for.
     if selectors and schema.mismatch(said.schema, args) is not None:
         selectors.append(Selector("", "undeclared", None))
-    added = bound.adds | (UNTRUSTED_CONTENT if said.open_world else 0)
     operation = bound.operation
+    hinted = UNTRUSTED_CONTENT if said.open_world else 0
+    may, now = bound.adds, bound.adds
+    if bound.fields is not None:
+        # A way out is one whatever comes back; the rest comes with a result that shows it.
+        may, now = may | bound.fields.adds, may & EXFIL_VECTOR
+    records = projection.with_binding(projection.raises(operation, False, 0), now | hinted)
+    projects = projection.projects(operation, bound.trusted_sink, False, 0)
     return BoundCall(
         tool=tool,
         args=args,
@@ -139,13 +150,13 @@ def bind(tool: str, args: Any, binding: ToolBinding | None, said: Hints, cwd: st
         sink=bound.sink,
         resources=touched,
         selectors=tuple(selectors),
-        records=projection.with_binding(projection.raises(operation, False, 0), added),
-        projects=projection.with_binding(
-            projection.projects(operation, bound.trusted_sink, False, 0), added
-        ),
+        records=records,
+        projects=projection.with_binding(projects, may | hinted),
         costs=bound.costs,
         obliged=said.obliged,
         classified=True,
+        fields=bound.fields,
+        later=may & ~records,
     )
 
 

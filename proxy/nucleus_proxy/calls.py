@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 
-from nucleus_proxy import binding, methods, narrowing, pinning, toolcall, wire
+from nucleus_proxy import binding, fieldlabels, methods, narrowing, pinning, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
     UNCLASSIFIED,
@@ -24,7 +25,6 @@ from nucleus_proxy.answers import (
 from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.catalogue import Catalogue
-from nucleus_proxy.flow import value_of
 from nucleus_proxy.link import Line
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
@@ -79,6 +79,14 @@ class Calls:
     def knows_progress(self, token: Any, server: Behind) -> bool:
         """Whether a call that runs at this server asked to hear of progress under this token."""
         return self._under_way.knows_progress(token, server)
+
+    async def hears(self, server: Behind) -> None:
+        """A server says something that is no answer. It may be of any call that runs there, and
+        of those with fields nobody knows yet what they bring. Raises WorldError: let it not pass.
+        """
+        for granted in self._under_way.at(server):
+            if granted.bound is not None and granted.bound.fields is not None:
+                await self._mediator.entering(granted)
 
     @property
     def answerable(self) -> bool:
@@ -183,7 +191,9 @@ class Calls:
 
     async def _run(self, frame: Frame, made: ToolCall, granted: Granted) -> None:
         try:
-            await self._mediator.entering(granted)
+            if granted.bound is None or granted.bound.fields is None:
+                # What its server says of its progress passes at once, and so does what it answers.
+                await self._mediator.entering(granted)
             got = await self._under_way.run(frame, made, granted)
         except NucleusError as error:
             got = Refusal.failed(error)
@@ -211,7 +221,12 @@ class Calls:
         ok = type(result) is dict and result.get("isError") is not True
         closed = asks_for_closed(result, self._opened)
         try:
-            said = await self._mediator.saw(granted, value_of(result))
+            value, parts = fieldlabels.value_of(result), fieldlabels.UNKNOWN
+            fields = None if granted.bound is None else granted.bound.fields
+            if fields is not None:
+                look = partial(fieldlabels.of_result, fields, result)
+                parts = await self._mediator.offload(look)
+            said = await self._mediator.saw(granted, value, parts=parts)
             if said and type(result) is dict:
                 meta = result.get("_meta")
                 about = {**meta, **said} if type(meta) is dict else said

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from nucleus_proxy import declassify, evidence
+from nucleus_proxy import declassify, evidence, fieldlabels
 from nucleus_proxy.binding import BoundCall
+from nucleus_proxy.fieldlabels import Field, Parts, labelled
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import MOST_PARENTS, FlowTracker, Labelled
 from nucleus_proxy.held_values import Held, References
@@ -25,10 +26,10 @@ from nucleus_proxy.origins import Sources
 from nucleus_proxy.rules import Believed
 from nucleus_proxy.toolrules import ToolBinding
 from nucleus_proxy.words import Words
-from nucleus_tokens import arguments, exposure, label_names, labelling, labels, lattice, releases
+from nucleus_tokens import exposure, label_names, labelling, labels, lattice, releases
 from nucleus_tokens.authority import MISSING, fixed_by_ceil, lookup
 from nucleus_tokens.caveats import Caveat
-from nucleus_tokens.errors import CallerError, CredentialError, WorldError
+from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.sinks import PR_COMMENT_WRITE, secret_to_exfil
 from nucleus_verifier import gather
 from nucleus_verifier.asking import Origin
@@ -66,6 +67,7 @@ class Kept:
 
     reference: str
     label: Labelled
+    fields: Mapping[str, int] = field(default_factory=dict)  # declared pointer -> packed label
 
 
 @dataclass(slots=True)
@@ -143,11 +145,7 @@ class Flow:
             )  # fmt: skip
             vouched = found.pointers
             if tree.known.words:
-                vouched |= {
-                    pointer
-                    for pointer, (_, label) in given.items()
-                    if labels.integ(label.label) == labels.TRUSTED
-                }
+                vouched |= {at for at, (_, label) in given.items() if _vouches(label)}
             payload, spends, bad = self._payload(
                 bound, binding, given, vouched, ceiling, tree,
                 name=name, ceil=credential.prefix.opened.header.ceil,
@@ -209,7 +207,9 @@ class Flow:
         """A call is about to run whose answer passes piece by piece: raise what the session has
         seen by what such an answer is. Raises WorldError `flow.state`: then it must not run."""
         with self._lock:
-            self._raise(self._tree(looked.tree), looked, self._own(looked, None, now))
+            own = self._own(looked, None, now)
+            worst, _ = self._labels(looked, fieldlabels.UNKNOWN, own, now)
+            self._raise(self._tree(looked.tree), looked, worst)
 
     def _raise(self, tree: _Tree, looked: Looked, what: Labelled) -> None:
         for cell in (looked.tree, looked.wall):
@@ -219,45 +219,76 @@ class Flow:
                 tree.seen[cell] = before.join(what)
 
     def saw(
-        self, looked: Looked, value: Any, *, now: int, label: int | None = None, seq: int = 0
+        self,
+        looked: Looked,
+        value: Any,
+        *,
+        now: int,
+        label: int | None = None,
+        parts: Parts = fieldlabels.UNKNOWN,
+        seq: int = 0,
     ) -> Kept:
         """Label a result; call it before the first byte is released. `value` is what the agent
-        will read, `label` the effect's own knowledge of it, else the binding says, `seq` the record
-        of its decision. Raises WorldError `flow.state`: then the result must be withheld."""
+        will read, `label` the effect's own knowledge of it, else the binding says, `parts` what it
+        is made of, `seq` the record of its decision. Raises WorldError `flow.state`: then the
+        result must be withheld."""
         with self._lock:
             tree = self._tree(looked.tree)
             own = self._own(looked, label, now)
-            for _, each in looked.given:
-                own = own.join(each)
-            parents = {node for node, _ in looked.given if tree.tracker.label(node) is not None}
+            whole, each = self._labels(looked, parts, own, now)
             try:
-                node = tree.tracker.observe(own, sorted(parents)[:MOST_PARENTS])
+                node, made = self._observed(tree, looked, whole)
+                apart = {what: self._observed(tree, looked, its) for what, its in each.items()}
             except CallerError as error:
                 for cell in (looked.tree, looked.wall):
                     self._state.saw(cell, Labelled(labels.TOP), poisoned=True)
                 raise WorldError(
                     "flow.poisoned", "A result could not be followed: this session is closed."
                 ) from error
-            made = tree.tracker.label(node) or Labelled(labels.TOP)
             self._raise(tree, looked, made)
             self._learn(tree, looked, value)
-            trusted = labels.integ(made.label) == labels.TRUSTED
-            tree.sources.add(seq, looked.bound.tool, value, trusted=trusted)
-            return Kept(tree.held.keep(node, value, made), made)
+            places = {at: apart[one.what] for at, one in parts.found.items() if apart}
+            fields = {what: its for what, (_, its) in apart.items()}
+            tree.sources.shown(seq, looked.bound.tool, value, parts, made, fields)
+            return Kept(
+                tree.held.keep(node, value, made, places),
+                made,
+                {one.name: fields[one.what].label for one in parts.found.values() if fields},
+            )
+
+    def _observed(self, tree: _Tree, looked: Looked, own: Labelled) -> tuple[int, Labelled]:
+        """A new value made from what was given by reference. Raises CallerError."""
+        for _, each in looked.given:
+            own = own.join(each)
+        parents = {node for node, _ in looked.given if tree.tracker.label(node) is not None}
+        node = tree.tracker.observe(own, sorted(parents)[:MOST_PARENTS])
+        return node, tree.tracker.label(node) or Labelled(labels.TOP)
+
+    def _labels(
+        self, looked: Looked, parts: Parts, own: Labelled, now: int
+    ) -> tuple[Labelled, dict[Field, Labelled]]:
+        """The label of a result as a whole, and of each of its fields. `own` is its tool's."""
+        declared = looked.bound.fields
+        each: dict[Field, Labelled] = {}
+        if declared is not None:
+            own = parts.label(declared, own, now)
+            each = {one.what: one.what.labelled(now) for one in parts.found.values()}
+        if lattice.with_level(looked.bound.operation, 2) & (lattice.READS | lattice.NETWORK):
+            return own, each
+        # What is no read may say again what it was given.
+        said = looked.payload
+        return own.join(said), {what: its.join(said) for what, its in each.items()}
 
     def _own(self, looked: Looked, label: int | None, now: int) -> Labelled:
-        bound, binding = looked.bound, looked.binding
+        """The label that a result has by its tool."""
+        binding = looked.binding
         if label is not None:
-            own = Labelled(label)
-        elif binding is not None and binding.label:
+            return Labelled(label)
+        brings = looked.bound.records | looked.bound.later
+        if binding is not None and binding.label:
             kind, ttl = label_names.node_label(binding.label)
-            own = Labelled(kind, now if ttl else 0, ttl)
-        else:
-            own = _by_exposure(bound.records, now)
-        if lattice.with_level(bound.operation, 2) & (lattice.READS | lattice.NETWORK):
-            return own
-        # What is no read may say again what it was given.
-        return own.join(looked.payload)
+            return Labelled(labelled(kind, brings), now if ttl else 0, ttl)
+        return _by_exposure(brings, now)
 
     def _learn(self, tree: _Tree, looked: Looked, value: Any) -> None:
         if looked.binding is None or not looked.binding.results or tree.known.full:
@@ -316,27 +347,6 @@ class Flow:
         return tree.seen[cell]
 
 
-def value_of(result: Any) -> Any:
-    """What an MCP result says: its structured content, else the JSON of its one text, else the
-    text; None for what is neither."""
-    if type(result) is not dict:
-        return None
-    if "structuredContent" in result:
-        return result["structuredContent"]
-    content = result.get("content")
-    if type(content) is not list or len(content) != 1 or type(content[0]) is not dict:
-        return None
-    text = content[0].get("text")
-    if type(text) is not str:
-        return None
-    if text[:1] in ("{", "["):
-        try:
-            return arguments.parse(text.encode("utf-8"))
-        except (CredentialError, UnicodeError):
-            pass
-    return text
-
-
 def _open(tree: _Tree) -> None:
     if tree.tracker.poisoned:
         raise WorldError(
@@ -344,6 +354,13 @@ def _open(tree: _Tree) -> None:
             "What this session has seen could not be followed.",
             hint="Start a new session with a new token.",
         )
+
+
+def _vouches(label: Labelled) -> bool:
+    """Whether a held value may choose: it is authentic, and has a say at all. That a list of ids is
+    true does not make any of them the one that the user meant."""
+    trusted = labels.integ(label.label) == labels.TRUSTED
+    return trusted and labels.authority(label.label) != labels.NO_AUTHORITY
 
 
 def _of(given: References, pointer: str, otherwise: Labelled) -> Labelled:

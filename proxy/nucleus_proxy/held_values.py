@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final
 
 from nucleus_proxy.flowtracker import Labelled
@@ -17,6 +18,8 @@ from nucleus_tokens.authority import MISSING, lookup
 
 # pointer of an argument -> (node, label) of the value that it is
 References = Mapping[str, tuple[int, Labelled]]
+# pointer into a result -> the same
+_Places = Mapping[str, tuple[int, Labelled]]
 
 MOST_VALUES: Final = 1024
 MOST_PARTS: Final = 256  # of one result; beyond them only the whole can be passed on
@@ -29,11 +32,14 @@ class Held:
     def __init__(self, tag: str) -> None:
         """`tag` tells these references from those of other sessions and processes."""
         self._tag = tag
-        self._values: dict[int, tuple[Labelled, dict[str, bytes]]] = {}
+        self._values: dict[int, tuple[dict[str, bytes], _Places]] = {}
 
-    def keep(self, node: int, value: Any, label: Labelled) -> str:
-        """Hold a value; its reference."""
+    def keep(
+        self, node: int, value: Any, label: Labelled, places: _Places = MappingProxyType({})
+    ) -> str:
+        """Hold a value; its reference. `places` are parts of it that are nodes of their own."""
         parts: dict[str, bytes] = {}
+        apart: dict[str, tuple[int, Labelled]] = {"": (node, label)}
         for pointer, part in chain([("", value)], _parts(value, "")):
             if len(parts) >= MOST_PARTS:
                 break
@@ -41,7 +47,9 @@ class Held:
                 parts[pointer] = releases.commitment(part)
             except ValueError:
                 continue  # what has no one spelling cannot be told again
-        self._values[node] = (label, parts)
+            if pointer in places:
+                apart[pointer] = places[pointer]
+        self._values[node] = (parts, apart)
         if len(self._values) > MOST_VALUES:
             del self._values[next(iter(self._values))]
         return f"{self._tag}-{node}"
@@ -58,9 +66,9 @@ class Held:
             value = lookup(args, pointer)
             if held is None or value is MISSING or value is None:
                 continue
-            label, parts = held
+            parts, apart = held
             if parts.get(inside) == releases.commitment(value):
-                found[pointer] = (int(number), label)
+                found[pointer] = apart.get(inside, apart[""])
         return found
 
 

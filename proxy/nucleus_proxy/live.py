@@ -216,6 +216,6 @@ class _Watched:
     def append(self, record: Mapping[str, object]) -> int:
         return self._ledger.append(record)
 
-    def open_cell(self, cell_id: str, bits: int) -> None:
-        self._ledger.open_cell(cell_id, bits)
+    def open_cell(self, cell_id: str, bits: int, by: tuple[int, str] | None = None) -> None:
+        self._ledger.open_cell(cell_id, bits, by)
         self._changed()

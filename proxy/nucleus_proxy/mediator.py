@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from nucleus_proxy import answers, listing, waiting
+from nucleus_proxy import answers, fieldlabels, listing, waiting
 from nucleus_proxy.answers import UNCLASSIFIED, Granted, Presented, Refusal, Standing, Withdrawn
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.content import Content, Template
-from nucleus_proxy.flow import Flow
+from nucleus_proxy.fieldlabels import Parts
+from nucleus_proxy.flow import Flow, Kept
 from nucleus_proxy.judge import Arrival, Considered, Judge, Reveals
 from nucleus_proxy.offering import Offering
 from nucleus_proxy.offload import Offload, in_thread
 from nucleus_proxy.pinning import Pins
 from nucleus_proxy.policy import NO_WALL, PolicyFile
-from nucleus_tokens import crypto, exposure
+from nucleus_tokens import crypto, exposure, names
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 from nucleus_verifier import asking
@@ -237,7 +239,9 @@ class Mediator:
                         standing = Standing(
                             arrival.credential, facts, partial(self.judge.look, arrival)
                         )
-                        return Granted(permit, call, authority, standing, looked, arrival.presented)
+                        return Granted(
+                            permit, call, authority, standing, looked, arrival.presented, bound
+                        )
                     if permit.code == "commit.lost_race":
                         continue
                     return self._refused_late(permit, arrival)
@@ -262,7 +266,7 @@ class Mediator:
         asked = asking.request(
             self._draw(8).hex(),
             arrival.credential,
-            call,
+            replace(call, records=call.records | bound.later),
             facts,
             ask,
             self._ask_seconds,
@@ -329,22 +333,51 @@ class Mediator:
         return Offering(credential, snapshot, self.contents)
 
     async def entering(self, granted: Granted) -> None:
-        """Before an effect whose answer passes piece by piece. Raises WorldError: do not run it."""
-        flow, looked = self._flow, granted.looked
-        if flow is not None and looked is not None:
-            await self.offload(lambda: flow.entered(looked, now=self._clock()))
+        """Before a piece of an answer passes that nobody will look at as a whole: the session has
+        seen the worst that this call can bring. Raises WorldError: let nothing pass."""
+
+        def work() -> None:
+            self._brought(granted, fieldlabels.UNKNOWN)
+            if self._flow is not None and granted.looked is not None:
+                self._flow.entered(granted.looked, now=self._clock())
+
+        await self.offload(work)
 
     async def saw(
-        self, granted: Granted, value: Any, *, label: int | None = None
+        self, granted: Granted, value: Any, *, label: int | None = None, parts: Parts | None = None
     ) -> dict[str, Any]:
         """Label a result, before it is released; what its `_meta` says of it. `label` is what the
-        effect knows of it. Raises WorldError: withhold it."""
-        flow, looked = self._flow, granted.looked
-        if flow is None or looked is None:
+        effect knows of it, `parts` what it is made of. Raises WorldError: withhold it."""
+        found = fieldlabels.UNKNOWN if parts is None else parts
+
+        def work() -> Kept | None:
+            self._brought(granted, found)
+            flow, looked = self._flow, granted.looked
+            if flow is None or looked is None:
+                return None
+            now, seq = self._clock(), granted.permit.seq
+            return flow.saw(looked, value, now=now, label=label, parts=found, seq=seq)
+
+        kept = await self.offload(work)
+        if kept is None:
             return {} if label is None else answers.labelled(label)
-        now, seq = self._clock(), granted.permit.seq
-        kept = await self.offload(lambda: flow.saw(looked, value, now=now, label=label, seq=seq))
-        return {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
+        said = {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
+        if kept.fields:
+            said[answers.LABELS] = {at: answers.label(each) for at, each in kept.fields.items()}
+        return said
+
+    def _brought(self, granted: Granted, parts: Parts) -> None:
+        """Raise both cells by what a result shows, where its call did not raise them yet. First the
+        cells: a record in between that knew less of them would look like a lie. In a thread."""
+        bound, intent = granted.bound, granted.permit.intent
+        brings = parts.adds(0 if bound is None else bound.later)
+        if all(brings & ~(cell.bits | intent.call.records) == 0 for cell in intent.cells):
+            return
+        seq, tool = granted.permit.seq, intent.call.tool
+        for cell in intent.cells:
+            self.judge.ledger.open_cell(cell.id, brings, (seq, tool))
+        adds = list(names.exposure_names(brings))
+        self.judge.ledger.append({"adds": adds, "decision": seq, "type": "seen"})
 
     async def outcome(self, permit: Permit, *, ok: bool, result: bytes, cut: str = "") -> None:
         """Record what came of an effect; call it before the first byte of it is released. `cut`

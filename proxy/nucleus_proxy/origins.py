@@ -8,10 +8,15 @@ decided by this.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from nucleus_proxy import fieldlabels
+from nucleus_proxy.fieldlabels import Field, Parts
+from nucleus_proxy.flowtracker import Labelled
 from nucleus_proxy.words import Words, folded
+from nucleus_tokens import labels
 from nucleus_tokens.authority import MISSING, lookup
 from nucleus_verifier.asking import Origin
 from nucleus_verifier.decision import Ask
@@ -43,6 +48,20 @@ class Sources:
         self._kept.append((seq, tool, trusted, text[:room]))
         self._chars += min(len(text), room)
 
+    def shown(
+        self, seq: int, tool: str, value: Any, parts: Parts, whole: Labelled,
+        fields: Mapping[Field, Labelled],
+    ) -> None:  # fmt: skip
+        """The same of a result with `fields`: each of them has its own label, the rest that of the
+        whole. What is in doubt comes first, so a value that stands in both is in doubt."""
+        if parts.rest or not fields:
+            rest = fieldlabels.rest_of(value, parts) if fields else value
+            self.add(seq, tool, rest, trusted=_trusted(whole))
+        for trusted in (False, True) if fields else ():
+            mine = [p.value for p in parts.found.values() if _trusted(fields[p.what]) is trusted]
+            if mine:
+                self.add(seq, tool, mine, trusted=trusted)
+
     def of(self, ask: Ask, args: Any, words: Words) -> tuple[Origin, ...]:
         """Where each argument that nothing vouches for was seen first."""
         found = []
@@ -63,6 +82,10 @@ class Sources:
             if wanted in seen or spelled in seen:
                 return Origin(owed, shown, "trusted" if trusted else "untrusted", tool, seq)
         return Origin(owed, shown, "agent")
+
+
+def _trusted(label: Labelled) -> bool:
+    return labels.integ(label.label) == labels.TRUSTED
 
 
 def _is_input(owed: str) -> bool:

@@ -313,11 +313,11 @@ class Relay:
             await server.link.refuse(frame, "Only the first server of a client asks it anything.")
         elif frame.key in self._asked or len(self._asked) >= MOST_OPEN:
             await server.link.refuse(frame, "This id is in use, or too many are.")
-        elif frame.method not in methods.SERVER_OPENABLE or await self._raised(frame):
+        elif not await self._heard(server, frame):
+            await server.link.refuse(frame, "It could not be recorded.")
+        else:
             self._asked.add(frame.key)
             await self._client.send(frame.raw)
-        else:
-            await server.link.refuse(frame, "It could not be recorded.")
 
     async def _server_notification(self, server: Behind, frame: Frame) -> None:
         if not methods.server_notification(frame.method, self._opened):
@@ -337,10 +337,23 @@ class Relay:
                 if type(target) not in (str, int) or (type(target), target) not in self._asked:
                     return
                 self._asked.discard((type(target), target))
-            case method if method in methods.SERVER_NOTIFICATIONS_WITH:
-                if not await self._raised(frame):
-                    return
-        await self._client.send(frame.raw)
+        if await self._heard(server, frame):
+            await self._client.send(frame.raw)
+
+    async def _heard(self, server: Behind, frame: Frame) -> bool:
+        """Before a server says something that is no answer: whether the session is known to have
+        seen it. It may be of any call that runs there."""
+        if (
+            frame.method in methods.SERVER_OPENABLE
+            or frame.method in methods.SERVER_NOTIFICATIONS_WITH
+        ) and not await self._raised(frame):
+            return False
+        try:
+            await self._calls.hears(server)
+        except NucleusError as error:
+            self._log(f"{frame.method}: {error}")
+            return False
+        return True
 
 
 def _closed(method: str) -> str:

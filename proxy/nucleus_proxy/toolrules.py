@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from nucleus_proxy import fields
+from nucleus_proxy import fieldlabels, fields
 from nucleus_proxy import rules as result_rules
+from nucleus_proxy.fieldlabels import Fields
 from nucleus_proxy.rules import ResultRule
 from nucleus_tokens import flow, label_names, names
 from nucleus_tokens.authority import MISSING, lookup
@@ -48,6 +49,7 @@ class ToolBinding:
     results: tuple[ResultRule, ...] = ()
     label: str = ""  # the kind of node a result is; empty: by the operation
     given: tuple[Given, ...] = ()  # what it is as well when an argument is there
+    fields: Fields | None = None  # what parts of its results are
 
     def called(self, args: Any) -> ToolBinding:
         """What a call with these arguments is: with an argument of `given` it is that instead."""
@@ -67,10 +69,12 @@ def tool(name: str, value: Any, kind: str = "tools") -> ToolBinding:
     table = fields.keys(
         where, value,
         "operation", "sink", "selectors", "payload", "adds", "costs", "trusted_sink",
-        "verbs", "scan", "results", "label", "given",
+        "verbs", "scan", "results", "label", "given", "fields",
     )  # fmt: skip
     if "operation" not in table:
         fields.bad(where, "it needs an 'operation'")
+    if "fields" in table and kind != "tools":
+        fields.bad(where, "only what a tool answers has fields")
     operation = names.operation(table["operation"])
     sink = label_names.sink(table["sink"]) if "sink" in table else flow.default_sink(operation)
     selectors = table.get("selectors", {})
@@ -121,6 +125,7 @@ def tool(name: str, value: Any, kind: str = "tools") -> ToolBinding:
         results=result_rules.results(f"{where}.results", table.get("results", []), fields.pointer),
         label=label,
         given=given,
+        fields=fieldlabels.parse(f"{where}.fields", table.get("fields", [])),
     )
 
 

@@ -41,15 +41,19 @@ class UnderWay:
         self._servers = servers
         self._live = live
         self._mediator = mediator
-        self._progress: dict[Key, tuple[str | int, Behind]] = {}
+        self._running: dict[Key, tuple[str | int | None, Behind, Granted]] = {}
         self._going: dict[Key, Behind] = {}  # answered with a question, and not over
 
     def knows_progress(self, token: Any, server: Behind) -> bool:
         """Whether a call that runs at this server asked to hear of progress under this token."""
-        return any(
+        return token is not None and any(
             type(known) is type(token) and known == token and at is server
-            for known, at in self._progress.values()
+            for known, at, _ in self._running.values()
         )
+
+    def at(self, server: Behind) -> list[Granted]:
+        """The calls that run at this server."""
+        return [granted for _, at, granted in self._running.values() if at is server]
 
     async def run(
         self, frame: Frame, made: ToolCall, granted: Granted
@@ -77,8 +81,7 @@ class UnderWay:
             server.link.answered(frame.key, None)
             server.spoil(1)
 
-        if made.progress_token is not None:
-            self._progress[frame.key] = (made.progress_token, server)
+        self._running[frame.key] = (made.progress_token, server, granted)
         wall, still = self._mediator.wall, check(granted.permit, granted.standing)
         try:
             with self._live.held(still, end, at_once=False):
@@ -95,7 +98,7 @@ class UnderWay:
                         raise
                 got = await answer
         finally:
-            self._progress.pop(frame.key, None)
+            self._running.pop(frame.key, None)
         if cut:
             return await self._cut(server, frame, granted, cut[0])
         if got is None:

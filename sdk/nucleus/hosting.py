@@ -158,7 +158,7 @@ def _tree(record: dict[str, Any], decisions: dict[int, str]) -> str:
     match record.get("type"):
         case "decision":
             return shapes.text((shapes.table(record.get("token")) or {}).get("tid")) or ""
-        case "outcome" | "charge":
+        case "outcome" | "charge" | "seen":
             decision = record.get("decision")
             return decisions.get(decision, "") if type(decision) is int else ""
         case "list" | "session" | "revocation" | "taken_back":

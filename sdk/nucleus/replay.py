@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nucleus import shapes
-from nucleus_tokens import label_names, labels, names
+from nucleus_tokens import exposure, label_names, labels, names
 from nucleus_tokens.errors import NucleusError
 from nucleus_tokens.lattice import known, level_of, obliged
 from nucleus_verifier import trace
@@ -94,11 +94,32 @@ def replay(lines: Iterable[bytes], reveals: Reveals, keys: Keys) -> Iterator[Ste
     """Every decision of a trace, in order. Total: whatever the lines are, it yields or reports."""
     entries, broken = trace.read(lines)
     cells: dict[str, int] = {}
+    judged: dict[int, tuple[str, str]] = {}
     for entry in entries:
         if entry.record.get("type") == "decision":
+            judged[entry.seq] = _cells(entry)
             yield _step(entry, reveals, keys, cells)
+        elif entry.record.get("type") == "seen":
+            decision = entry.record.get("decision")
+            for cell in judged.get(decision, ()) if type(decision) is int else ():
+                cells[cell] = cells.get(cell, 0) | _bits(entry.record.get("adds"))
     if broken is not None:
         yield Unread(broken.seq or 0, f"the trace ends here: {broken.why}")
+
+
+def _cells(entry: Entry) -> tuple[str, str]:
+    """The ids of the two cells that a decision was made under."""
+    facts = shapes.table(entry.record.get("facts")) or {}
+    wall, tree = (shapes.items(facts.get(name)) or ("",) for name in ("wall", "tree"))
+    return str(wall[0]), str(tree[0])
+
+
+def _bits(adds: Any) -> int:
+    """Exposure by its names; what is no name is everything."""
+    try:
+        return names.exposure_bits(map(str, shapes.items(adds) or ()))
+    except ValueError:
+        return exposure.ALL
 
 
 def _step(entry: Entry, reveals: Reveals, keys: Keys, cells: dict[str, int]) -> Step | Unread:

@@ -112,6 +112,8 @@ def check(
             _outcome(entry, verdicts, done, report)
         elif kind == "charge":
             _charge(entry, verdicts, done, report)
+        elif kind == "seen":
+            _seen(entry, verdicts, report)
         elif kind == "checkpoint":
             _checkpoint(entry, entries, trace_key, report)
         elif kind not in _QUIET:
@@ -195,6 +197,14 @@ def _charge(entry: Entry, verdicts: Mapping[int, str], done: set[int], report: R
     elif amounts is None or not all(type(n) is int and n >= 0 for n in amounts.values()):
         why = "it is a payment of no whole amounts"
         report.problems.append(Problem(entry.seq, "trace.charge", why))
+
+
+def _seen(entry: Entry, verdicts: Mapping[int, str], report: Report) -> None:
+    """What a result showed the session: of a call that was allowed before."""
+    seq = entry.record.get("decision")
+    if type(seq) is not int or verdicts.get(seq) != "allow":
+        why = "it is what a call brought that was not allowed before it"
+        report.problems.append(Problem(entry.seq, "trace.seen", why))
 
 
 def _checkpoint(

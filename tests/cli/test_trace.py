@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nucleus_tokens import arguments
+from nucleus_tokens.names import exposure_names
 from nucleus_verifier import trace
 from tests.cli.command import PROGRAM, ROOMS, Desk
 from tests.house.source import ROOT
@@ -218,6 +219,17 @@ def test_a_payment_needs_its_own_allowed_call_that_still_runs(
         assert "trace.charge" in {problem["code"] for problem in found["problems"]}
 
 
+def test_what_a_result_brought_needs_its_own_allowed_call(told: tuple[Desk, list[Any]]) -> None:
+    desk, _ = told
+    records = [r for r in _records(_exported(desk)) if r["type"] != "checkpoint"]
+    outcome = next(r for r in records if r["type"] == "outcome")
+    seen = {"type": "seen", "decision": outcome["decision"], "adds": ["untrusted_content"]}
+    _verify(desk, _chained([*records, seen]), 0)
+    for bad in (1, len(records) + 1, None, True):
+        found = _verify(desk, _chained([*records, {**seen, "decision": bad}]), 1)
+        assert [problem["code"] for problem in found["problems"]] == ["trace.seen"]
+
+
 def test_nothing_is_allowed_after_its_revocation(told: tuple[Desk, list[Any]]) -> None:
     desk, _ = told
     records = [r for r in _records(_exported(desk)) if r["type"] != "checkpoint"]
@@ -306,6 +318,22 @@ def test_a_replay_reports_a_session_that_forgot(told: tuple[Desk, list[Any]]) ->
     few = desk.file("few.jsonl", b"\n".join(reveals.splitlines()[1:]))
     first = desk.run("trace", "replay", "--reveals", few, "--json").ok(1).json[0]
     assert first["problem"] == "its reveal is not here"
+
+
+@pytest.mark.parametrize("adds", [["exfil_vector"], ["nonsense"]])
+def test_a_replay_carries_what_results_brought(
+    told: tuple[Desk, list[Any]], adds: list[str]
+) -> None:
+    """What is no name of an exposure is all of it."""
+    desk, _ = told
+    records = _records(_exported(desk))
+    first, second = [i for i, r in enumerate(records) if r["type"] == "decision"][:2]
+    assert "exfil_vector" not in exposure_names(records[second]["facts"]["wall"][2])
+    seen = {"type": "seen", "decision": first + 1, "adds": adds}
+    records.insert(first + 1, seen)
+    path = desk.file("seen.jsonl", b"\n".join(_chained(records)) + b"\n")
+    steps = desk.run("trace", "replay", path, "--json").ok(1).json
+    assert next(s["seq"] for s in steps if s["problem"]) == second + 2
 
 
 def test_a_rotated_trace_verifies_as_one_and_misses_a_missing_file(

@@ -191,6 +191,12 @@ class LedgerContract(Contract):
         with pytest.raises(CallerError):
             store.open_cell(WALL.id, 8)
 
+    def test_who_raised_a_cell_later_is_told_once(self, store: Store) -> None:
+        store.open_cell(WALL.id, 1)
+        store.open_cell(WALL.id, 3, (7, "read"))
+        store.open_cell(WALL.id, 3, (9, "other"))
+        assert store.legs((WALL.id, WALL.id)) == ((WALL.id, 2, 7, "read"),)
+
     def test_one_cell_on_both_sides_is_raised_once(self, store: Store) -> None:
         assert isinstance(store.commit(intent(cells=(WALL, WALL), raised=4), RECORD), int)
         assert store.read(wanted()).wall == Cell(WALL.id, 2, 4)

@@ -16,6 +16,7 @@ from nucleus.observe.arguments import Keep, Leaf
 from nucleus.observe.record import Record, Seen
 from nucleus_tokens import projection
 from nucleus_tokens.errors import CallerError
+from nucleus_tokens.exposure import EXFIL_VECTOR
 from nucleus_tokens.names import operation as number
 
 KEEP = Keep(b"0123456789abcdef", values=True)
@@ -62,6 +63,17 @@ def test_a_name_that_is_a_pattern_permits_nothing() -> None:
     assert verdicts(made, READ) == ["allow"]
     elsewhere = call("other", "read_files", "/srv/project/src/a.py")
     assert verdicts(made, elsewhere, replace(elsewhere, tool="**")) == ["deny", "deny"]
+
+
+def test_what_a_result_brought_counts_in_a_replay() -> None:
+    """No decision says that the read brought a stranger's text: the next one found it there."""
+    push = call("push", "git_push", None)
+    push = replace(push, resources={}, sink=5, projects=EXFIL_VECTOR)
+    levels = {"read_files": "always", "git_push": "always"}
+    wide = generalising.Observed("wide", (["only", levels],), (), 99)
+    for before, verdict in ((1, "allow"), (3, "ask")):
+        seen = Record("a", (READ, replace(push, before=before)))
+        assert replaying.replay(wide, seen, os.urandom)[1].verdict == verdict
 
 
 @pytest.mark.parametrize("tight", generalising.TIGHT)

@@ -95,13 +95,15 @@ async def rigged(
     held: str | None,
     tools: Sequence[Any] | None = None,
     env: dict[str, str] | None = None,
+    command: Sequence[str] = (),
     **more: Any,
 ) -> AsyncIterator[Rig]:
-    """A relay in front of the scripted server, driven by hand; `more` is of its ServerSpec."""
+    """A relay in front of the scripted server, or of what `command` starts, driven by hand; `more`
+    is of its ServerSpec."""
     seen = tmp_path / "seen.jsonl"
     listed = [{"name": name, "inputSchema": {}} for name in TOOLS] if tools is None else tools
-    command = (sys.executable, scripted_server.__file__, str(seen), json.dumps(listed))
-    spec = ServerSpec(command, str(tmp_path), env or {}, **more)
+    scripted = (sys.executable, scripted_server.__file__, str(seen), json.dumps(listed))
+    spec = ServerSpec(tuple(command) or scripted, str(tmp_path), env or {}, **more)
     accepted: asyncio.Queue[Any] = asyncio.Queue()
     path = tmp_path / "rig.sock"
     listener = await asyncio.start_unix_server(

@@ -55,7 +55,13 @@ def call(frame_id: Any, params: Any) -> None:
         return
     if name == "die":
         sys.exit(3)
-    if name == "fails":
+    if name == "gives":
+        for each in params["arguments"].get("first", ()):
+            say({"jsonrpc": "2.0", "method": "notifications/progress", "params": each})
+        for each in params["arguments"].get("log", ()):
+            say({"jsonrpc": "2.0", "method": "notifications/message", "params": each})
+        say({"jsonrpc": "2.0", "id": frame_id, **params["arguments"]["x"]})
+    elif name == "fails":
         result(frame_id, {**done, "isError": True})
     elif name == "asks":
         wanted = {"x": {"method": "elicitation/create", "params": {"message": "secret?"}}}

@@ -4,50 +4,58 @@ left out; none makes a way out look like a read."""
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nucleus_proxy import binding, policy, shipped
+from nucleus_proxy import binding, fieldlabels, policy, shipped
 from nucleus_proxy.binding import Hints
-from nucleus_tokens import exposure, names, sinks
+from nucleus_tokens import exposure, label_names, labels, names, sinks
 from nucleus_tokens.errors import CallerError
 from nucleus_tokens.lattice import NETWORK, READS, with_level
+from tests.proxy.bound import packaged
+from tests.support import servers
 
-ROOT = Path(__file__).resolve().parents[2]
-NPM = ROOT / ".npm" / "node_modules"
-# Where a server of npm is; what else it needs on its command line.
-PROGRAMS: dict[str, list[str]] = {
+# Of npm: its package, and what else stands on the command line.
+PACKAGES: dict[str, list[str]] = {
     "everything": ["@modelcontextprotocol/server-everything"],
     "filesystem": ["@modelcontextprotocol/server-filesystem", "/usr/share"],
+    "gmail": ["@gongrzhe/server-gmail-autoauth-mcp"],
     "memory": ["@modelcontextprotocol/server-memory"],
+    "playwright": ["@playwright/mcp", "--headless"],
+    "postgres": ["@modelcontextprotocol/server-postgres", "postgresql://localhost/none"],
     "sequential-thinking": ["@modelcontextprotocol/server-sequential-thinking"],
+    "slack": ["@modelcontextprotocol/server-slack"],
 }
+# What is no program that can be had here: its list was read, and not asked for.
+UNTRIED = {"github"}
 EVERY = [shipped.binding(name) for name in shipped.known()]
 
 
-def command(name: str) -> list[str]:
-    if name == "git":
-        return [str(Path(sys.executable).parent / "mcp-server-git")]
-    package, *rest = PROGRAMS[name]
-    about = json.loads((NPM / package / "package.json").read_bytes())
-    (entry,) = about["bin"].values()
-    node = shutil.which("node")
-    assert node is not None, "node is missing"
-    return [node, str(NPM / package / entry), *rest]
+def command(name: str, home: Path) -> list[str]:
+    """None of them is asked for anything but its list: no service is reached, no key is a key."""
+    if name in PACKAGES:
+        package, *rest = PACKAGES[name]
+        return [*packaged(package), *rest]
+    return [servers.pypi(name), *(["--db-path", str(home / "x.db")] if name == "sqlite" else [])]
 
 
-def listed(argv: list[str]) -> list[dict[str, Any]]:
+def listed(argv: list[str], home: Path) -> list[dict[str, Any]]:
     """What a real server lists."""
     about = {"name": "test", "version": "1"}
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}
+    keys = home / ".gmail-mcp" / "gcp-oauth.keys.json"
+    keys.parent.mkdir()
+    keys.write_text('{"installed": {"client_id": "none", "client_secret": "none"}}')
+    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    env |= {"SLACK_BOT_TOKEN": "none", "SLACK_TEAM_ID": "none"}
     process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=env, cwd=home,
+    )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
 
@@ -58,9 +66,12 @@ def listed(argv: list[str]) -> list[dict[str, Any]]:
         process.stdin.write(json.dumps(message).encode() + b"\n")
         process.stdin.flush()
         while line := process.stdout.readline():
+            if not line.startswith(b"{"):
+                continue  # some say hello in words
             answer: dict[str, Any] = json.loads(line)
             if answer.get("id") == number and "method" not in answer:
-                return answer["result"]
+                result: dict[str, Any] = answer["result"]
+                return result
         raise AssertionError(f"{argv[0]} ended")
 
     try:
@@ -75,11 +86,15 @@ def listed(argv: list[str]) -> list[dict[str, Any]]:
         process.wait()
 
 
-@pytest.mark.parametrize("name", ["git", *PROGRAMS])
-def test_every_tool_of_the_real_server_is_bound_or_named_as_left_out(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(shipped.known()) - UNTRIED))
+def test_every_tool_of_the_real_server_is_bound_or_named_as_left_out(
+    name: str, tmp_path: Path
+) -> None:
     """And every argument of it is a selector, a payload, or asked about."""
     mine = shipped.binding(name)
-    tools = {tool["name"]: tool["inputSchema"] for tool in listed(command(name))}
+    tools = {
+        tool["name"]: tool["inputSchema"] for tool in listed(command(name, tmp_path), tmp_path)
+    }
     assert set(mine.tools) | set(mine.unbound) == set(tools)
     for tool, bound in mine.tools.items():
         declared = {r.pointer.split("/")[1] for r in bound.selectors}
@@ -114,12 +129,51 @@ def test_a_binding_keeps_the_house_rules(mine: shipped.Shipped) -> None:
             assert {rule.kind for rule in tool.selectors} & {"url", "host"}, tool.tool
 
 
+def test_nothing_that_can_hold_a_sentence_is_called_better_than_its_tool() -> None:
+    """Whatever somebody writes into it, a lowered field holds a number, a time, an id, a word."""
+    found = 0
+    for mine in EVERY:
+        for tool in mine.tools.values():
+            for each in tool.fields.all if tool.fields is not None else ():
+                found += 1
+                assert each.form != "text", (mine.name, tool.tool, each.at)
+                # A true id is not yet the one that was meant.
+                label = label_names.node_label(each.label)[0]
+                assert labels.authority(label) == labels.NO_AUTHORITY, (mine.name, each.at)
+    assert found > 20
+
+
+ISSUE: dict[str, Any] = {"number": 7, "state": "OPEN", "created_at": "2026-05-15T10:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "value", "strange"),
+    [
+        ("list_issues", {"issues": [ISSUE], "totalCount": 1, "pageInfo": {"endCursor": "Y3U="}}, 0),
+        ("list_issues", {"issues": [{**ISSUE, "title": "x"}], "totalCount": 1}, 1),
+        ("list_issues", {"issues": [{**ISSUE, "user": {"login": "ann"}}], "totalCount": 1}, 1),
+        ("issue_read", {**ISSUE, "body": "Ignore it"}, 1),
+        ("issue_read", [{"id": 1, "body": "Ignore it"}], 1),
+        ("issue_write", {"id": "1", "url": "https://github.com/a/b/issues/7"}, 0),
+        ("merge_pull_request", {"sha": "ab12", "merged": True, "message": "Ignore it"}, 1),
+        ("search_issues", {"total_count": 0, "incomplete_results": False, "items": []}, 0),
+        ("get_file_contents", {"number": 7}, 1),
+    ],
+)
+def test_what_a_forge_makes_is_no_strangers_text(tool: str, value: Any, strange: int) -> None:
+    call = binding.bind(tool, {}, shipped.binding("github").tools[tool], Hints(), "/")
+    seen = call.records
+    if call.fields is not None:
+        seen |= fieldlabels.parts(call.fields, value).adds(call.later)
+    assert bool(seen & exposure.UNTRUSTED_CONTENT) is bool(strange)
+
+
 def test_what_people_write_to_each_other_is_private_and_a_strangers() -> None:
     for name in ("slack", "gmail", "github"):
         for tool in shipped.binding(name).tools.values():
             if tool.operation == names.operation("read_files") and tool.selectors:
                 call = binding.bind(tool.tool, {}, tool, Hints(), "/")
-                assert call.records & exposure.UNTRUSTED_CONTENT, tool.tool
+                assert (call.records | call.later) & exposure.UNTRUSTED_CONTENT, tool.tool
                 assert call.records & exposure.PRIVATE_DATA, tool.tool
 
 

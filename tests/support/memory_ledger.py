@@ -90,13 +90,9 @@ class MemoryLedger:
             self.spent.update(after)
             if nonce is not None:
                 self.nonces.add(nonce)
-            seq = len(self.lines) + 1
+            by = (len(self.lines) + 1, intent.call.tool)
             for cell in intent.cells:
-                new = intent.call.records & ~self._cell(cell.id).bits
-                self.raised += [
-                    Leg(cell.id, bit, seq, intent.call.tool) for bit in (1, 2, 4) if bit & new
-                ]
-                self.open_cell(cell.id, self._cell(cell.id).bits | intent.call.records)
+                self.open_cell(cell.id, self._cell(cell.id).bits | intent.call.records, by)
             return self.append(record)
 
     def append(self, record: Mapping[str, object]) -> int:
@@ -107,10 +103,13 @@ class MemoryLedger:
             self.lines.append((seq, trace.line(seq, prev, dict(record))[0]))
             return seq
 
-    def open_cell(self, cell_id: str, bits: int) -> None:
+    def open_cell(self, cell_id: str, bits: int, by: tuple[int, str] | None = None) -> None:
         with self._lock:
             self._writable()
             cell = self.cells.get(cell_id)
+            if by is not None:
+                new = bits & ~self._cell(cell_id).bits
+                self.raised += [Leg(cell_id, bit, *by) for bit in (1, 2, 4) if bit & new]
             if cell is None:
                 self.cells[cell_id] = Cell(cell_id, 1, bits)
             elif cell.bits | bits != cell.bits:

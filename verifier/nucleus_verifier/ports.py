@@ -76,8 +76,9 @@ class Ledger(Protocol):
         """Record something that spends nothing: a denial, an ask, an outcome, a checkpoint."""
         ...
 
-    def open_cell(self, cell_id: str, bits: int) -> None:
-        """Make a cell if there is none, at these exposure bits; an existing one is only raised."""
+    def open_cell(self, cell_id: str, bits: int, by: tuple[int, str] | None = None) -> None:
+        """Make a cell if there is none, at these exposure bits; an existing one is only raised.
+        `by` is the call that raises it: the record of its decision, and its tool."""
         ...
 
 

@@ -109,6 +109,8 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         row["why"] = f"of record {decision}: " + ("done" if record["ok"] else "failed")
         if "cut" in record:
             row["why"] = f"of record {decision}: cut, {record['cut']}"
+    elif kind == "seen":
+        row["why"] = f"of record {decision}: it brought {', '.join(record['adds'])}"
     elif kind == "charge":
         paid = ", ".join(f"{n} {unit}" for unit, n in sorted(record["charge"].items()))
         row["why"] = f"of record {decision}: {paid}"

@@ -61,9 +61,12 @@ def replay(made: Observed, record: Record, draw: Callable[[int], bytes]) -> list
     wanted = gather.wanted(credential, _WALL)
     spent = dict.fromkeys(wanted.counters, 0)
     units = {counter.id: counter.unit for counter in credential.prefix.authority.counters}
-    bits = record.start
+    bits = told = record.start
     answers: list[Answer] = []
     for call in calls:
+        # What the session had seen by then and no decision says was brought by results.
+        bits |= call.before & ~told
+        told |= call.before | (call.records if call.verdict == "allow" else 0)
         answer = _answer(credential, call, _facts(keys, call, wanted.tree, bits, spent))
         answers.append(answer)
         if answer.verdict != "deny":

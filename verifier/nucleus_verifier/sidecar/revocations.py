@@ -101,8 +101,8 @@ class Guarded:
     def append(self, record: Mapping[str, object]) -> int:
         return self._ledger.append(record)
 
-    def open_cell(self, cell_id: str, bits: int) -> None:
-        self._ledger.open_cell(cell_id, bits)
+    def open_cell(self, cell_id: str, bits: int, by: tuple[int, str] | None = None) -> None:
+        self._ledger.open_cell(cell_id, bits, by)
 
 
 def _shared(spend: Spend) -> bool:
