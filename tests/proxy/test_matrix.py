@@ -25,7 +25,7 @@ from nucleus_tokens.header import Holder
 from tests.house.source import ROOT
 from tests.proxy import run_proxy
 from tests.proxy.matrix_servers import NAMES, Server, there
-from tests.proxy.stage import PATIENCE, within
+from tests.proxy.stage import PATIENCE
 from tests.proxy.test_many_servers import Served
 from tests.support import world
 from tests.support.servers import NPM
@@ -170,7 +170,12 @@ async def in_typescript(folder: Path, jobs: list[Job]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         "node", str(script), str(path), stderr=subprocess.PIPE
     )
-    _, err = await within(process.communicate())
+    try:
+        _, err = await asyncio.wait_for(process.communicate(), PATIENCE * len(jobs))
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, err.decode()
     found: dict[str, Any] = json.loads(heard_there.read_bytes())
     return found
