@@ -24,7 +24,7 @@ from nucleus_proxy.methods import OPENABLE
 from nucleus_tokens.header import Holder
 from tests.house.source import ROOT
 from tests.proxy import run_proxy
-from tests.proxy.matrix_servers import NAMES, Server, there
+from tests.proxy.matrix_servers import NAMES, OF_NPM, Server, there
 from tests.proxy.stage import PATIENCE
 from tests.proxy.test_many_servers import Served
 from tests.support import world
@@ -202,14 +202,18 @@ def unchanged(value: Any) -> Any:
     return made
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OF_NPM)
 async def test_what_passes_direct_passes_mediated(tmp_path: Path, name: str) -> None:
-    async with there(tmp_path.resolve(), name) as (server, port):
-        await compare(Bench(tmp_path.resolve(), server, port))
+    await compared(tmp_path.resolve(), name)
 
 
-async def compare(bench: Bench) -> None:
-    """Each client hears the same on each road."""
+async def compared(folder: Path, name: str) -> None:
+    """Each client of a server hears the same on each road."""
+    async with there(folder, name) as (server, port):
+        await _compared(Bench(folder, server, port))
+
+
+async def _compared(bench: Bench) -> None:
     direct = {("Python", era): await in_python(bench.job("direct", era)) for era in ERAS}
     async with bench.mediated(direct["Python", "legacy"]["tools"]["tools"]):
         jobs = [bench.job(road, era) for road in ("direct", *ROADS) for era in ERAS]
