@@ -171,7 +171,7 @@ def result_in_era(method: str, result: dict[str, Any], *, new: bool) -> dict[str
     """A result as a client of this era expects it."""
     if not new:
         return {k: v for k, v in result.items() if k not in ("resultType", "ttlMs", "cacheScope")}
-    made = {"resultType": "complete", **result}
+    made = {**result, "resultType": "complete"}  # whatever an old server says by that
     if method in LISTS or method in ("resources/read", "server/discover"):
         made = {"cacheScope": "private", "ttlMs": 0, **made}
     return made

@@ -282,7 +282,7 @@ class Switchboard:
         result = frame.value.get("result")
         crosses = member.new is not self._new
         if type(result) is dict:
-            if crosses and result.get("resultType") == "input_required":
+            if crosses and member.new and result.get("resultType") == "input_required":
                 self._questions.round(member, asked, result, self._able)
                 return
             made = merging.told(member.name, result)

@@ -18,10 +18,9 @@ from tests.proxy.test_many_servers import free_port
 from tests.support.servers import npm, pypi
 
 OVER_HTTP = "everything over HTTP"  # its own transport: somebody else runs it
-NAMES = (
-    "everything", "filesystem", "memory", "sequential-thinking", "git", "fetch", "sqlite",
-    OVER_HTTP,
-)  # fmt: skip
+OF_NPM = ("everything", "filesystem", "memory", "sequential-thinking", OVER_HTTP)
+OF_PYPI = ("git", "fetch", "sqlite")  # in a file of tests of their own: they start slowly
+NAMES = (*OF_NPM, *OF_PYPI)
 PAGE = b"<html><body><h1>Page</h1><p>what it says</p></body></html>"
 
 

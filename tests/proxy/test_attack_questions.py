@@ -224,6 +224,34 @@ async def test_who_came_again_can_take_it_back() -> None:
         assert gone["params"]["requestId"] == asked["id"]
 
 
+async def test_an_old_server_does_not_ask_as_a_new_one_does() -> None:
+    async with Modern() as board:
+        asked = await board.call(7, "bad__x", **WITH)
+        wanted = {"k": {"method": "elicitation/create", "params": ASKS}}
+        lie = {"resultType": "input_required", "inputRequests": wanted, "requestState": "s"}
+        board.bad.answer(asked, {**lie, "content": []})
+        answer = await board.hear()
+        assert (answer["id"], answer["result"]["resultType"]) == (7, "complete")
+        board.again(8, "bad__x", "s", {"k": ACCEPT})
+        await board.refused(8)
+
+
+async def test_progress_is_told_to_whoever_came_last() -> None:
+    async with Modern() as board:
+        asked = await board.call(7, "bad__x", **WITH, progressToken="first")
+        board.bad.say(question(1))
+        result = (await board.hear())["result"]
+        progress = {"jsonrpc": "2.0", "method": "notifications/progress",
+                    "params": {"progressToken": asked["params"]["_meta"]["progressToken"],
+                               "progress": 1}}  # fmt: skip
+        params = {"name": "bad__x", "arguments": {}, "_meta": {**WITH, "progressToken": "then"}}
+        more = {"requestState": result["requestState"], "inputResponses": said(result)}
+        board.send(8, "tools/call", {**params, **more})
+        assert (await board.hear())["id"] == 7
+        board.bad.say(progress)
+        assert (await board.hear())["params"]["progressToken"] == "then"
+
+
 async def test_a_server_that_ends_while_it_waits_ends_its_call() -> None:
     async with Modern() as board:
         _, result = await board.held(7)

@@ -106,10 +106,11 @@ async def test_a_client_of_the_new_era_answers_a_server_of_the_old_one(which: st
         assert "four" in text(thought)
         assert "file:///srv" in text(await made.call_tool("old__get-roots-list", {}))
         assert text(await made.call_tool("old__echo", {"message": "m"})) == "Echo: m"
-    # Each time the client came was a call of its own, with its record.
+    # Each time the client came was a call of its own, with its record. A while after its start the
+    # server asks for the roots by itself: of whatever call runs then that is one time more.
     decided = served.stage.ledger.records("decision")
-    assert len(decided) == 7
-    assert len(served.stage.ledger.records("outcome")) == 7
+    assert len(decided) in (7, 8)
+    assert len(served.stage.ledger.records("outcome")) == len(decided)
     served.stage.verified()
 
 
