@@ -29,6 +29,9 @@ async def test_a_key_of_the_queue_stops_the_task(releasing: Stage) -> None:
             await until(pilot, lambda: "first seen in the answer of fs_read" in text(pilot), "it")
             await until(pilot, lambda: "s stop" in text(pilot), "the key")
             shoot(pilot, "tui-strange")
+            await pilot.resize_terminal(80, 45)
+            await until(pilot, lambda: "q quit" in text(pilot), "all keys on 80 columns")
+            assert "s stop" in text(pilot)
             await pilot.press("s", "escape")
             assert not any(call.done() for call in task.calls), "Escape answers nothing"
             await pilot.press("s")
