@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nucleus.cli.options import Json, examples
+from nucleus.cli.options import CpuSeconds, Driver, Json, Memory, examples
+
+if TYPE_CHECKING:
+    from nucleus_vmhost.vm.wanted import Wanted
 
 POOL = examples(
     "nucleus vm pool serve --size 4",
@@ -23,12 +26,16 @@ def pool(
     name: Annotated[
         str, typer.Option("--image", metavar="NAME", help="Of this image.")
     ] = "default",
+    driver: Driver = None,
+    memory: Memory = None,
+    cpu_seconds: CpuSeconds = None,
     as_json: Json = False,
 ) -> int:
     """Keep microVMs warm, or say what is kept.
 
     `serve` stays in the foreground until it is stopped. While it runs, `nucleus run --vm` of this
-    user claims a machine from it; each serves one run, and another is made in its place.
+    user that asks for such a machine claims one; each serves one run, and another is made in its
+    place.
     """
     from nucleus_tokens.errors import CallerError
 
@@ -36,10 +43,12 @@ def pool(
         return _status(as_json)
     if action != "serve":
         raise CallerError("vm.pool", "A pool is served, or its status shown.", hint="See --help.")
-    return _serve(size, most, name)
+    from nucleus.cli import vm_wanted
+
+    return _serve(vm_wanted.wanted(name, driver, memory, cpu_seconds), size, most)
 
 
-def _serve(size: int, most: int, name: str) -> int:
+def _serve(wanted: Wanted, count: int, most: int) -> int:
     import asyncio
 
     from nucleus import vmpool
@@ -47,7 +56,7 @@ def _serve(size: int, most: int, name: str) -> int:
     from nucleus.cli.stopping import until_stopped
     from nucleus_vmhost.vm.session import cache
 
-    return asyncio.run(until_stopped(vmpool.serve(cache(), name, size, most, note)))
+    return asyncio.run(until_stopped(vmpool.serve(cache(), wanted, count, most, note)))
 
 
 def _status(as_json: bool) -> int:
