@@ -7,7 +7,6 @@ it mints, and approves ahead, in another one, which is gone before anything runs
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from nucleus_issuer.issuing import Issuer, Minted, Order
 from nucleus_tokens import crypto, errors
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_tokens.header import Holder
+from nucleus_vmhost import secluded
 
 if TYPE_CHECKING:
     from nucleus.home import Home
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 DEPTH: Final = 3  # how often what a session has may be handed on
 _MOST: Final = 64 * 1024
-_PR_SET_DUMPABLE: Final = 4
 _KINDS: Final = ("CallerError", "CredentialError", "WorldError")
 
 
@@ -63,11 +62,6 @@ def mint(
     return minted, private
 
 
-def guarded() -> None:
-    """No other process of this user may look into this one's memory, where keys are open."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
 def apart(work: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
     """Do it in a process of its own: a token's text, and its holder's key. What was opened for it
     is not in ours. Call it before threads are started. Raises what `work` raises."""
@@ -75,7 +69,7 @@ def apart(work: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
     child = os.fork()
     if child == 0:
         try:
-            guarded()
+            secluded.unseen()  # keys are open in it
             os.close(reading)
             _tell(writing, work)
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_tokens.errors import NucleusError
-from nucleus_vmhost import diagnose
+from nucleus_vmhost import diagnose, secluded
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm import jail, jailer, keeping, probing, session
 from nucleus_vmhost.vm.driver import Size
@@ -49,6 +49,13 @@ def looked(cache: Path, name: str) -> list[Finding]:
     there = os.path.exists(jailer.DEVICE)
     says = "is there, which proves nothing: say --boot" if there else "is not there"
     found.append(Finding("KVM", False, f"{jailer.DEVICE} {says}", needed=False))
+    apart = secluded.able()
+    why = (
+        "each is in a Landlock domain of its own"
+        if apart
+        else "no Landlock of Linux 6.12: root's can look into each other, and all into each QEMU"
+    )
+    found.append(Finding("host halves apart", apart, why, needed=False))
     lacks = ", ".join(jailer.lacking())
     why = f"cannot be chosen: {lacks}" if lacks else "can be chosen: --driver firecracker"
     found.append(Finding("Firecracker", not lacks, why, needed=False))

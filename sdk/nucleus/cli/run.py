@@ -160,10 +160,12 @@ def run(
     if vm:
         from nucleus import microvm
         from nucleus.cli import vm_wanted
+        from nucleus_vmhost import secluded
         from nucleus_vmhost.vm.session import cache
 
         wanted = vm_wanted.wanted(image, *limits)
         where = microvm.where(place, cache(), wanted, _say)
+        secluded.alone()  # before it has anything, and threads
     rules = policies.load(policy or place.policy_path)
     workspace = _folder(folder)
     issuers, approvers = inputs.passphrases(

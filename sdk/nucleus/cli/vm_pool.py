@@ -54,8 +54,10 @@ def _serve(wanted: Wanted, count: int, most: int) -> int:
     from nucleus import vmpool
     from nucleus.cli.console import note
     from nucleus.cli.stopping import until_stopped
+    from nucleus_vmhost import secluded
     from nucleus_vmhost.vm.session import cache
 
+    secluded.alone()
     return asyncio.run(until_stopped(vmpool.serve(cache(), wanted, count, most, note)))
 
 
