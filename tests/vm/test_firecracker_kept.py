@@ -86,6 +86,8 @@ async def test_a_pool_of_it_warms_hands_out_and_replaces(
     kept = await keeping.kept(tmp_path / "cache", firecracker, choice.image, 256)
     name = Choice(choice.image, choice.size, firecracker).pool
     dearer = Choice(choice.image, Size(256, CPU_SECONDS + 1), firecracker).pool
+    larger = Choice(choice.image, Size(257), firecracker).pool
+    assert len({name, dearer, larger}) == 3
     async with Pool(kept, 1) as pool, claims.Desk(pool, "default", 2).open(name):
         await pool.full()
         assert await claims.claimed(dearer) is None, "another size is not handed out"

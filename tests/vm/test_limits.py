@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nucleus_tokens.errors import CallerError, WorldError
+from nucleus_vmhost import secluded
 from nucleus_vmhost.vm import jailer
 from nucleus_vmhost.vm.driver import MOST_SECONDS
 from nucleus_vmhost.vm.image import Image
@@ -24,7 +25,11 @@ SPINS = ("sh", "-c", "echo begun; while :; do :; done")
 def _ended(place: Place, running: subprocess.Popen[bytes], code: str) -> bytes:
     """It ended by itself, with a code; nothing of it is left, and the trace stands."""
     family = children(running.pid)
-    out, err = running.communicate(timeout=120)
+    try:
+        out, err = running.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        raise
     assert f"[{code}]".encode() in err, err
     assert running.returncode == 2
     assert not [pid for pid in family if alive(pid)]
@@ -115,3 +120,14 @@ def test_firecracker_is_chosen_where_all_it_needs_is_there_or_is_said_to_miss(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert wanted.chosen(CACHE).driver.name == "firecracker"
+
+
+def test_doctor_says_whether_firecracker_can_be_chosen_and_what_keeps_host_halves_apart(
+    place: Place,
+) -> None:
+    said = place.desk.run("vm", "doctor").ok().out.splitlines()
+    lacks = ", ".join(jailer.lacking())
+    (found,) = (line for line in said if "Firecracker: " in line)
+    assert found.endswith(f"cannot be chosen: {lacks}" if lacks else "--driver firecracker")
+    (found,) = (line for line in said if "host halves apart: " in line)
+    assert found.startswith("ok") == secluded.able()

@@ -68,7 +68,7 @@ class Desk:
             except OSError as error:
                 raise CallerError(
                     "vm.pool",
-                    "A pool of this image is kept here already.",
+                    "A pool of such machines is kept here already.",
                     hint="See: nucleus vm pool status",
                 ) from error
             listening.listen(_BACKLOG)
