@@ -25,9 +25,8 @@ if not __package__:  # run as a file: its own directory would shadow other packa
 
 from bench import harness
 from nucleus_vmhost.vm import claims, image, keeping, memory, probing, session
-from nucleus_vmhost.vm.driver import Running, Size
+from nucleus_vmhost.vm.driver import CPU_SECONDS, Driver, Kept, Running, Size
 from nucleus_vmhost.vm.pool import Pool
-from nucleus_vmhost.vm.qemu import Qemu, QemuKept
 
 BOOTS: Final = 3
 ACTIVE: Final = 4
@@ -41,7 +40,7 @@ _BOOT_SECONDS: Final = 180.0
 class Bench:
     """One image, what is kept of it, and how to copy that."""
 
-    def __init__(self, driver: Qemu, made: image.Image, kept: QemuKept) -> None:
+    def __init__(self, driver: Driver, made: image.Image, kept: Kept) -> None:
         self.driver, self.made, self.kept = driver, made, kept
 
     async def boot(self) -> Running:
@@ -50,7 +49,7 @@ class Bench:
         return machine
 
     async def restore(self) -> Running:
-        machine = await self.driver.copy(self.kept)
+        machine = await self.kept.copy(CPU_SECONDS)
         await machine.resume()
         return machine
 
@@ -58,7 +57,7 @@ class Bench:
         """One after the other; the pool is full again before each, so that nothing else runs."""
         taken: list[float] = []
         async with (
-            Pool(self.driver, self.kept, 2) as pool,
+            Pool(self.kept, 2) as pool,
             claims.Desk(pool, HERE, "", 2).open(KEY),
         ):
             for _ in range(count):
@@ -68,7 +67,7 @@ class Bench:
 
     async def idle(self, count: int) -> tuple[list[float], list[float]]:
         """MiB of each machine that waits, and milliseconds of programs in others beside them."""
-        async with Pool(self.driver, self.kept, count) as pool:
+        async with Pool(self.kept, count) as pool:
             await pool.full()
             sizes = sorted(_pss(pid) / 1024 for pid in _emulators())
             async with contextlib.AsyncExitStack() as stack:
@@ -124,8 +123,8 @@ async def measured(copies: int, claimed: int, idling: int) -> dict[str, list[flo
     memory.sparingly()
     cache = session.cache()
     made = image.named(cache, image.DEFAULT)
-    driver = probing.driver(cache, made)
-    kept = await keeping.kept(cache, driver, made, Size.of(made))
+    driver = probing.qemu(cache, made)
+    kept = await keeping.kept(cache, driver, made, made.memory_mib)
     bench = Bench(driver, made, kept)
     try:
         found = {

@@ -22,22 +22,22 @@ from nucleus.walled import Order, Where
 from nucleus_proxy.effects.cells import View
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.terminal import Terminal
-from nucleus_vmhost.vm import claims, keeping, packing, probing, session, stdio, working
-from nucleus_vmhost.vm import image as images
+from nucleus_vmhost.vm import claims, keeping, packing, session, stdio, working
 from nucleus_vmhost.vm.changes import Told
-from nucleus_vmhost.vm.driver import Running, Size
+from nucleus_vmhost.vm.driver import Running
 from nucleus_vmhost.vm.guest import names
 from nucleus_vmhost.vm.packing import Copy
 from nucleus_vmhost.vm.session import Seat, Session
+from nucleus_vmhost.vm.wanted import Wanted
 from nucleus_vmhost.vm.working import Inside
 from nucleus_vmhost.work import Done
 
 _FIRST: Final = "this image runs for the first time: it is booted and kept"
 
 
-def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> Where:
-    """A microVM of a named image. Raises CallerError `vm.image`."""
-    image, inside = images.named(cache, name), Inside()
+def where(place: Home, cache: Path, wanted: Wanted, tell: Callable[[str], None]) -> Where:
+    """A microVM as it was asked for. Raises CallerError, WorldError `vm.*`."""
+    choice, inside = wanted.chosen(cache), Inside()
 
     @contextlib.asynccontextmanager
     async def up(
@@ -45,20 +45,20 @@ def where(place: Home, cache: Path, name: str, tell: Callable[[str], None]) -> W
     ) -> AsyncGenerator[tuple[Session, dict[str, Copy], str]]:
         """A machine with its copies: those of the workspace, and where an agent starts."""
         tops = (*shown.readable, *map(os.path.realpath, beside))
-        copies = [(top, packing.packed(top, shown.masked, image.room)) for top in tops]
-        if sum(len(copy.archive) for _, copy in copies) > image.room:
+        copies = [(top, packing.packed(top, shown.masked, choice.room)) for top in tops]
+        if sum(len(copy.archive) for _, copy in copies) > choice.room:
             raise CallerError("vm.workspace", "What is shown does not fit into the microVM.")
-        size = Size.of(image)
-        driver = probing.driver(cache, image)
-        with vms.listed(place, wall, name, agent, folder) as said, _held(sockets) as services:
-            machine: Running | None = await claims.claimed(
-                place.state, driver.key(image, size), said
-            )
+        size = choice.size
+        with (
+            vms.listed(place, wall, wanted.image, agent, folder) as said,
+            _held(sockets) as services,
+        ):
+            machine: Running | None = await claims.claimed(place.state, choice.pool, said)
             if machine is None:
                 machine = await keeping.copied(
-                    cache, driver, image, size, said, partial(tell, _FIRST)
+                    cache, choice.driver, choice.image, size, said, partial(tell, _FIRST)
                 )
-            async with session.opened(machine, services) as vm:
+            async with session.opened(machine, services, size.life_seconds) as vm:
                 await vm.claim()
                 for _, copy in copies:
                     await vm.run(packing.UNPACK, copy.archive, cwd=copy.folder, own=True)

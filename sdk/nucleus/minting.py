@@ -8,7 +8,6 @@ proxy has the key that was made for this wall, and no other.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from nucleus_issuer.issuing import Issuer, Minted, Order
 from nucleus_tokens import crypto, errors, holding, writing
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 from nucleus_tokens.header import Holder
+from nucleus_vmhost import secluded
 
 if TYPE_CHECKING:
     from nucleus.home import Home
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 DEPTH: Final = 3  # how often what a session has may be handed on
 _MOST: Final = 64 * 1024
-_PR_SET_DUMPABLE: Final = 4
 _KINDS: Final = ("CallerError", "CredentialError", "WorldError")
 
 
@@ -102,11 +101,6 @@ def bound(place: Home, text: str, private: bytes, to: str) -> tuple[str, bytes]:
     return writing.write_credential(made), own
 
 
-def guarded() -> None:
-    """No other process of this user may look into this one's memory, where keys are open."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
 def apart(work: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
     """Do it in a process of its own: a token's text, and its holder's key. What was opened for it
     is not in ours. Call it before threads are started. Raises what `work` raises."""
@@ -114,7 +108,7 @@ def apart(work: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
     child = os.fork()
     if child == 0:
         try:
-            guarded()
+            secluded.unseen()  # keys are open in it
             os.close(reading)
             _tell(writing, work)
         finally:

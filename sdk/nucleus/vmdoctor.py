@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_tokens.errors import NucleusError
-from nucleus_vmhost import diagnose
+from nucleus_vmhost import diagnose, secluded
 from nucleus_vmhost.vm import image as images
-from nucleus_vmhost.vm import jail, keeping, probing, session
+from nucleus_vmhost.vm import jail, jailer, keeping, probing, session
 from nucleus_vmhost.vm.driver import Size
 
 _VSOCK: Final = "/dev/vhost-vsock"
@@ -46,9 +46,19 @@ def looked(cache: Path, name: str) -> list[Finding]:
     found.append(
         Finding("vsock", vsock, f"{_VSOCK} {why}QEMU's channel is virtio-serial", needed=False)
     )
-    there = os.path.exists(probing.DEVICE)
+    there = os.path.exists(jailer.DEVICE)
     says = "is there, which proves nothing: say --boot" if there else "is not there"
-    found.append(Finding("KVM", False, f"{probing.DEVICE} {says}", needed=False))
+    found.append(Finding("KVM", False, f"{jailer.DEVICE} {says}", needed=False))
+    apart = secluded.able()
+    why = (
+        "each is in a Landlock domain of its own"
+        if apart
+        else "no Landlock of Linux 6.12: root's can look into each other, and all into each QEMU"
+    )
+    found.append(Finding("host halves apart", apart, why, needed=False))
+    lacks = ", ".join(jailer.lacking())
+    why = f"cannot be chosen: {lacks}" if lacks else "can be chosen: --driver firecracker"
+    found.append(Finding("Firecracker", not lacks, why, needed=False))
     return found
 
 
@@ -59,9 +69,9 @@ async def booted(cache: Path, name: str) -> list[Finding]:
         image = images.named(cache, name)
         why = await probing.probe(cache, image)
         found.append(Finding("KVM", not why, why or "a guest booted with it", needed=False))
-        driver = probing.driver(cache, image)
+        driver = probing.qemu(cache, image)
         size = Size.of(image)
-        (await keeping.kept(cache, driver, image, size)).close()
+        (await keeping.kept(cache, driver, image, size.memory_mib)).close()
         began = time.monotonic()
         machine = await keeping.copied(cache, driver, image, size)
         async with session.opened(machine, {}) as vm:

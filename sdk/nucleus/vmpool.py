@@ -11,29 +11,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from nucleus_vmhost.vm import claims, keeping, memory, probing
-from nucleus_vmhost.vm import image as images
-from nucleus_vmhost.vm.driver import Size
+from nucleus_vmhost.vm import claims, keeping, memory
 from nucleus_vmhost.vm.pool import Pool
+from nucleus_vmhost.vm.wanted import Wanted
 
 
 async def serve(
-    cache: Path, home: Path, name: str, size: int, most: int, tell: Callable[[str], None]
+    cache: Path, home: Path, wanted: Wanted, count: int, most: int, tell: Callable[[str], None]
 ) -> NoReturn:
-    """Keep `size` machines of a named image warm until cancelled, and give away at most `most` at a
-    time, to runs of `home`. Raises CallerError, WorldError `vm.*`."""
+    """Keep `count` such machines warm until cancelled, and give away at most `most` at a time, to
+    runs of `home`. Raises CallerError, WorldError `vm.*`."""
     memory.sparingly()
-    image = images.named(cache, name)
-    each = Size.of(image)
-    driver = probing.driver(cache, image)
-    kept = await keeping.kept(cache, driver, image, each)
+    choice = wanted.chosen(cache)
+    size = choice.size
+    kept = await keeping.kept(cache, choice.driver, choice.image, size.memory_mib)
     try:
         async with (
-            Pool(driver, kept, size) as pool,
-            claims.Desk(pool, home, name, most).open(driver.key(image, each)),
+            Pool(kept, count, size.cpu_seconds) as pool,
+            claims.Desk(pool, home, wanted.image, most).open(choice.pool),
         ):
             await pool.full()
-            tell(f"{size} microVMs of image {name} are warm")
+            tell(f"{count} microVMs of image {wanted.image} are warm")
             while True:
                 await asyncio.Event().wait()
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import subprocess
@@ -44,8 +45,15 @@ def place(desk: Desk) -> Place:
 @pytest.fixture
 def pool(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
     """The process that keeps one warm."""
+    with pooling(desk) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def pooling(desk: Desk, *words: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that keeps one warm, as it is asked for."""
     with subprocess.Popen(
-        [*PROGRAM, *desk.argv("vm", "pool", "serve", "--size", "1")],
+        [*PROGRAM, *desk.argv("vm", "pool", "serve", "--size", "1", *words)],
         stderr=subprocess.PIPE,
         env=desk.environ(),
         start_new_session=True,

@@ -62,6 +62,10 @@ class FakeFirecracker:
         self._tasks = [asyncio.ensure_future(self._serve())]
         self.pid = 0
 
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
     def kill(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -188,6 +192,9 @@ class FakeJailer(Jailer):
         self._services = services
         self.started: list[FakeFirecracker] = []
 
-    async def start(self, cell: Cell, prints: int) -> Process:
+    def program(self) -> str:
+        return "a fake"
+
+    async def start(self, cell: Cell, prints: int, cpu_seconds: int) -> Process:
         self.started.append(FakeFirecracker(cell.root, prints, self._services))
         return self.started[-1]

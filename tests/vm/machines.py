@@ -12,9 +12,9 @@ from typing import Final
 
 from nucleus_vmhost.vm import claims, image, keeping, session
 from nucleus_vmhost.vm.console import Said, unheard
-from nucleus_vmhost.vm.driver import Size
+from nucleus_vmhost.vm.driver import Machine, Size
 from nucleus_vmhost.vm.image import Image, Recipe
-from nucleus_vmhost.vm.qemu import Qemu, QemuMachine
+from nucleus_vmhost.vm.qemu import Qemu
 from nucleus_vmhost.vm.session import Session
 from tests.cli.command import Desk
 
@@ -32,7 +32,7 @@ def built(recipe: Recipe) -> Image:
 @contextlib.asynccontextmanager
 async def copied(
     made: Image, services: Mapping[str, Path] | None = None, said: Said = unheard
-) -> AsyncIterator[tuple[Session, QemuMachine]]:
+) -> AsyncIterator[tuple[Session, Machine]]:
     """A running copy of an image's kept machine."""
     machine = await keeping.copied(CACHE, Qemu(), made, Size.of(made), said)
     async with session.opened(machine, services or {}) as vm:

@@ -62,8 +62,8 @@ async def test_a_machine_is_booted_kept_copied_and_leaves_nothing(
     await machine.ready(10)
     async with session.opened(machine, {}) as vm:
         assert (await vm.ping())["network"] == ["lo"]
-    kept = await driver.keep(image, Size.of(image))
-    copy = await driver.copy(kept)
+    kept = await driver.keep(image, image.memory_mib)
+    copy = await kept.copy(60)
     await session.warmed(copy)
     await copy.resume()
     async with session.opened(copy, {}) as vm:
@@ -88,7 +88,7 @@ async def test_what_firecracker_refuses_is_said_in_its_words(tmp_path: Path) -> 
     jailer = FakeJailer(tmp_path, {})
     cell = jailer.cell()
     read, write = os.pipe()
-    fake = await jailer.start(cell, write)
+    fake = await jailer.start(cell, write, 60)
     os.close(write)
     assert isinstance(fake, FakeFirecracker)
     api = Api(cell.root / "api.sock")
@@ -201,7 +201,7 @@ def test_the_jailers_words_are_its_own(tmp_path: Path) -> None:
     """Each option stands in the jailer's documentation, v1.16.1; the id is of its alphabet."""
     jailer = Jailer(tmp_path)
     cell = jailer.cell()
-    words = jailer.words(cell, "/usr/bin/jailer", "/usr/bin/firecracker")
+    words = jailer.words(cell, "/usr/bin/jailer", "/usr/bin/firecracker", 60)
     own = words[words.index("/usr/bin/jailer") :]
     between = own.index("--")
     assert own[1:between:2] == [

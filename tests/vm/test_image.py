@@ -14,9 +14,8 @@ import pytest
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.vm import image as images
 from nucleus_vmhost.vm import keeping, kernel, memory, packages
-from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image, Recipe
-from nucleus_vmhost.vm.qemu import QemuKept
+from nucleus_vmhost.vm.qemu import Qemu, QemuKept
 from tests.vm.machines import CACHE, copied
 
 
@@ -84,7 +83,7 @@ def test_what_cannot_be_kept_whole_is_not_kept(image: Image, tmp_path: Path) -> 
     ram = memory.made(1 << 20)
     os.pwrite(ram, os.urandom(1 << 20), 0)
     memory.seal(ram)
-    made = QemuKept("key", image, Size(1), ram, b"state")
+    made = QemuKept(Qemu(), "key", image, 1, ram, b"state")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:

@@ -13,15 +13,14 @@ import os, sys
 from pathlib import Path
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost.vm import keeping, memory
-from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image
-from nucleus_vmhost.vm.qemu import QemuKept
+from nucleus_vmhost.vm.qemu import Qemu, QemuKept
 
 full = Path("/mnt")
 ram = memory.made(8 << 20)
 os.pwrite(ram, os.urandom(4 << 20), 1 << 20)
 memory.seal(ram)
-made = QemuKept("key", Image("key", full, 8, "", ""), Size(8), ram, b"state")
+made = QemuKept(Qemu(), "key", Image("key", full, 8, "", ""), 8, ram, b"state")
 try:
     keeping.stored(full / "kept" / "key", made)
 except WorldError as error:

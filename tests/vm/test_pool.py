@@ -7,7 +7,6 @@ import os
 import signal
 
 from nucleus_vmhost.vm import keeping
-from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image
 from nucleus_vmhost.vm.pool import Pool
 from nucleus_vmhost.vm.qemu import Qemu
@@ -18,10 +17,9 @@ SCRIPT = ("sh", "-c", "echo mine >> /tmp/seen; cat /tmp/seen; cat /proc/sys/kern
 
 def test_each_claim_is_another_machine_and_the_dead_are_passed_over(image: Image) -> None:
     async def main() -> None:
-        driver = Qemu()
-        kept = await keeping.kept(CACHE, driver, image, Size.of(image))
+        kept = await keeping.kept(CACHE, Qemu(), image, image.memory_mib)
         try:
-            async with Pool(driver, kept, 2) as pool:
+            async with Pool(kept, 2) as pool:
                 said = []
                 for _ in range(2):
                     await pool.full()

@@ -34,7 +34,7 @@ def test_a_run_claims_a_machine_and_another_is_made(
     )
     assert (done.code, done.out) == (5, "hello\nin\nlo\n"), done.err
     pool_says(place.desk, served=1, claimed=0, warm=1)
-    assert "vm.pool" in place.desk.run("vm", "pool", "serve").ok(2).err, "one for each image"
+    assert "vm.pool" in place.desk.process("vm", "pool", "serve").ok(2).err, "one for each image"
 
 
 def test_another_homes_run_has_a_machine_of_its_own(

@@ -22,8 +22,8 @@ def tui(
     Asks for the approver's passphrase first. While it runs it follows the standing rules.
     """
     from nucleus.cli import inputs
-    from nucleus.minting import guarded
     from nucleus_tokens.errors import CallerError
+    from nucleus_vmhost import secluded
 
     place = home(ctx)
     try:
@@ -42,7 +42,7 @@ def tui(
             "The queue is drawn on a terminal, and here is none.",
             hint="See: nucleus approvals list, or: nucleus console",
         )
-    guarded()
+    secluded.unseen()
     with place.store() as store:
         key = place.approver(approver, inputs.passphrase(passphrase_file, passphrase_fd))
         Desk(place, store, key).run()

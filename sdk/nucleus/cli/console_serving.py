@@ -52,11 +52,11 @@ def console(
     """
     from nucleus.cli import inputs
     from nucleus.cli.mcp import until_stopped
-    from nucleus.minting import guarded
     from nucleus_issuer import files
+    from nucleus_vmhost import secluded
 
     place = home(ctx)
-    guarded()
+    secluded.unseen()
     guests = None
     if accept is not None:
         guests = files.read(accept, secret=True, most=4096).decode("utf-8").strip()

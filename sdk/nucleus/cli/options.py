@@ -119,6 +119,18 @@ RemoteAt = Annotated[
         help="Ask the issuer at host:port or unix:/path, not this home's own.",
     ),
 ]
+Driver = Annotated[
+    str | None,
+    typer.Option("--driver", metavar="qemu|firecracker", help="What runs the microVM; qemu."),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option("--memory", metavar="MIB", help="The microVM's; as much as its image needs."),
+]
+CpuSeconds = Annotated[
+    int | None,
+    typer.Option("--cpu-seconds", metavar="N", help="The microVM's CPU time; a day's seconds."),
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
 
 # Restrictions, the same for issue, attenuate and delegate.

@@ -14,6 +14,9 @@ from nucleus.cli.options import (
     Ahead,
     Approver,
     ApproverPassphraseFile,
+    CpuSeconds,
+    Driver,
+    Memory,
     PassphraseFd,
     PassphraseFile,
     Policy,
@@ -55,6 +58,13 @@ def run(
     image: Annotated[
         str, typer.Option("--image", metavar="NAME", help="The microVM's image.")
     ] = "default",
+    driver: Driver = None,
+    memory: Memory = None,
+    cpu_seconds: CpuSeconds = None,
+    life: Annotated[
+        str | None,
+        typer.Option("--life", metavar="TIME", help="How long the microVM may live; 24h."),
+    ] = None,
     profile: Annotated[
         str | None,
         typer.Option("--profile", metavar="NAME", help="Make a token of this one (or a .toml)."),
@@ -144,7 +154,24 @@ def run(
         raise CallerError(
             "token.where", "Standard input is the agent's: give a file, or --token-fd N."
         )
+    limits = (driver, memory, cpu_seconds, life)
+    if local and limits != (None, None, None, None):
+        raise CallerError(
+            "run.where",
+            "--driver, --memory, --cpu-seconds and --life bound a microVM, and --local has none.",
+            hint="Say --vm, or leave them out.",
+        )
     place = options.home(ctx)
+    where = None
+    if vm:
+        from nucleus import microvm
+        from nucleus.cli import vm_wanted
+        from nucleus_vmhost import secluded
+        from nucleus_vmhost.vm.session import cache
+
+        wanted = vm_wanted.wanted(image, *limits)
+        where = microvm.where(place, cache(), wanted, _say)
+        secluded.alone()  # before it has anything, and threads
     rules = policies.load(policy or place.policy_path)
     workspace = _folder(folder)
     issuers, approvers = inputs.passphrases(
@@ -182,12 +209,6 @@ def run(
         roots=Path(os.path.abspath(roots)),
         profile=profile or "",
     )
-    where = None
-    if vm:
-        from nucleus import microvm
-        from nucleus_vmhost.vm.session import cache
-
-        where = microvm.where(place, cache(), image, _say)
     terminal = Terminal()
     person = AtTerminal(tell=_say, held=terminal.held, clock=place.clock)
 

@@ -85,6 +85,7 @@ def serve(
     from nucleus.cli.console import note, safe
     from nucleus.cli.mcp import until_stopped
     from nucleus.cli.mcp_servers import NO_WALL
+    from nucleus_vmhost import secluded
 
     place = home(ctx)
     offer = serving.Offer(
@@ -96,7 +97,7 @@ def serve(
         prompt="" if prompt is None else inputs.text_file(prompt),
         ask_seconds=inputs.duration(ask_for, "--ask-for"),
     )
-    minting.guarded()
+    secluded.unseen()
     issuers, approvers = inputs.passphrases(
         passphrase_file, passphrase_fd, approver_passphrase_file
     )

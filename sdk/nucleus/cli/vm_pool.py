@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nucleus.cli.options import Json, examples, home
+from nucleus.cli.options import CpuSeconds, Driver, Json, Memory, examples, home
+
+if TYPE_CHECKING:
+    from nucleus_vmhost.vm.wanted import Wanted
 
 POOL = examples(
     "nucleus vm pool serve --size 4",
@@ -25,13 +28,16 @@ def pool(
     name: Annotated[
         str, typer.Option("--image", metavar="NAME", help="Of this image.")
     ] = "default",
+    driver: Driver = None,
+    memory: Memory = None,
+    cpu_seconds: CpuSeconds = None,
     as_json: Json = False,
 ) -> int:
     """Keep microVMs warm, or say what is kept.
 
     `serve` stays in the foreground until it is stopped. While it runs, `nucleus run --vm` of this
-    user and
-    home claims a machine from it; each serves one run, and another is made in its place.
+    user and home that asks for such a machine claims one; each serves one run, and another is made
+    in its place.
     """
     from nucleus_tokens.errors import CallerError
 
@@ -39,18 +45,23 @@ def pool(
         return _status(home(ctx).state, as_json)
     if action != "serve":
         raise CallerError("vm.pool", "A pool is served, or its status shown.", hint="See --help.")
-    return _serve(home(ctx).state, size, most, name)
+    from nucleus.cli import vm_wanted
+
+    wanted = vm_wanted.wanted(name, driver, memory, cpu_seconds)
+    return _serve(home(ctx).state, wanted, size, most)
 
 
-def _serve(whose: Path, size: int, most: int, name: str) -> int:
+def _serve(whose: Path, wanted: Wanted, count: int, most: int) -> int:
     import asyncio
 
     from nucleus import vmpool
     from nucleus.cli.console import note
     from nucleus.cli.stopping import until_stopped
+    from nucleus_vmhost import secluded
     from nucleus_vmhost.vm.session import cache
 
-    return asyncio.run(until_stopped(vmpool.serve(cache(), whose, name, size, most, note)))
+    secluded.alone()
+    return asyncio.run(until_stopped(vmpool.serve(cache(), whose, wanted, count, most, note)))
 
 
 def _status(whose: Path, as_json: bool) -> int:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from nucleus_tokens.errors import CallerError
 from nucleus_vmhost.vm.console import Console, Said, unheard
-from nucleus_vmhost.vm.driver import LIFE_SECONDS
+from nucleus_vmhost.vm.driver import MOST_SECONDS
 from nucleus_vmhost.vm.pool import Pool
 from nucleus_vmhost.vm.pumps import Line
 
@@ -31,6 +31,7 @@ from nucleus_vmhost.vm.pumps import Line
 _VERSION: Final = 2
 _SECONDS: Final = 10.0
 _LINE: Final = 4096
+_CODE: Final = 16
 _BACKLOG: Final = 16
 _CLAIM: Final = b"claim\n"
 _STATUS: Final = b"status\n"
@@ -70,7 +71,7 @@ class Desk:
             except OSError as error:
                 raise CallerError(
                     "vm.pool",
-                    "A pool of this image is kept here already.",
+                    "A pool of such machines is kept here already.",
                     hint="See: nucleus vm pool status",
                 ) from error
             listening.listen(_BACKLOG)
@@ -124,9 +125,12 @@ class Desk:
             over = asyncio.ensure_future(machine.over())
             gone = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(connection, 1))
             try:
+                # Its user has a clock of its own, which is shorter.
                 await asyncio.wait(
-                    (over, gone), timeout=LIFE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    (over, gone), timeout=MOST_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
+                if over.done():
+                    connection.send(b"%d" % over.result())
             finally:
                 over.cancel()
                 gone.cancel()
@@ -160,6 +164,7 @@ class Claimed:
         self._connection = connection
         self._line: Line | None = line
         self._console = Console(pipe, said)
+        self._code = b""
 
     @property
     def console(self) -> bytes:
@@ -170,10 +175,12 @@ class Claimed:
         line, self._line = self._line, None
         return line
 
-    async def over(self) -> None:
-        """Until it has ended."""
+    async def over(self) -> int:
+        """Until it has ended; what the pool says it ended with."""
         with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().sock_recv(self._connection, 1)
+            while data := await asyncio.get_running_loop().sock_recv(self._connection, _CODE):
+                self._code = data
+        return int(self._code) if self._code.isdigit() else -1
 
     async def end(self) -> None:
         """Tell the pool; it closes the connection when the machine is gone."""

@@ -9,44 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from nucleus_vmhost.vm.console import Said, unheard
 from nucleus_vmhost.vm.image import Image
 from nucleus_vmhost.vm.pumps import Line
 
-# How long a machine may be somebody's.
-LIFE_SECONDS: Final = 24 * 3600.0
+CPU_SECONDS: Final = 24 * 3600
+LIFE_SECONDS: Final = 24 * 3600
+MOST_SECONDS: Final = 7 * 24 * 3600
+# What a machine's program ends with where its CPU time is spent: SIGXCPU, as the jail passes it on.
+CPU_SPENT: Final = 128 + signal.SIGXCPU
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What one machine may use."""
+    """What one machine may use: memory, CPU time from its start, and for how long it may be
+    somebody's."""
 
     memory_mib: int
-    cpu_seconds: int = 24 * 3600
+    cpu_seconds: int = CPU_SECONDS
+    life_seconds: int = LIFE_SECONDS
 
     @classmethod
     def of(cls, image: Image) -> Size:
         return cls(image.memory_mib)
 
-
-class Kept(Protocol):
-    """A machine that was stopped before it was anybody's; copies of it are started from this."""
-
-    @property
-    def key(self) -> str:
-        """The hash of all that it depends on."""
-        ...
-
-    def close(self) -> None:
-        """Nothing more is started from it; what was goes on."""
-        ...
-
-
-KeptT = TypeVar("KeptT", bound=Kept)
+    def room(self, image: Image) -> int:
+        """How many bytes of files fit beside the image's own, with as much again to work in."""
+        return (self.memory_mib << 20) // 4 - image.initrd.stat().st_size // 2
 
 
 class Running(Protocol):
@@ -62,6 +57,10 @@ class Running(Protocol):
 
     def channel(self) -> Line:
         """This side's end of its channel: from now on the caller's."""
+        ...
+
+    async def over(self) -> int:
+        """Until it has ended; what its program ended with, or -1 where nobody knows."""
         ...
 
     async def end(self) -> None:
@@ -84,10 +83,6 @@ class Machine(Running, Protocol):
         """The pipe into which it prints: from now on the caller's."""
         ...
 
-    async def over(self) -> int:
-        """Until it has ended; what its program ended with."""
-        ...
-
     async def pause(self) -> None: ...
 
     async def resume(self) -> None: ...
@@ -96,7 +91,28 @@ class Machine(Running, Protocol):
 MachineT = TypeVar("MachineT", bound=Machine)
 
 
-class Driver(Protocol[KeptT]):
+class Kept(Protocol):
+    """A machine that was stopped before it was anybody's; copies of it are started from this."""
+
+    @property
+    def key(self) -> str:
+        """The hash of all that it depends on."""
+        ...
+
+    async def copy(self, cpu_seconds: int, said: Said = unheard) -> Machine:
+        """A machine that goes on from there, paused. Raises WorldError `vm.*`."""
+        ...
+
+    def store(self, folder: Path) -> None:
+        """Write it into an empty folder. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is started from it; what was goes on."""
+        ...
+
+
+class Driver(Protocol):
     """One way to run machines."""
 
     @property
@@ -106,12 +122,16 @@ class Driver(Protocol[KeptT]):
         """Start an image. Raises WorldError `vm.*`."""
         ...
 
-    async def keep(self, image: Image, size: Size) -> KeptT:
-        """Boot a machine until it is ready, and keep what it is then."""
+    async def keep(self, image: Image, memory_mib: int) -> Kept:
+        """Boot a machine until it is ready, and keep what it is then. Raises WorldError `vm.*`."""
         ...
 
-    async def copy(self, kept: KeptT, said: Said = unheard) -> Machine:
-        """A machine that goes on from there, paused. Raises WorldError `vm.*`."""
+    def load(self, folder: Path, image: Image, memory_mib: int) -> Kept:
+        """What was stored in a folder, whose name is its key. Raises OSError."""
+        ...
+
+    def key(self, image: Image, memory_mib: int) -> str:
+        """What a kept machine depends on: it is of no use for anything else. Raises WorldError."""
         ...
 
 

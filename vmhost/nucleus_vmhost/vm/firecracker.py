@@ -18,12 +18,13 @@ from typing import Final
 
 from nucleus_vmhost.vm import firecracker_api
 from nucleus_vmhost.vm.console import Console, Said, unheard
-from nucleus_vmhost.vm.driver import Size, begun, named
+from nucleus_vmhost.vm.driver import CPU_SECONDS, Size, begun, named
 from nucleus_vmhost.vm.firecracker_api import Api
 from nucleus_vmhost.vm.guest.names import BY_VSOCK, CHANNEL_PORT
 from nucleus_vmhost.vm.image import Image
-from nucleus_vmhost.vm.jailer import API, Cell, Jailer, Process
+from nucleus_vmhost.vm.jailer import API, Cell, Jailer, Process, put
 from nucleus_vmhost.vm.pumps import Line
+from nucleus_vmhost.vm.qemu import processor
 
 _START_SECONDS: Final = 30.0
 _BOOT_SECONDS: Final = 60.0
@@ -35,15 +36,28 @@ _COMMAND_LINE: Final = f"console=ttyS0 quiet reboot=k panic=-1 pci=off audit=0 {
 
 @dataclass(slots=True)
 class FirecrackerKept:
-    """A machine that was stopped: two files in a folder of their own."""
+    """A machine that was stopped: two files in a folder. With a `lock` the folder goes with it."""
 
+    firecracker: Firecracker
     key: str
     folder: Path
-    lock: int
+    lock: int | None = None
+
+    async def copy(self, cpu_seconds: int, said: Said = unheard) -> FirecrackerMachine:
+        async def set_up(machine: FirecrackerMachine, cell: Cell) -> None:
+            state, ram = (cell.put(self.folder / name, name) for name in (_STATE, _RAM))
+            await machine.api.load(state, ram)
+
+        return await begun(self.firecracker.started(cpu_seconds, said, set_up))
+
+    def store(self, folder: Path) -> None:
+        for name in (_STATE, _RAM):
+            put(self.folder / name, folder / name)
 
     def close(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self.lock)
+        if self.lock is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self.lock)
 
 
 class FirecrackerMachine:
@@ -125,10 +139,10 @@ class Firecracker:
             await api.vsock(_CID, f"/{_VSOCK}")
             await api.start()
 
-        return await begun(self._started(said, set_up))
+        return await begun(self.started(size.cpu_seconds, said, set_up))
 
-    async def keep(self, image: Image, size: Size) -> FirecrackerKept:
-        machine = await self.boot(image, size)
+    async def keep(self, image: Image, memory_mib: int) -> FirecrackerKept:
+        machine = await self.boot(image, Size(memory_mib, CPU_SECONDS))
         try:
             # Nobody has connected: what is kept waits for its first connection.
             await machine.listens(_BOOT_SECONDS)
@@ -137,26 +151,31 @@ class Firecracker:
             folder, lock = self._jailer.kept(machine.cell, (_STATE, _RAM))
         finally:
             await machine.end()
-        return FirecrackerKept(self.key(image, size), folder, lock)
+        return FirecrackerKept(self, self.key(image, memory_mib), folder, lock)
 
-    async def copy(self, kept: FirecrackerKept, said: Said = unheard) -> FirecrackerMachine:
-        async def set_up(machine: FirecrackerMachine, cell: Cell) -> None:
-            state, ram = (cell.put(kept.folder / name, name) for name in (_STATE, _RAM))
-            await machine.api.load(state, ram)
+    def load(self, folder: Path, image: Image, memory_mib: int) -> FirecrackerKept:
+        for name in (_STATE, _RAM):
+            os.stat(folder / name)
+        return FirecrackerKept(self, folder.name, folder)
 
-        return await begun(self._started(said, set_up))
+    def key(self, image: Image, memory_mib: int) -> str:
+        """It is of no use to any other Firecracker, image or processor."""
+        return named(
+            "2", image.key, image.digest, str(memory_mib), self.name, processor(),
+            self._jailer.program(), _COMMAND_LINE,
+        )  # fmt: skip
 
-    def key(self, image: Image, size: Size) -> str:
-        """What a kept machine depends on."""
-        return named("1", image.key, image.digest, str(size.memory_mib), self.name, _COMMAND_LINE)
-
-    async def _started(
-        self, said: Said, set_up: Callable[[FirecrackerMachine, Cell], Awaitable[None]]
+    async def started(
+        self,
+        cpu_seconds: int,
+        said: Said,
+        set_up: Callable[[FirecrackerMachine, Cell], Awaitable[None]],
     ) -> FirecrackerMachine:
+        """A Firecracker in a cell, set up. Raises WorldError `vm.*`."""
         cell = self._jailer.cell()
         pipe, prints = os.pipe2(os.O_CLOEXEC)
         try:
-            process = await self._jailer.start(cell, prints)
+            process = await self._jailer.start(cell, prints, cpu_seconds)
         except BaseException:
             os.close(pipe)
             cell.remove()

@@ -96,11 +96,6 @@ class Image:
     guest: str  # of the guest's own files
 
     @property
-    def room(self) -> int:
-        """How many bytes of files fit beside its own, with as much again to work in."""
-        return (self.memory_mib << 20) // 4 - self.initrd.stat().st_size // 2
-
-    @property
     def kernel(self) -> Path:
         return self.folder / "vmlinux"
 

@@ -20,6 +20,8 @@ _SHOWN: Final = ("/usr/lib", "/usr/lib64", "/usr/share/qemu", "/usr/share/seabio
 _LINKS: Final = ("/lib", "/lib64")
 _UIDS: Final = range(0x70000000, 0x70100000)
 _ID: Final = "65534"
+# So much more where the first signal was not obeyed.
+_GRACE_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,17 @@ def one_uid() -> int:
     return _UIDS[secrets.randbelow(len(_UIDS))]
 
 
+def prlimit(cpu_seconds: int, *more: str) -> list[str]:
+    """What stands before a command whose CPU time, with that of all its threads, is bounded: first
+    SIGXCPU, then SIGKILL. Raises WorldError `vm.qemu`."""
+    cpu = f"--cpu={cpu_seconds}:{cpu_seconds + _GRACE_SECONDS}"
+    return [_found("prlimit"), "--core=0", cpu, *more, "--"]
+
+
 def jail(*, address_mib: int, cpu_seconds: int, kvm: bool) -> Jail:
     """A jail for one QEMU."""
     qemu = program()
-    limits = [
-        _found("prlimit"), "--fsize=0", "--core=0", "--nofile=256",
-        f"--as={address_mib << 20}", f"--cpu={cpu_seconds}", "--",
-    ]  # fmt: skip
+    limits = prlimit(cpu_seconds, "--fsize=0", "--nofile=256", f"--as={address_mib << 20}")
     said = [
         diagnose.bwrap(), "--unshare-all", "--unshare-user", "--disable-userns",
         "--uid", _ID, "--gid", _ID, "--hostname", "vm", "--die-with-parent", "--new-session",

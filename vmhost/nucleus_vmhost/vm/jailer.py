@@ -21,11 +21,13 @@ from typing import Final, Protocol
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost import diagnose
 from nucleus_vmhost.vm.image import one_at_a_time
-from nucleus_vmhost.vm.jail import one_uid
+from nucleus_vmhost.vm.jail import one_uid, prlimit
 
 BASE: Final = Path("/srv/jailer")
 API: Final = "api.sock"
 _PROGRAM: Final = "firecracker"
+_JAILER: Final = "jailer"
+DEVICE: Final = "/dev/kvm"
 _HINT: Final = "Install firecracker and jailer of one release; see docs/run-vm.md"
 
 
@@ -50,17 +52,34 @@ class Cell:
     lock: int
 
     def put(self, source: Path, name: str) -> str:
-        """Have a file in it, under a name, to be read; its path inside. A link where one can be."""
-        try:
-            os.link(source, self.root / name)
-        except OSError:
-            shutil.copyfile(source, self.root / name)
-            (self.root / name).chmod(0o444)
+        """Have a file in it, under a name, to be read; its path inside."""
+        put(source, self.root / name)
         return f"/{name}"
 
     def remove(self) -> None:
         shutil.rmtree(self.root.parent, ignore_errors=True)
         os.close(self.lock)
+
+
+def put(source: Path, goal: Path) -> None:
+    """The same file at another place, to be read: a link where one can be. Raises OSError."""
+    try:
+        os.link(source, goal)
+    except OSError:
+        shutil.copyfile(source, goal)
+        goal.chmod(0o444)
+
+
+def lacking() -> list[str]:
+    """What Firecracker needs and this machine or this user does not have."""
+    lacks = [f"there is no {name}" for name in (_PROGRAM, _JAILER) if shutil.which(name) is None]
+    if os.geteuid() != 0:
+        lacks.append("its jailer has to be started by root")
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        lacks.append(f"{DEVICE} cannot be opened ({error.strerror})")
+    return lacks
 
 
 class Jailer:
@@ -85,12 +104,17 @@ class Jailer:
             raise WorldError("vm.firecracker", why) from error
         return Cell(folder.name, root, uid, lock)
 
-    async def start(self, cell: Cell, prints: int) -> Process:
+    def program(self) -> str:
+        """Which Firecracker it is. Raises WorldError `vm.firecracker`."""
+        found = os.stat(_found(_PROGRAM))
+        return f"{found.st_size} {found.st_mtime_ns}"
+
+    async def start(self, cell: Cell, prints: int, cpu_seconds: int) -> Process:
         """Start Firecracker in a cell. Raises WorldError `vm.firecracker`."""
         if os.geteuid() != 0:
             raise WorldError("vm.firecracker", "Firecracker's jailer has to be started by root.")
         return await asyncio.create_subprocess_exec(
-            *self.words(cell, _found("jailer"), _found(_PROGRAM)),
+            *self.words(cell, _found(_JAILER), _found(_PROGRAM), cpu_seconds),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=prints,
             stderr=asyncio.subprocess.STDOUT,
@@ -99,15 +123,16 @@ class Jailer:
             start_new_session=True,
         )
 
-    def words(self, cell: Cell, jailer: str, firecracker: str) -> list[str]:
+    def words(self, cell: Cell, jailer: str, firecracker: str, cpu_seconds: int) -> list[str]:
         """The command. The jailer changes its uid, after which nothing would end with us: so it
-        runs in a namespace of processes that does."""
+        runs in a namespace of processes that does. It bounds no CPU time, but what is bounded
+        before it stays so (setrlimit(2))."""
         ends_with_us = [
             diagnose.bwrap(), "--unshare-pid", "--die-with-parent", "--dev-bind", "/", "/",
             "--cap-add", "ALL", "--",
         ]  # fmt: skip
         return [
-            *ends_with_us,
+            *prlimit(cpu_seconds), *ends_with_us,
             jailer, "--id", cell.id, "--exec-file", firecracker,
             "--uid", str(cell.uid), "--gid", str(cell.uid),
             "--chroot-base-dir", str(self.base.parent),

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
 from nucleus_vmhost.vm import session
-from nucleus_vmhost.vm.qemu import Qemu, QemuKept, QemuMachine
+from nucleus_vmhost.vm.driver import CPU_SECONDS, Kept, Machine
 from nucleus_vmhost.vm.session import Session
 
 # Whoever claimed a machine comes first; the next one is made after that.
@@ -27,9 +27,9 @@ _AGAIN_SECONDS: Final = 5.0
 class Pool:
     """So many warm copies of one kept machine. Use it as a context; `kept` stays its owner's."""
 
-    def __init__(self, driver: Qemu, kept: QemuKept, size: int) -> None:
-        self._driver, self._kept, self.size = driver, kept, size
-        self._warm: deque[QemuMachine] = deque()
+    def __init__(self, kept: Kept, size: int, cpu_seconds: int = CPU_SECONDS) -> None:
+        self._kept, self.size, self._cpu_seconds = kept, size, cpu_seconds
+        self._warm: deque[Machine] = deque()
         self._news = asyncio.Condition()
         self._missing = asyncio.Semaphore(size)
         self._why: WorldError | None = None
@@ -59,7 +59,7 @@ class Pool:
         if self._why is not None:
             raise self._why
 
-    async def taken(self) -> QemuMachine:
+    async def taken(self) -> Machine:
         """A machine that runs again, and is the caller's to end. Raises WorldError where none is
         warm and none can be made."""
         while True:
@@ -103,8 +103,8 @@ class Pool:
                 self._keep(self._watch(one))
                 await self._told()
 
-    async def _made(self) -> QemuMachine:
-        machine = await self._driver.copy(self._kept)
+    async def _made(self) -> Machine:
+        machine = await self._kept.copy(self._cpu_seconds)
         try:
             await session.warmed(machine)
         except BaseException:
@@ -112,7 +112,7 @@ class Pool:
             raise
         return machine
 
-    async def _watch(self, one: QemuMachine) -> None:
+    async def _watch(self, one: Machine) -> None:
         """Replace it if it dies while it waits."""
         await one.over()
         if one in self._warm:

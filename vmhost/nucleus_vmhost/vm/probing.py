@@ -13,9 +13,9 @@ from typing import Final
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_vmhost.vm.driver import Size
 from nucleus_vmhost.vm.image import Image
+from nucleus_vmhost.vm.jailer import DEVICE
 from nucleus_vmhost.vm.qemu import Qemu
 
-DEVICE: Final = "/dev/kvm"
 _SECONDS: Final = 10.0
 _WORKS: Final = "works"
 
@@ -30,7 +30,7 @@ async def probe(cache: Path, image: Image) -> str:
     return why
 
 
-def driver(cache: Path, image: Image) -> Qemu:
+def qemu(cache: Path, image: Image) -> Qemu:
     """QEMU as it was seen to work here: emulating, unless a probe said more."""
     try:
         return Qemu(kvm=_answer(cache, image).read_text() == _WORKS)
@@ -55,4 +55,4 @@ async def _why_not(image: Image) -> str:
 
 
 def _answer(cache: Path, image: Image) -> Path:
-    return cache / "probes" / Qemu(kvm=True).key(image, Size.of(image))
+    return cache / "probes" / Qemu(kvm=True).key(image, image.memory_mib)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_vmhost.vm import jail, memory
 from nucleus_vmhost.vm.console import Console, Said, unheard
-from nucleus_vmhost.vm.driver import Size, begun, named
+from nucleus_vmhost.vm.driver import CPU_SECONDS, Size, begun, named
 from nucleus_vmhost.vm.guest.names import PORT
 from nucleus_vmhost.vm.image import Image
 from nucleus_vmhost.vm.pumps import Line
@@ -31,17 +31,35 @@ _TB_MIB: Final = 64
 _ADDRESS_MIB: Final = 2048  # of QEMU itself, beside the guest's memory
 _PIECE: Final = 65536
 _IGNORE_SHARED: Final = [{"capability": "x-ignore-shared", "state": True}]
+_RAM, _STATE = "ram", "state"
 
 
 @dataclass(slots=True)
 class QemuKept:
     """A machine that was stopped. `ram` is sealed."""
 
+    qemu: Qemu
     key: str
     image: Image
-    size: Size
+    memory_mib: int
     ram: int
     state: bytes
+
+    async def copy(self, cpu_seconds: int, said: Said = unheard) -> QemuMachine:
+        state = os.memfd_create("state", os.MFD_CLOEXEC)
+        try:
+            os.write(state, self.state)
+            os.lseek(state, 0, os.SEEK_SET)
+            size = Size(self.memory_mib, cpu_seconds)
+            return await self.qemu.started(
+                self.image, size, self.ram, share=False, incoming=state, said=said
+            )
+        finally:
+            os.close(state)
+
+    def store(self, folder: Path) -> None:
+        memory.written(self.ram, folder / _RAM)
+        (folder / _STATE).write_bytes(self.state)
 
     def close(self) -> None:
         os.close(self.ram)
@@ -127,14 +145,15 @@ class Qemu:
     async def boot(self, image: Image, size: Size, said: Said = unheard) -> QemuMachine:
         ram = memory.made(size.memory_mib << 20)
         try:
-            return await self._started(image, size, ram, share=True, said=said)
+            return await self.started(image, size, ram, share=True, said=said)
         finally:
             os.close(ram)
 
-    async def keep(self, image: Image, size: Size) -> QemuKept:
-        ram = memory.made(size.memory_mib << 20)
+    async def keep(self, image: Image, memory_mib: int) -> QemuKept:
+        ram = memory.made(memory_mib << 20)
         try:
-            machine = await self._started(image, size, ram, share=True)
+            size = Size(memory_mib, CPU_SECONDS)
+            machine = await self.started(image, size, ram, share=True)
             try:
                 await machine.ready(_BOOT_SECONDS)
                 await machine.pause()
@@ -145,30 +164,22 @@ class Qemu:
         except BaseException:
             os.close(ram)
             raise
-        return QemuKept(self.key(image, size), image, size, ram, state)
+        return QemuKept(self, self.key(image, memory_mib), image, memory_mib, ram, state)
 
-    async def copy(self, kept: QemuKept, said: Said = unheard) -> QemuMachine:
-        state = os.memfd_create("state", os.MFD_CLOEXEC)
-        try:
-            os.write(state, kept.state)
-            os.lseek(state, 0, os.SEEK_SET)
-            machine = await self._started(
-                kept.image, kept.size, kept.ram, share=False, incoming=state, said=said
-            )
-        finally:
-            os.close(state)
-        return machine
+    def load(self, folder: Path, image: Image, memory_mib: int) -> QemuKept:
+        state = (folder / _STATE).read_bytes()
+        return QemuKept(self, folder.name, image, memory_mib, memory.read(folder / _RAM), state)
 
-    def key(self, image: Image, size: Size) -> str:
-        """What a kept machine depends on: it is of no use to any other QEMU, image or processor."""
+    def key(self, image: Image, memory_mib: int) -> str:
+        """It is of no use to any other QEMU, image or processor."""
         found = os.stat(jail.program())
         return named(
-            "1", image.key, image.digest, str(size.memory_mib), self.name, _processor(),
+            "1", image.key, image.digest, str(memory_mib), self.name, processor(),
             f"{found.st_size} {found.st_mtime_ns}",
-            *self._words(size, (0, 0, 0), (0, 0), share=False),
+            *self._words(memory_mib, (0, 0, 0), (0, 0), share=False),
         )  # fmt: skip
 
-    async def _started(
+    async def started(
         self,
         image: Image,
         size: Size,
@@ -178,6 +189,7 @@ class Qemu:
         incoming: int = -1,
         said: Said = unheard,
     ) -> QemuMachine:
+        """A QEMU whose guest's memory is `ram`. Raises WorldError `vm.*`."""
         starting = self._starting(image, size, ram, share=share, incoming=incoming, said=said)
         return await begun(starting)
 
@@ -202,7 +214,7 @@ class Qemu:
             channels = (theirs.fileno(), its.fileno())
             argv = [
                 *found.argv,
-                *self._words(size, (kernel, initrd, ram), channels, share=share),
+                *self._words(size.memory_mib, (kernel, initrd, ram), channels, share=share),
                 *(("-incoming", "defer") if incoming >= 0 else ()),
             ]
             pipe, prints = os.pipe2(os.O_CLOEXEC)
@@ -234,17 +246,22 @@ class Qemu:
         return machine
 
     def _words(
-        self, size: Size, files: tuple[int, int, int], channels: tuple[int, int], *, share: bool
+        self,
+        memory_mib: int,
+        files: tuple[int, int, int],
+        channels: tuple[int, int],
+        *,
+        share: bool,
     ) -> list[str]:
         kernel, initrd, ram = (f"/proc/self/fd/{fd}" for fd in files)
         channel, control = channels
         machine = "microvm,memory-backend=ram"
         accel = "kvm" if self._kvm else f"tcg,thread=multi,tb-size={_TB_MIB}"
-        backend = f"memory-backend-file,id=ram,size={size.memory_mib}M,mem-path={ram}"
+        backend = f"memory-backend-file,id=ram,size={memory_mib}M,mem-path={ram}"
         shared = "on" if share else "off"
         return [
             "-M", machine, "-accel", accel, "-cpu", "host" if self._kvm else "max",
-            "-m", str(size.memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
+            "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-object", f"{backend},share={shared}",
             "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
             "-kernel", kernel, "-initrd", initrd, "-append", _command_line(),
@@ -273,7 +290,8 @@ def _as(found: jail.Jail) -> dict[str, Any]:
     return {"user": found.uid, "group": found.uid, "extra_groups": found.groups}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What it can do: a kept machine goes on only where that is the same."""
     said = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     flags = re.search(r"^flags\s*: (.*)$", said, re.MULTILINE)
     return f"{os.uname().machine} {flags[1] if flags else ''}"

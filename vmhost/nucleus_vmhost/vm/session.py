@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
-from nucleus_vmhost.vm.driver import LIFE_SECONDS, Machine, Running
+from nucleus_vmhost.vm.driver import CPU_SPENT, LIFE_SECONDS, Machine, Running
 from nucleus_vmhost.vm.frames import Broken
 from nucleus_vmhost.vm.guest import names
 from nucleus_vmhost.vm.pumps import Channel
@@ -210,28 +210,48 @@ class Session:
             broken = self._over.exception()
             if isinstance(broken, Broken):
                 return WorldError("vm.channel", f"The microVM broke its channel: {broken}.")
-            return WorldError(
-                "vm.ended", "The microVM has ended.", hint="Its last words: nucleus vm logs"
-            )
+            return await self._ended()
         return WorldError("vm.guest", "The microVM does not speak as it should.")
+
+    async def _ended(self) -> WorldError:
+        """Why there is no machine any more."""
+        code = -1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                code = await self._machine.over()
+        if code == CPU_SPENT:
+            return WorldError(
+                "vm.cpu",
+                "The microVM has used all the CPU time it had.",
+                hint="Give it more: --cpu-seconds N",
+            )
+        return WorldError(
+            "vm.ended", "The microVM has ended.", hint="Its last words: nucleus vm logs"
+        )
 
 
 @contextlib.asynccontextmanager
-async def opened(machine: Running, services: Mapping[str, Path]) -> AsyncIterator[Session]:
+async def opened(
+    machine: Running, services: Mapping[str, Path], life_seconds: int = LIFE_SECONDS
+) -> AsyncIterator[Session]:
     """Speak with a machine; at the end of the block, or of the time it has, it is over.
 
     Raises WorldError `vm.*`.
     """
     channel = Channel(machine.channel(), Side.HOST, services)
     over = asyncio.ensure_future(channel.run())
-    life = asyncio.timeout(LIFE_SECONDS)
+    life = asyncio.timeout(life_seconds)
     try:
         async with life:
             yield Session(machine, channel, over)
     except TimeoutError as error:
         if not life.expired():
             raise
-        raise WorldError("vm.life", "The microVM ran as long as one may.") from error
+        raise WorldError(
+            "vm.life",
+            f"The microVM has lived for the {life_seconds} seconds it had.",
+            hint="Give it more: --life TIME",
+        ) from error
     finally:
         over.cancel()
         await asyncio.gather(over, return_exceptions=True)
