@@ -151,7 +151,8 @@ class ToolServer:
             self._presented(frame.params), toolcall.without_meta(frame.params)
         )
         if isinstance(shown, Refusal):
-            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, shown.line()))
+            said = wire.error(frame.id, wire.WORLD_FAILED, shown.line(), shown.fields())
+            await self._client.send(said)
             return
         listed = [tool.listed() for name, tool in self._tools.items() if name in shown]
         content: dict[str, Any] = {"tools": listed}
@@ -167,7 +168,9 @@ class ToolServer:
             made = toolcall.read(frame, frozenset())
             done = await self._decide(frame, made, caller)
         except CredentialError as error:
-            await self._client.send(wire.error(frame.id, wire.INVALID_PARAMS, error.message))
+            data = {"code": error.code, "hint": error.hint}
+            said = wire.error(frame.id, wire.INVALID_PARAMS, error.message, data)
+            await self._client.send(said)
             return
         finally:
             del self._callers[frame.key]

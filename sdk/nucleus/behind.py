@@ -23,7 +23,7 @@ from nucleus_tokens import exposure
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.choosing import payload_label
 from nucleus_vmhost import arguments, cell, workspace
-from nucleus_vmhost.arguments import PROXY_PORT, TOOLS_PORT
+from nucleus_vmhost.arguments import GRPC_PORT, PROXY_PORT, TOOLS_PORT
 from nucleus_vmhost.cell import Extras
 from nucleus_vmhost.work import Limits
 
@@ -95,7 +95,11 @@ async def running(
     await asyncio.to_thread(proxy.file_labels.ran, agent.shown.writable, tainted)
     try:
         async with proxy.road(mediator, agent.token, agent.private) as folder:
-            routes = {PROXY_PORT: f"{folder}/proxy.sock", TOOLS_PORT: f"{folder}/tools.sock"}
+            routes = {
+                PROXY_PORT: f"{folder}/proxy.sock",
+                TOOLS_PORT: f"{folder}/tools.sock",
+                GRPC_PORT: f"{folder}/grpc.sock",
+            }
             inside = replace(extras, routes=routes)
             async with cell.opened(work, Limits(), inside) as process:
                 # They are inside now, and nowhere else: a killed run leaves no socket behind.

@@ -10,10 +10,11 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nucleus import composing
+from nucleus import composing, fronting
 from nucleus.launching import Launcher
 from nucleus_proxy.effects import spawn
 from nucleus_proxy.egress import compose
@@ -109,15 +110,17 @@ class Proxy:
     async def road(
         self, mediator: Mediator, token: str, private: bytes, inside: Inside | None = None
     ) -> AsyncGenerator[Path]:
-        """A folder with the sockets of one agent: `tools.sock` and `proxy.sock`. Whoever opens
-        them acts with the token. `inside` is the machine that the agent is in, if it is."""
+        """A folder with the sockets of one agent: `tools.sock`, `grpc.sock` and `proxy.sock`.
+        Whoever opens them acts with the token. `inside` is the machine that the agent is in, if it
+        is."""
         tools = self.tools
         if inside is not None:
             tools = composing.within(
                 tools, self.policy, inside,
                 draw=self.home.random, live=self.live, labels=self.file_labels,
             )  # fmt: skip
-        service = Service(
+        service = partial(
+            Service,
             mediator,
             draw=self.home.random,
             log=self.log,
@@ -129,7 +132,8 @@ class Proxy:
         fetching = compose.fetcher(egress, resolver=SystemResolver(), roots=self._roots)
         with _folder() as folder:
             async with (
-                listening(folder / "tools.sock", service),
+                listening(folder / "tools.sock", service()),
+                fronting.listening(folder / "grpc.sock", service, self.log),
                 compose.outward(
                     folder / "proxy.sock",
                     mediator=mediator,

@@ -28,6 +28,7 @@ LAUNCHER: Final = f"{OURS}/inside.pyc"
 CONNECT: Final = f"{OURS}/mcp"
 PROXY_PORT: Final = 3128
 TOOLS_PORT: Final = 3129
+GRPC_PORT: Final = 3130
 _HERE: Final = Path(__file__).resolve().parent
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Of /etc what programs need to run, and nothing that names people, hosts or secrets.
@@ -71,6 +72,9 @@ def environment(work: Work, routes: Collection[int]) -> dict[str, str]:
         made |= dict.fromkeys(_PROXY_NAMES, way)
     if TOOLS_PORT in routes:
         made |= {"NUCLEUS_MCP": CONNECT, "NUCLEUS_TOOLS": f"127.0.0.1:{TOOLS_PORT}"}
+    if GRPC_PORT in routes:
+        # gRPC would ask the proxy for HTTP to lead it there; `no_proxy` would mean more than that.
+        made |= {"NUCLEUS_TOOLS_GRPC": f"127.0.0.1:{GRPC_PORT}", "no_grpc_proxy": "127.0.0.1"}
     return made | dict(work.env)
 
 

@@ -16,7 +16,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from nucleus_vmhost.vm.guest.names import INSIDE, PING, PROXY, PROXY_PORT, TOOLS, TOOLS_PORT
+from nucleus_vmhost.vm.guest.names import (
+    INSIDE,
+    OUTSIDE,
+    PING,
+    PROXY,
+    PROXY_PORT,
+    TOOLS,
+    TOOLS_PORT,
+)
 from nucleus_vmhost.vm.pumps import Channel, Line
 from nucleus_vmhost.vm.streams import Side
 
@@ -32,10 +40,11 @@ async def serve(port: int, ready: int) -> None:
     services = {name: FIRST / f"{name}.sock" for name in INSIDE}
     channel = Channel(Line(port), Side.GUEST, services)
     async with AsyncExitStack() as stack:
-        for service, number in ((TOOLS, TOOLS_PORT), (PROXY, PROXY_PORT)):
+        for service in OUTSIDE:
             path = AGENT / f"{service}.sock"
             await stack.enter_async_context(channel.listening(path, service))
             path.chmod(0o666)
+        for service, number in ((TOOLS, TOOLS_PORT), (PROXY, PROXY_PORT)):
             await stack.enter_async_context(channel.listening(("127.0.0.1", number), service))
         await _rehearsed(services)
         # Nothing is said before the host has spoken: a snapshot is taken while we wait here.
