@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from nucleus_proxy.flow import Looked
+from nucleus_proxy.methods import LABEL, REFUSAL
 from nucleus_tokens import label_names
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
@@ -21,10 +22,6 @@ from nucleus_verifier.facts import Call, Facts
 from nucleus_verifier.hints import STEPS, added_by, caveat_text, demanding, hint, public_detail
 from nucleus_verifier.ports import Snapshot
 from nucleus_verifier.repairs import Repair, repairs
-
-REFUSAL: Final = "nucleus/refusal"
-LABEL: Final = "nucleus/label"
-REFERENCE: Final = "nucleus/ref"
 
 
 @dataclass(frozen=True, slots=True)

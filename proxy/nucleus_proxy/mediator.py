@@ -19,6 +19,7 @@ from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.content import Content, Template
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.judge import Arrival, Considered, Judge, Reveals
+from nucleus_proxy.methods import REFERENCE
 from nucleus_proxy.offering import Offering
 from nucleus_proxy.offload import Offload, in_thread
 from nucleus_proxy.pinning import Pins
@@ -344,7 +345,7 @@ class Mediator:
             return {} if label is None else answers.labelled(label)
         now, seq = self._clock(), granted.permit.seq
         kept = await self.offload(lambda: flow.saw(looked, value, now=now, label=label, seq=seq))
-        return {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
+        return {**answers.labelled(kept.label.label), REFERENCE: kept.reference}
 
     async def outcome(self, permit: Permit, *, ok: bool, result: bytes, cut: str = "") -> None:
         """Record what came of an effect; call it before the first byte of it is released. `cut`

@@ -16,6 +16,13 @@ CREDENTIAL: Final = "nucleus/credential"
 REFERENCES: Final = "nucleus/refs"
 HELLO: Final = "nucleus/hello"
 WAIT: Final = "nucleus/wait"
+# What `_meta` of an answer of ours holds.
+REFUSAL: Final = "nucleus/refusal"
+FAILURE: Final = "nucleus/failure"
+EXPOSURE: Final = "nucleus/exposure"
+DECISION: Final = "nucleus/decision"
+LABEL: Final = "nucleus/label"
+REFERENCE: Final = "nucleus/ref"
 PROTOCOL_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 

@@ -19,6 +19,7 @@ from nucleus_proxy.binding import BoundCall, unclassified
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
 from nucleus_proxy.live import WasCut
 from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.methods import DECISION, EXPOSURE, FAILURE
 from nucleus_proxy.native import Tools, Value
 from nucleus_proxy.toolcall import ToolCall
 from nucleus_proxy.waiting import Caller, Progress
@@ -26,9 +27,6 @@ from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
 from nucleus_tokens.errors import CredentialError, NucleusError
 from nucleus_tokens.names import exposure_names
 
-FAILURE: Final = "nucleus/failure"
-EXPOSURE: Final = "nucleus/exposure"
-DECISION: Final = "nucleus/decision"
 VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 _STATELESS: Final = "2026-07-28"  # from here on there is no `initialize`
 _INFO: Final = {"name": "nucleus", "version": "1"}

@@ -11,9 +11,8 @@ from typing import Any, Final
 import grpc
 
 from nucleus_proxy import wire
-from nucleus_proxy.answers import LABEL, REFERENCE, REFUSAL
+from nucleus_proxy.methods import DECISION, EXPOSURE, FAILURE, LABEL, REFERENCE, REFUSAL
 from nucleus_proxy.rpc import tools_pb2 as pb
-from nucleus_proxy.toolserver import DECISION, EXPOSURE, FAILURE
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_verifier.decision import REFUSED
 
