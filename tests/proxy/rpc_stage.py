@@ -22,6 +22,7 @@ from nucleus_proxy.rpc import tools_pb2_grpc as api
 from nucleus_proxy.rpc.front import ANSWER_BYTES, Streams
 from nucleus_tokens.chain import UnverifiedToken
 from tests.proxy.native_stage import NativeStage
+from tests.proxy.stage import within
 from tests.support import world
 
 CODE = "nucleus-code"
@@ -50,6 +51,29 @@ class Client:
     async def status(self, tool: str, args: Any, **rest: Any) -> tuple[str, str]:
         """The status and the stable code of a call without a result."""
         return await ended(self.result(tool, args, **rest))
+
+
+@asynccontextmanager
+async def by_hand(client: Client) -> AsyncIterator[Streams]:
+    """A connection to the same socket, for whatever one likes to say."""
+    reader, writer = await asyncio.open_unix_connection(client.path)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def rest(reader: asyncio.StreamReader, mark: bytes = b"") -> bytes:
+    """What is said until the connection ends, or up to a mark."""
+    heard = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := await within(reader.read(65536)):
+            heard += piece
+            if mark and mark in heard:
+                break
+    return heard
 
 
 async def ended(work: Any) -> tuple[str, str]:
