@@ -112,6 +112,8 @@ def _as_mcp(result: pb.Result) -> dict[str, Any]:
         meta["nucleus/exposure"] = list(result.seen.exposure)
         if result.seen.label:
             meta["nucleus/label"] = json.loads(result.seen.label)
+        if result.seen.labels:
+            meta["nucleus/labels"] = json.loads(result.seen.labels)
         if result.seen.reference:
             meta["nucleus/ref"] = result.seen.reference
     match result.WhichOneof("outcome"):

@@ -11,7 +11,15 @@ from typing import Any, Final
 import grpc
 
 from nucleus_proxy import wire
-from nucleus_proxy.methods import DECISION, EXPOSURE, FAILURE, LABEL, REFERENCE, REFUSAL
+from nucleus_proxy.methods import (
+    DECISION,
+    EXPOSURE,
+    FAILURE,
+    LABEL,
+    LABELS,
+    REFERENCE,
+    REFUSAL,
+)
 from nucleus_proxy.rpc import tools_pb2 as pb
 from nucleus_tokens.errors import NucleusError, WorldError
 from nucleus_verifier.decision import REFUSED
@@ -76,6 +84,8 @@ def result(content: Mapping[str, Any]) -> pb.Result:
         made.seen.reference = meta.get(REFERENCE, "")
         if LABEL in meta:
             made.seen.label = wire.spell(meta[LABEL])
+        if LABELS in meta:
+            made.seen.labels = wire.spell(meta[LABELS])
     return made
 
 

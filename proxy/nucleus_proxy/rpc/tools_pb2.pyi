@@ -116,13 +116,15 @@ class Failed(_message.Message):
     def __init__(self, code: _Optional[str] = ..., sentence: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
 
 class Seen(_message.Message):
-    __slots__ = ("decision", "exposure", "label", "reference")
+    __slots__ = ("decision", "exposure", "label", "reference", "labels")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     EXPOSURE_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     decision: int
     exposure: _containers.RepeatedScalarFieldContainer[str]
     label: bytes
     reference: str
-    def __init__(self, decision: _Optional[int] = ..., exposure: _Optional[_Iterable[str]] = ..., label: _Optional[bytes] = ..., reference: _Optional[str] = ...) -> None: ...
+    labels: bytes
+    def __init__(self, decision: _Optional[int] = ..., exposure: _Optional[_Iterable[str]] = ..., label: _Optional[bytes] = ..., reference: _Optional[str] = ..., labels: _Optional[bytes] = ...) -> None: ...
