@@ -28,7 +28,7 @@ LAUNCHER: Final = f"{OURS}/inside.pyc"
 CONNECT: Final = f"{OURS}/mcp"
 PROXY_PORT: Final = 3128
 TOOLS_PORT: Final = 3129
-GRPC_PORT: Final = 3130
+GRPC_PORT: Final = 3131
 _HERE: Final = Path(__file__).resolve().parent
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Of /etc what programs need to run, and nothing that names people, hosts or secrets.
