@@ -81,6 +81,27 @@ async def _reads(client: Client) -> str:
     return (await within(client.result("fs_read", READ))).value.text
 
 
+async def _by_mcp(stage: NativeStage, folder: Path, times: int = 1) -> None:
+    reader, writer = await asyncio.open_unix_connection(folder / "tools.sock")
+    await within(reader.readline())
+    client = Raw(stage, reader, writer)
+    for _ in range(times):
+        result = await client.call("fs_read", READ)
+        assert result["structuredContent"]["content"] == "hello"
+    writer.close()
+
+
+async def test_nothing_is_started_before_somebody_connects(
+    stage: NativeStage, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    async with _open(stage, tmp_path / "run", said):
+        before = children(os.getpid())
+        await _by_mcp(stage, tmp_path / "run", 200)
+        assert children(os.getpid()) == before
+    assert not said
+
+
 @pytest.mark.slow
 async def test_it_sees_holds_and_reaches_nothing(
     stage: NativeStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -89,7 +110,6 @@ async def test_it_sees_holds_and_reaches_nothing(
     said: list[str] = []
     token = world.text(stage.everywhere())
     async with _open(stage, tmp_path / "run", said, token) as client:
-        assert not _readers(), "nobody has connected"
         assert await _reads(client) == "hello"
         (pid,) = _readers()
         for kind in ("net", "mnt", "pid", "user", "ipc"):
@@ -133,11 +153,7 @@ async def test_one_that_was_broken_is_started_again_but_not_for_ever(
         await until(lambda: len(said) == 3)
         assert "not started again" in said[-1]
         assert (await client.status("fs_read", READ))[0] == "UNAVAILABLE"
-        reader, writer = await asyncio.open_unix_connection(tmp_path / "run" / "tools.sock")
-        await within(reader.readline())
-        result = await Raw(stage, reader, writer).call("fs_read", READ)
-        assert result["structuredContent"]["content"] == "hello", "MCP goes on"
-        writer.close()
+        await _by_mcp(stage, tmp_path / "run")
 
 
 @pytest.mark.slow
