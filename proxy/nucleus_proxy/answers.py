@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from nucleus_proxy.binding import BoundCall
 from nucleus_proxy.flow import Looked
+from nucleus_proxy.methods import LABEL, REFUSAL
 from nucleus_tokens import label_names
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
@@ -22,11 +23,6 @@ from nucleus_verifier.facts import Call, Facts
 from nucleus_verifier.hints import STEPS, added_by, caveat_text, demanding, hint, public_detail
 from nucleus_verifier.ports import Snapshot
 from nucleus_verifier.repairs import Repair, repairs
-
-REFUSAL: Final = "nucleus/refusal"
-LABEL: Final = "nucleus/label"
-LABELS: Final = "nucleus/labels"
-REFERENCE: Final = "nucleus/ref"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from nucleus_proxy.content import Content, Template
 from nucleus_proxy.fieldlabels import Parts
 from nucleus_proxy.flow import Flow, Kept
 from nucleus_proxy.judge import Arrival, Considered, Judge, Reveals
+from nucleus_proxy.methods import LABELS, REFERENCE
 from nucleus_proxy.offering import Offering
 from nucleus_proxy.offload import Offload, in_thread
 from nucleus_proxy.pinning import Pins
@@ -361,9 +362,9 @@ class Mediator:
         kept = await self.offload(work)
         if kept is None:
             return {} if label is None else answers.labelled(label)
-        said = {**answers.labelled(kept.label.label), answers.REFERENCE: kept.reference}
+        said = {**answers.labelled(kept.label.label), REFERENCE: kept.reference}
         if kept.fields:
-            said[answers.LABELS] = {at: answers.label(each) for at, each in kept.fields.items()}
+            said[LABELS] = {at: answers.label(each) for at, each in kept.fields.items()}
         return said
 
     def _brought(self, granted: Granted, parts: Parts) -> None:

@@ -20,9 +20,10 @@ from nucleus_proxy.answers import Granted, Presented, Refusal, Withdrawn
 from nucleus_proxy.binding import BoundCall, Hints
 from nucleus_proxy.effects.handing import hand_over
 from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.methods import DECISION, EXPOSURE
 from nucleus_proxy.native import Tools
 from nucleus_proxy.toolrules import ToolBinding
-from nucleus_proxy.toolserver import DECISION, EXPOSURE, ToolServer
+from nucleus_proxy.toolserver import ToolServer
 from nucleus_proxy.waiting import Caller
 from nucleus_proxy.wire import FRAME_BYTES, Frame
 from nucleus_tokens import crypto, flow, holding, names, writing

@@ -19,6 +19,7 @@ from nucleus_proxy.binding import BoundCall, unclassified
 from nucleus_proxy.link import MOST_OPEN, ClientIds, Line
 from nucleus_proxy.live import WasCut
 from nucleus_proxy.mediator import Mediator
+from nucleus_proxy.methods import DECISION, EXPOSURE, FAILURE
 from nucleus_proxy.native import Tools, Value
 from nucleus_proxy.toolcall import ToolCall
 from nucleus_proxy.waiting import Caller, Progress
@@ -26,9 +27,6 @@ from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
 from nucleus_tokens.errors import CredentialError, NucleusError
 from nucleus_tokens.names import exposure_names
 
-FAILURE: Final = "nucleus/failure"
-EXPOSURE: Final = "nucleus/exposure"
-DECISION: Final = "nucleus/decision"
 VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 _STATELESS: Final = "2026-07-28"  # from here on there is no `initialize`
 _INFO: Final = {"name": "nucleus", "version": "1"}
@@ -151,7 +149,8 @@ class ToolServer:
             self._presented(frame.params), toolcall.without_meta(frame.params)
         )
         if isinstance(shown, Refusal):
-            await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, shown.line()))
+            said = wire.error(frame.id, wire.WORLD_FAILED, shown.line(), shown.fields())
+            await self._client.send(said)
             return
         listed = [tool.listed() for name, tool in self._tools.items() if name in shown]
         content: dict[str, Any] = {"tools": listed}
@@ -167,7 +166,9 @@ class ToolServer:
             made = toolcall.read(frame, frozenset())
             done = await self._decide(frame, made, caller)
         except CredentialError as error:
-            await self._client.send(wire.error(frame.id, wire.INVALID_PARAMS, error.message))
+            data = {"code": error.code, "hint": error.hint}
+            said = wire.error(frame.id, wire.INVALID_PARAMS, error.message, data)
+            await self._client.send(said)
             return
         finally:
             del self._callers[frame.key]

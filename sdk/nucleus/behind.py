@@ -24,7 +24,7 @@ from nucleus_tokens import exposure
 from nucleus_tokens.errors import CallerError
 from nucleus_verifier.choosing import payload_label
 from nucleus_vmhost import arguments, cell, workspace
-from nucleus_vmhost.arguments import IDENTITY_PORT, PROXY_PORT, TOOLS_PORT
+from nucleus_vmhost.arguments import GRPC_PORT, IDENTITY_PORT, PROXY_PORT, TOOLS_PORT
 from nucleus_vmhost.cell import Extras
 from nucleus_vmhost.work import Limits
 
@@ -103,7 +103,11 @@ async def running(
         async with proxy.road(
             mediator, agent.token, agent.private, identity=agent.identity
         ) as folder:
-            routes = {PROXY_PORT: f"{folder}/proxy.sock", TOOLS_PORT: f"{folder}/tools.sock"}
+            routes = {
+                PROXY_PORT: f"{folder}/proxy.sock",
+                TOOLS_PORT: f"{folder}/tools.sock",
+                GRPC_PORT: f"{folder}/grpc.sock",
+            }
             if agent.identity is not None:
                 routes[IDENTITY_PORT] = f"{folder}/{identities.SOCKET}"
             inside = replace(extras, routes=routes)

@@ -129,9 +129,9 @@ async def _resized(vm: Session, terminal: Terminal) -> None:
 @contextlib.contextmanager
 def _held(folder: Path) -> Generator[dict[str, Path]]:
     """The proxy's sockets, which are ours alone from here on: a killed run leaves none behind."""
-    sockets = {names.TOOLS: folder / "tools.sock", names.PROXY: folder / "proxy.sock"}
-    if (own := folder / identities.SOCKET).exists():
-        sockets[names.IDENTITY] = own
+    sockets = {name: folder / f"{name}.sock" for name in names.OUTSIDE}
+    if not sockets[names.IDENTITY].exists():  # here nobody says who an agent is
+        del sockets[names.IDENTITY]
     held = {name: os.open(path, os.O_PATH | os.O_CLOEXEC) for name, path in sockets.items()}
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -10,10 +10,11 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nucleus import composing
+from nucleus import composing, fronting
 from nucleus.launching import Launcher
 from nucleus_proxy.effects import spawn
 from nucleus_proxy.egress import compose
@@ -118,16 +119,18 @@ class Proxy:
         own: Tools | None = None,
         identity: Identity | None = None,
     ) -> AsyncGenerator[Path]:
-        """A folder with the sockets of one agent: `tools.sock`, `proxy.sock` and, with `identity`,
-        `identity.sock`. Whoever opens them acts with the token, and is answered as the agent.
-        `inside` is the machine that the agent is in, if it is; `own` are tools that only it has."""
+        """A folder with the sockets of one agent: `tools.sock`, `grpc.sock`, `proxy.sock` and, with
+        `identity`, `identity.sock`. Whoever opens them acts with the token, and is answered as the
+        agent. `inside` is the machine that the agent is in, if it is; `own` are tools that only it
+        has."""
         tools = self.tools
         if inside is not None:
             tools = composing.within(
                 tools, self.policy, inside,
                 draw=self.home.random, live=self.live, labels=self.file_labels,
             )  # fmt: skip
-        service = Service(
+        service = partial(
+            Service,
             mediator,
             draw=self.home.random,
             log=self.log,
@@ -139,7 +142,8 @@ class Proxy:
         fetching = compose.fetcher(egress, resolver=SystemResolver(), roots=self._roots)
         with _folder() as folder:
             async with (
-                listening(folder / "tools.sock", service),
+                listening(folder / "tools.sock", service()),
+                fronting.listening(folder / "grpc.sock", service, self.log),
                 compose.outward(
                     folder / "proxy.sock",
                     mediator=mediator,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nucleus_proxy.answers import LABEL, REFERENCE, Presented
+from nucleus_proxy.answers import Presented
 from nucleus_proxy.effects import fs, git, net
 from nucleus_proxy.effects.forge import HttpForge
 from nucleus_proxy.effects.opening import Root
@@ -18,6 +18,7 @@ from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
 from nucleus_proxy.flowtracker import Labelled
+from nucleus_proxy.methods import LABEL, REFERENCE
 from nucleus_proxy.rules import Believed
 from nucleus_proxy.waiting import Caller
 from nucleus_tokens import labelling, labels, names, releases

@@ -29,12 +29,13 @@ from hypothesis.stateful import (
 )
 
 from nucleus_proxy import binding
-from nucleus_proxy.answers import REFERENCE, Granted, Presented, Refusal
+from nucleus_proxy.answers import Granted, Presented, Refusal
 from nucleus_proxy.binding import BoundCall, Hints
 from nucleus_proxy.effects import fs
 from nucleus_proxy.filelabels import FileLabels
 from nucleus_proxy.flow import Flow
 from nucleus_proxy.flowstate import FlowState
+from nucleus_proxy.methods import REFERENCE
 from nucleus_proxy.waiting import Caller
 from nucleus_tokens import labels, releases
 from nucleus_tokens.chain import UnverifiedToken

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from nucleus_proxy import connect, serve
-from nucleus_proxy.answers import LABEL, Granted
+from nucleus_proxy.answers import Granted
+from nucleus_proxy.methods import DECISION, EXPOSURE, FAILURE, LABEL
 from nucleus_proxy.native import Value
-from nucleus_proxy.toolserver import DECISION, EXPOSURE, FAILURE
 from nucleus_tokens import labelling
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError

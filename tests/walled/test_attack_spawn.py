@@ -102,6 +102,7 @@ def test_nothing_of_the_proxys_environment_is_inside(here: Host) -> None:
     assert {name for name in found if name.startswith("NUCLEUS")} == {
         "NUCLEUS_MCP",
         "NUCLEUS_TOOLS",
+        "NUCLEUS_TOOLS_GRPC",
     }
     assert str(here.desk.home) not in json.dumps(found)
 

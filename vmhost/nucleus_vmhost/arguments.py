@@ -29,6 +29,7 @@ CONNECT: Final = f"{OURS}/mcp"
 PROXY_PORT: Final = 3128
 TOOLS_PORT: Final = 3129
 IDENTITY_PORT: Final = 3130
+GRPC_PORT: Final = 3131
 _HERE: Final = Path(__file__).resolve().parent
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Of /etc what programs need to run, and nothing that names people, hosts or secrets.
@@ -75,6 +76,9 @@ def environment(work: Work, routes: Collection[int]) -> dict[str, str]:
     if IDENTITY_PORT in routes:
         # A cell has no unix sockets; the standard knows both.
         made["SPIFFE_ENDPOINT_SOCKET"] = f"tcp://127.0.0.1:{IDENTITY_PORT}"
+    if GRPC_PORT in routes:
+        # gRPC would ask the proxy for HTTP to lead it there; `no_proxy` would mean more than that.
+        made |= {"NUCLEUS_TOOLS_GRPC": f"127.0.0.1:{GRPC_PORT}", "no_grpc_proxy": "127.0.0.1"}
     return made | dict(work.env)
 
 

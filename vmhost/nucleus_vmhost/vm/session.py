@@ -1,7 +1,7 @@
 """Law: a machine serves one session; what it answers is bounded, and a machine that says what no
 guest says is ended.
 
-The host half of a channel: it names the two services that the guest may reach, claims the machine
+The host half of a channel: it names the services that the guest may reach, claims the machine
 for its session and starts programs in it.
 """
 

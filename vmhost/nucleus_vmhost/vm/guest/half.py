@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from nucleus_vmhost.vm.guest.names import (
-    IDENTITY,
     INSIDE,
+    OUTSIDE,
     PING,
     PROXY,
     PROXY_PORT,
@@ -40,7 +40,7 @@ async def serve(port: int, ready: int) -> None:
     services = {name: FIRST / f"{name}.sock" for name in INSIDE}
     channel = Channel(Line(port), Side.GUEST, services)
     async with AsyncExitStack() as stack:
-        for service in (TOOLS, PROXY, IDENTITY):
+        for service in OUTSIDE:
             path = AGENT / f"{service}.sock"
             await stack.enter_async_context(channel.listening(path, service))
             path.chmod(0o666)

@@ -22,12 +22,15 @@ INSIDE: Final = (PING, CLAIM, RUN, SIZE, STDIN, STDOUT, STDERR)
 # Served by the host half; whoever is inside opens streams to them.
 TOOLS: Final = "tools"
 PROXY: Final = "proxy"
+GRPC: Final = "grpc"
 IDENTITY: Final = "identity"
+OUTSIDE: Final = (TOOLS, PROXY, GRPC, IDENTITY)
 WORKLOAD_API: Final = "unix:///run/nucleus/identity.sock"
 
 PROXY_NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 PROXY_PORT: Final = 3128
 TOOLS_PORT: Final = 3129
+GRPC_SOCKET: Final = "/run/nucleus/grpc.sock"
 HALF_UID: Final = 100
 AGENT_UID: Final = 1000
 HOME: Final = "/home/agent"

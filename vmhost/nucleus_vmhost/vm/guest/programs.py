@@ -24,6 +24,7 @@ from typing import Any, Final
 from nucleus_vmhost.vm.guest.names import (
     AGENT_UID,
     CONNECT,
+    GRPC_SOCKET,
     HOME,
     LINE,
     PROXY_NAMES,
@@ -233,6 +234,7 @@ def _environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "NUCLEUS_MCP": CONNECT,
         "NUCLEUS_TOOLS": f"127.0.0.1:{TOOLS_PORT}",
+        "NUCLEUS_TOOLS_GRPC": f"unix://{GRPC_SOCKET}",
         **dict.fromkeys(PROXY_NAMES, f"http://127.0.0.1:{PROXY_PORT}"),
     }
 
