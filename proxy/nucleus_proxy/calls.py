@@ -224,7 +224,7 @@ class Calls:
             value, parts = fieldlabels.value_of(result), fieldlabels.UNKNOWN
             fields = None if granted.bound is None else granted.bound.fields
             if fields is not None:
-                look = partial(fieldlabels.of_result, fields, result)
+                look = partial(fieldlabels.of_result, fields, result, self.catalogue.stamp)
                 parts = await self._mediator.offload(look)
             said = await self._mediator.saw(granted, value, parts=parts)
             if said and type(result) is dict:
@@ -296,7 +296,7 @@ class Calls:
         self, result: dict[str, Any], shown: frozenset[str], args: Sequence[Arg]
     ) -> dict[str, Any]:
         tools = result.get("tools")
-        await self.catalogue.learn(tools)
+        await self.catalogue.learn(result)
         kept = [
             narrowing.narrowed(tool, tool["name"], args)
             for tool in (tools if type(tools) is list else ())

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from nucleus_proxy import fieldlabels
 from nucleus_proxy.binding import UNLISTED, Hints, hints
 from nucleus_proxy.merging import MARK
 from nucleus_proxy.offload import Offload
@@ -46,6 +47,7 @@ class Catalogue:
         self._listed: set[str] = set()
         self._complete = False
         self._lock = asyncio.Lock()
+        self.stamp: Any = None  # what stood under the first list: see fieldlabels
 
     async def introduced(self, result: dict[str, Any]) -> dict[str, Any]:
         """A hello that passed by, without what its server may not say of itself."""
@@ -81,8 +83,11 @@ class Catalogue:
         beside = frozenset[str]().union(*rest)
         return await self._offload(lambda: pins.judge(origin, said, tools, beside))
 
-    async def learn(self, tools: Any) -> None:
+    async def learn(self, page: Mapping[str, Any]) -> None:
         """Take in one page of a list that passed by. Raises WorldError: show none of it."""
+        tools = page.get("tools")
+        if self.stamp is None:
+            self.stamp = fieldlabels.stamp_of(page)
         known = [tool for tool in (tools if type(tools) is list else ()) if self._bound(tool)]
         by_server: dict[str, tuple[Origin, list[tuple[str, dict[str, Any]]]]] = {}
         for tool in known:
@@ -137,7 +142,7 @@ class Catalogue:
             page = await ask(params)
             if page is None:
                 return
-            await self.learn(page.get("tools"))
+            await self.learn(page)
             cursor = page.get("nextCursor")
             if type(cursor) is not str:
                 break

@@ -35,6 +35,7 @@ _FORMS: Final[Mapping[str, re.Pattern[str] | None]] = {
 }
 FORMS: Final = tuple(_FORMS)
 _LARGEST: Final = 2**64  # of a number: digits without end spell anything
+_STAMP: Final = "io.modelcontextprotocol/serverInfo"
 # What a result may hold besides what it says; anything else is said, too.
 _MEMBERS: Final = frozenset(("content", "structuredContent", "isError", "resultType", "_meta"))
 
@@ -223,9 +224,10 @@ def _inside(value: Any) -> Iterator[tuple[str, str, Any]]:
             yield key, key.replace("~", "~0").replace("/", "~1"), item
 
 
-def of_result(of: Fields, result: Any) -> Parts:
-    """What an MCP result is made of. Total."""
-    value = only_reading(result)
+def of_result(of: Fields, result: Any, stamp: Any = None) -> Parts:
+    """What an MCP result is made of. Total. `stamp` is what its server put under each answer before
+    this one (revision 2026-07-28): the same again says nothing."""
+    value = only_reading(result, stamp)
     return UNKNOWN if value is MISSING else parts(of, value)
 
 
@@ -256,15 +258,21 @@ def value_of(result: Any) -> Any:
     return read if read is not MISSING else text if type(text) is str else None
 
 
-def only_reading(result: Any) -> Any:
+def stamp_of(result: Any) -> Any:
+    """What a server of 2026-07-28 says of itself under an answer; None where it says nothing."""
+    meta = result.get("_meta") if type(result) is dict else None
+    return meta.get(_STAMP) if type(meta) is dict else None
+
+
+def only_reading(result: Any, stamp: Any = None) -> Any:
     """The one value that a result says, however it is read; MISSING where it says anything else,
-    or failed."""
+    or failed. `stamp` as above."""
     if (
         type(result) is not dict
         or not result.keys() <= _MEMBERS
         or result.get("isError", False) is not False
         or result.get("resultType", "complete") != "complete"
-        or result.get("_meta", {}) != {}
+        or not (result.get("_meta", {}) == {} or _stamped(result["_meta"], stamp))
         or type(result.get("content", [])) is not list
     ):
         return MISSING
@@ -273,6 +281,10 @@ def only_reading(result: Any) -> Any:
         value = result["structuredContent"]
         return value if all(_same(value, each) for each in said) else MISSING
     return said[0] if len(said) == 1 else MISSING
+
+
+def _stamped(meta: Any, stamp: Any) -> bool:
+    return stamp is not None and _same(meta, {_STAMP: stamp})
 
 
 def _json(block: Any) -> Any:

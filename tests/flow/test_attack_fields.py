@@ -148,6 +148,18 @@ TAINTED: dict[str, Any] = {
     "an error of the protocol": {"error": {"code": 1, "message": EVIL}},
     "a member nobody knows": {"result": {"content": [text(ISSUE)], "note": EVIL}},
     "notes beside": {"result": {"content": [text(ISSUE)], "_meta": {"hint": EVIL}}},
+    "a stamp that no list had": {
+        "result": {
+            "content": [text(ISSUE)],
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": EVIL}},
+        }
+    },
+    "a stamp of nothing": {
+        "result": {
+            "content": [text(ISSUE)],
+            "_meta": {"io.modelcontextprotocol/serverInfo": None},
+        }
+    },
     "labels of its own": {
         "result": {"content": [text(EVIL)], "_meta": {"nucleus/labels": {"": {"bits": 0}}}}
     },
@@ -172,6 +184,31 @@ async def test_anything_else_is_what_its_tool_is(name: str, tmp_path: Path) -> N
     assert {(leg.bit, leg.tool, leg.seq) for leg in legs if leg.bit == UNTRUSTED_CONTENT} == {
         (UNTRUSTED_CONTENT, "gives", record["decision"])
     }
+
+
+@pytest.mark.parametrize(
+    ("under", "seen"),
+    [
+        ({"name": "forge", "version": "1"}, PRIVATE_DATA),
+        ({"name": "forge", "version": EVIL}, PRIVATE_DATA | UNTRUSTED_CONTENT),
+        ({"name": "forge", "version": "1", "title": EVIL}, PRIVATE_DATA | UNTRUSTED_CONTENT),
+        (None, PRIVATE_DATA | UNTRUSTED_CONTENT),
+    ],
+)
+async def test_a_servers_stamp_says_nothing_that_its_list_did_not_say(
+    under: Any, seen: int, tmp_path: Path
+) -> None:
+    """Servers of 2026-07-28 say who they are under each answer."""
+    key = "io.modelcontextprotocol/serverInfo"
+    session = Session()
+    stamp = {"STAMP": json.dumps({key: {"name": "forge", "version": "1"}})}
+    answer = {"result": {"content": [text(ISSUE)], "_meta": {key: under}}}
+    async with rigged(tmp_path, session.stage, held=session.held, tools=LISTED, env=stamp) as rig:
+        await rig.call(1, "gives", {"x": answer})
+        more = {"result": {"content": [text(ISSUE)], "_meta": {key: under, "hint": EVIL}}}
+        assert session.exposure == seen
+        await rig.call(2, "gives", {"x": more})
+        assert session.exposure == PRIVATE_DATA | UNTRUSTED_CONTENT
 
 
 async def test_what_is_said_while_it_runs_is_not_overlooked(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def answer(frame: Any, tools: Any) -> None:
         result(frame_id, {"protocolVersion": "2025-11-25", "capabilities": offered,
                           "serverInfo": {"name": "scripted", "version": "1"}})  # fmt: skip
     elif method == "tools/list":
-        result(frame_id, {"tools": tools, "futureField": 1})
+        stamp = {"_meta": json.loads(os.environ["STAMP"])} if "STAMP" in os.environ else {}
+        result(frame_id, {"tools": tools, "futureField": 1, **stamp})
     elif method == "tools/call":
         call(frame_id, frame["params"])
     elif method is not None and frame_id is not None:
