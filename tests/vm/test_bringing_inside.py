@@ -28,6 +28,9 @@ ASKS = """
 def write(name, text):
     open(name, "w").write(text)
 write("one", "first\\n"); write("README.md", "changed\\n")
+server.stdin.write('{"jsonrpc": "2.0", "id": 99, "method": "tools/list"}\\n'); server.stdin.flush()
+while "result" not in (said := json.loads(server.stdout.readline())): pass
+print(json.dumps([tool["name"] for tool in said["result"]["tools"]]))
 call(1, "workspace_bring")
 call(2, "workspace_bring")
 call(3, "workspace_bring")
@@ -47,7 +50,8 @@ def test_an_agent_has_its_changes_brought_out_when_it_asks(place: Place) -> None
     )  # fmt: skip
     text = out.decode().replace("\r", "")
     assert status == 0, text
-    denied, brought, nothing, again, _ = answers(text)
+    listed, denied, brought, nothing, again, _ = answers(text)
+    assert {"workspace_bring", "fs_read"} < {*listed}
     assert denied["_meta"]["nucleus/failure"]["code"] == "approval.denied"
     folder = str(place.folder)
     assert brought["paths"] == [f"{folder}/README.md", f"{folder}/one"]
