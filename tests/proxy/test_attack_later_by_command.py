@@ -137,3 +137,16 @@ def test_narrower_authority_never_shows_more() -> None:
     assert tops[1, 2] == ("/w/a/x",)
     assert tops[0, 1] == ("/w/a", "/w/b")
     assert tops[4, 0] == tops[6, 0] == ()
+
+
+async def test_a_file_that_a_scope_names_alone_is_written_unless_it_would_run(
+    stage: NativeStage,
+) -> None:
+    names = (".git/config", "AGENTS.md", "a")
+    token = stage.everywhere(["path", "in", [f"{stage.workspace}/{name}" for name in names]])
+    script = f"cd {stage.workspace}; for name in {' '.join(names)}; do echo evil > $name; done; ls"
+    value = await stage.use(token, "exec_bash", {"script": script})
+    assert value.structured["stdout"].split() == ["AGENTS.md", "a"]
+    assert (stage.workspace / "a").read_text() == "evil\n"
+    for name in names[:2]:
+        assert (stage.workspace / name).read_text() == "as it was"

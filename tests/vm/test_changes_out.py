@@ -7,6 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+from tests.vm.machines import said
 from tests.vm.test_run_vm import ASKED
 from tests.walled.place import Place, code
 
@@ -72,3 +73,18 @@ def test_what_nobody_approves_is_not_written_and_is_kept_as_a_patch(place: Place
     assert (place.folder / "picture.bin").read_bytes() == b"\0\1\2"
     assert not (place.folder / "old.txt").exists()
     assert (place.folder / "tool").stat().st_mode & 0o111
+
+
+def test_a_file_that_changed_out_here_refuses_all_and_what_was_made_is_kept(place: Place) -> None:
+    script = "echo inside >> README.md; echo new > new; echo made; read line"
+    running = place.start("--workspace", "rw", "--", "sh", "-c", script)
+    said(running, b"made\n")
+    (place.folder / "README.md").write_text("by a person\n")
+    _, err = running.communicate(b"\n", timeout=60)
+    assert running.returncode != 0
+    assert b"changes.conflict" in err, err
+    assert [p.name for p in place.folder.iterdir()] == ["README.md"]
+    assert (place.folder / "README.md").read_text() == "by a person\n"
+    patch = kept(err.decode()).read_text()
+    for line in ("-by a person", "+inside", "+new"):
+        assert f"\n{line}\n" in patch

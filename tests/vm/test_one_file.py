@@ -14,19 +14,17 @@ from tests.vm.test_run_vm import ASKED
 from tests.walled.place import Place, code
 
 ODD = "-o dd 'ü\" $(x).txt"
-LATER = ".git/config"
 
 
 @pytest.fixture
 def files(place: Place) -> Place:
     """Files of each kind, a token that is scoped to some of them, and more beside them."""
     folder = place.folder
-    for name in ("a/one.txt", "a/beside.txt", "a/two.txt", "b/read-only", f"b/{ODD}", LATER):
+    for name in ("a/one.txt", "a/beside.txt", "a/two.txt", "b/read-only", f"b/{ODD}"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(f"{name}\n")
     (folder / "b/read-only").chmod(0o400)
-    (folder / ".env").write_text("KEY=1\n")
-    named = ("a/one.txt", "a/two.txt", "b/read-only", f"b/{ODD}", "b/not-yet", LATER, ".env")
+    named = ("a/one.txt", "a/two.txt", "b/read-only", f"b/{ODD}", "b/not-yet")
     words = [word for name in named for word in ("--path", folder / name)]
     place.desk.issue("files", "--bearer", *words)
     return place
@@ -52,7 +50,7 @@ echo stays > a/beside.txt; mkdir -p b/more; echo stays > b/more/x
     )
     text, folder = out.decode().replace("\r", ""), files.folder
     assert status == 0, text
-    named = sorted(("a/one.txt", "a/two.txt", "b/read-only", odd, LATER))
+    named = sorted(("a/one.txt", "a/two.txt", "b/read-only", odd))
     assert [f"./{name}" for name in named] == text.splitlines()[: len(named)]
     assert "a/one.txt\nb/read-only\n" in text
     for name in ("a/one.txt", "b/read-only", odd):

@@ -28,10 +28,14 @@ shows = []
 mode = "ro"
 seconds = 60
 [agents.browser]
-argv = ["python3", "-c", "import sys; exec(sys.stdin.read())"]
+argv = ["sh"]
 readable = ["web"]
 shows = ["untrusted_content"]
 seconds = 60
+[agents.shell]
+argv = ["sh"]
+shows = []
+mode = "rw"
 [agents.worker]
 argv = ["python3", "-c", "import sys; exec(sys.stdin.read())"]
 shows = []
@@ -120,19 +124,18 @@ call(1, "agent_spawn", agent="helper", task="import time; time.sleep(600)")
 
 
 EXPOSED = """
-call(1, "agent_spawn", agent="helper", task=SUB)
-call(2, "agent_spawn", agent="browser", task="print('of-the-web')")
-call(3, "fs_read", path="README.md")
-call(4, "agent_spawn", agent="helper", task=SUB)
+call(1, "agent_spawn", agent="browser", task="echo of-the-web")
+call(2, "fs_read", path="README.md")
+call(3, "agent_spawn", agent="helper", task=SUB)
 """
 
 
 def test_what_its_starter_saw_it_has_seen_and_what_it_saw_its_starter_has(place: Place) -> None:
-    """The same agent tries the same way out, before and after its starter heard of the web."""
+    """Its starter hears of the web from another one; its own way out is judged with that."""
     sub = AGENT + 'call(1, "net_fetch", url="http://127.0.0.1/")\n'
     words = argv(place, EXPOSED, sub=sub, may='web_fetch = "always"')
     at = words.index("--ask-for")
-    words[at:at] = ["--ahead", "agent_spawn count=3 for=10m"]
+    words[at:at] = ["--ahead", "agent_spawn count=2 for=10m"]
     run = subprocess.run(
         words, cwd=place.folder, env=place.desk.environ(), check=False,
         capture_output=True, text=True, timeout=120, start_new_session=True,
@@ -140,7 +143,7 @@ def test_what_its_starter_saw_it_has_seen_and_what_it_saw_its_starter_has(place:
     assert run.returncode == 0, run.stderr
     assert "of-the-web" in run.stdout
     shown = place.desk.run("trace", "show", "--json").ok().json
-    records = [each["record"] for each in shown if "call" in each["record"]][-6:]
+    records = [each["record"] for each in shown if "call" in each["record"]][-4:]
     made = [
         (
             r["call"]["tool"],
@@ -149,16 +152,13 @@ def test_what_its_starter_saw_it_has_seen_and_what_it_saw_its_starter_has(place:
         )
         for r in records
     ]
-    clean, web = ("private_data", "exfil_vector"), EXPOSURES
     wall = records[0]["facts"]["wall"][0]
     assert made == [
         ("agent_spawn", wall, ("private_data",)),
-        ("net_fetch", "wall:helper", clean),
-        ("agent_spawn", wall, clean),
-        ("fs_read", wall, web),
-        ("agent_spawn", wall, web),
-        ("net_fetch", "wall:helper", web),
+        ("fs_read", wall, EXPOSURES),
+        ("agent_spawn", wall, EXPOSURES),
+        ("net_fetch", "wall:helper", EXPOSURES),
     ]
-    first, _, _, _, second = (r["decision"].get("obligations", []) for r in records[1:])
-    assert "flow:web_to_exfil" in set(second) - set(first), "judged with what it never saw itself"
+    owed = records[-1]["decision"]["obligations"]
+    assert "flow:web_to_exfil" in owed, "judged with what it never saw itself"
     place.desk.run("trace", "verify").ok()

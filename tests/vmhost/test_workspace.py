@@ -56,6 +56,15 @@ def test_a_folder_that_is_too_large_to_look_at_is_not_shown(tmp_path: Path) -> N
         workspace.secrets([str(tmp_path)], most=2)
 
 
+def test_a_file_that_is_shown_alone_is_hidden_where_it_has_the_name_of_a_secret(
+    tmp_path: Path,
+) -> None:
+    for name in (".env", "plain"):
+        _make(tmp_path, name)
+    tops = [f"{tmp_path}/{name}" for name in (".env", "plain", "not-yet")]
+    assert workspace.secrets(tops) == (f"{tmp_path}/.env",)
+
+
 def _hidden(root: Path) -> tuple[str, ...]:
     return workspace.secrets([str(root)])
 

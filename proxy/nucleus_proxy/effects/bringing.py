@@ -17,7 +17,7 @@ from nucleus_proxy.effects.changing import Change
 from nucleus_proxy.native import NativeTool, Tools, Value
 from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import flow, lattice
-from nucleus_verifier.choosing import payload_label
+from nucleus_verifier.choosing import SelectorRule, payload_label
 
 NAME: Final = "workspace_bring"
 _SAYS: Final = "Have what you changed in your copy of the workspace written out, if it is approved."
@@ -42,8 +42,10 @@ Bring = Callable[[], Awaitable[Brought]]
 
 def tools(shown: tuple[str, ...], bring: Bring) -> Tools:
     """The tool of an agent with a copy of what is `shown`; `bring` asks and writes."""
+    # It takes no path, but is about some: so it is listed for a token that is scoped to paths.
+    about = (SelectorRule("/path", "path", optional=True),)
     made = ToolBinding(
-        NAME, lattice.READ_FILES, flow.default_sink(lattice.READ_FILES), (), frozenset()
+        NAME, lattice.READ_FILES, flow.default_sink(lattice.READ_FILES), about, frozenset()
     )
     return {NAME: NativeTool(made, _SAYS, {}, partial(_run, bring), partial(_refined, shown))}
 

@@ -282,5 +282,5 @@ def _conflict(path: str) -> CallerError:
     return CallerError(
         "changes.conflict",
         f"{path} is not what was copied into the microVM any more.",
-        hint="Nothing is written over it. Apply the kept patch by hand: git apply --3way FILE",
+        hint="Nothing is written over it. The kept patch is against what stands there now.",
     )

@@ -7,7 +7,8 @@ mounted. There is no shell unless the call is for one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -128,9 +129,7 @@ class Commander:
         if view.writable:
             # Before it runs: whatever it leaves behind is not known to be better than this.
             self._labels.ran(view.writable, label)
-        cwd = call.resolved.get("/cwd") or (
-            self._root.path if self._root.path in shown else shown[0]
-        )
+        cwd = call.resolved.get("/cwd") or await asyncio.to_thread(_folder, shown)
         work = Work(
             argv=argv,
             cwd=cwd,
@@ -148,6 +147,11 @@ class Commander:
                 cells.set_aside, self._root, view, granted.authority, self._draw(4).hex()
             )
         return _value(done, aside, label)
+
+
+def _folder(shown: Sequence[str]) -> str:
+    """Where a command runs that says nothing: what is shown may be files alone."""
+    return next(filter(os.path.isdir, shown), "/tmp")  # noqa: S108  the cell's own
 
 
 def _value(done: Done, aside: tuple[str, ...], label: int) -> Value:
