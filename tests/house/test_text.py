@@ -22,6 +22,7 @@ NOT_HERE = {
     r"deb\.deb" + r"ian\.org|archive\.ubu" + r"ntu\.com": "as above",
     r"-----BEGIN [A-Z ]*PRIVATE" + r" KEY-----": "a key in a repository is a key that leaked",
     r"\bAKIA[0-9A-Z]{16}\b|\bghp_\w{36}\b|\bsk-[a-z]+-\w{20,}": "a credential",
+    r"(?m)^(?:<{7}|>{7})" + r" ": "two versions of one place, of which nobody chose",
     r"(?i)co-authored" + r"-by:|generated with \[": "a file says what it does, not who typed it",
 }
 
