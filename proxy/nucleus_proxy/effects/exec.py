@@ -129,7 +129,8 @@ class Commander:
         if view.writable:
             # Before it runs: whatever it leaves behind is not known to be better than this.
             self._labels.ran(view.writable, label)
-        cwd = call.resolved.get("/cwd") or await asyncio.to_thread(_folder, shown)
+        said: str = call.resolved.get("/cwd") or ""
+        cwd = said or await asyncio.to_thread(_folder, shown)
         work = Work(
             argv=argv,
             cwd=cwd,
