@@ -34,7 +34,7 @@ from nucleus_verifier.authenticate import VerifiedCredential
 from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.clear import NONCE_SECONDS, clear
 from nucleus_verifier.commit import Permit, commit
-from nucleus_verifier.decision import Allow, Ask, Deny
+from nucleus_verifier.decision import Allow, Ask, Deny, Spend
 from nucleus_verifier.hints import located
 from nucleus_verifier.ports import Clock, Desk, Ledger, PendingRequest
 from nucleus_verifier.record import refusal_record
@@ -226,6 +226,7 @@ class Mediator:
         self, arrival: Arrival, build: Callable[[], BoundCall], waited: bool, waits: bool
     ) -> Granted | Refusal | PendingRequest:
         """Look, decide, and make it durable. In a thread."""
+        refused: tuple[Spend, ...] = ()
         for _ in range(TRIES):
             considered = self.judge.consider(arrival, build, waited)
             bound, authority, looked, call, facts, decision = considered
@@ -243,7 +244,10 @@ class Mediator:
                         return Granted(
                             permit, call, authority, standing, looked, arrival.presented, bound
                         )
-                    if permit.code == "commit.lost_race":
+                    # Another call was first: at a cell, or at an approval that has a twin.
+                    spent = permit.code == "budget.exhausted" and intent.spends != refused
+                    if permit.code == "commit.lost_race" or spent:
+                        refused = intent.spends
                         continue
                     return self._refused_late(permit, arrival)
                 case Ask():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -211,6 +212,20 @@ async def test_two_calls_alike_are_two_questions() -> None:
         stage.approve(request)
     for call in calls:
         granted(await within(call))
+
+
+async def test_two_calls_alike_that_look_at_once_use_one_approval_each() -> None:
+    stage = Stage()
+    token = stage.token(obligations=["read_files"])
+    calls = [asyncio.create_task(stage.call(token, "read", READ)) for _ in range(2)]
+    await until(lambda: len(stage.ledger.desk) == 2, "two requests")
+    both, looked = threading.Barrier(2), iter(range(2))
+    stage.ledger.before_commit = lambda: next(looked, None) is None or both.wait(30)
+    for request in list(stage.ledger.desk.values()):
+        stage.approve(request)
+    for call in calls:
+        granted(await within(call))
+    assert [counter for counter, spent in stage.ledger.spent.items() if spent > 1] == []
 
 
 async def test_what_is_shown_says_who_demands_it_and_where_the_exposure_came_from() -> None:
