@@ -72,6 +72,7 @@ TAKEN: list[tuple[list[Any], Caveat]] = [
     (rule("any"), ruled("any", None)),
     (rule("any", pointer=""), ruled("any", None, "")),
     (rule("any", pointer="/~0~1"), ruled("any", None, "/~0~1")),
+    (rule("any", pointer="/" + "~0" * 300), ruled("any", None, "/" + "~0" * 300)),
     (rule("any", pointer="/" + "x" * 1023), ruled("any", None, "/" + "x" * 1023)),
     (rule("equals", "x"), ruled("equals", "x")),
     (rule("equals", None), ruled("equals", None)),
@@ -181,6 +182,15 @@ def test_what_is_no_caveat_of_its_type(value: list[Any]) -> None:
     with pytest.raises(CredentialError) as refused:
         read(value)
     assert refused.value.code == "caveat.malformed"
+
+
+@pytest.mark.parametrize("bound", [-BIG - 1, BIG + 1])
+def test_a_bound_that_no_reader_would_let_through(bound: int) -> None:
+    """A caveat can be made of values that were never spelled as JSON."""
+    for bounds in ((bound, None), (None, bound)):
+        with pytest.raises(CredentialError) as refused:
+            caveats.from_value(rule("range", *bounds))
+        assert refused.value.code == "caveat.malformed"
 
 
 @pytest.mark.parametrize("value", [None, 5, "exp", {}, {"exp": 1}, [], [None], [5], [["exp"], 1]])
