@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -17,6 +18,8 @@ from spiffe._proto import workload_pb2_grpc as api
 from nucleus import identities
 from nucleus.cli import main
 from nucleus.identities import Identity
+from nucleus_issuer.identity.attest import Acceptor
+from nucleus_issuer.identity.registry import Peer
 from tests.identity.host import DOMAIN, SECONDS, Host, as_user, host
 
 UID = os.getuid()
@@ -123,6 +126,22 @@ def test_it_ends_with_whoever_made_the_wall(running: Host, tmp_path: Path) -> No
             pass  # until it is closed
     with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as late:
         late.connect(os.fspath(tmp_path / identities.SOCKET))
+
+
+async def test_who_comes_while_it_ends_is_not_kept_waiting() -> None:
+    async def nowhere(_: Peer) -> Path:
+        raise AssertionError("nobody is led anywhere")
+
+    loop, acceptor = asyncio.get_running_loop(), Acceptor(nowhere, exe=False)
+    ends = [socket.socketpair() for _ in range(2)]
+    first, second = [await asyncio.open_unix_connection(sock=ours) for ours, _ in ends]
+    acceptor.connected(*first)
+    await acceptor.close()
+    acceptor.connected(*second)
+    for _, theirs in ends:
+        theirs.setblocking(False)
+        with theirs:
+            assert await asyncio.wait_for(loop.sock_recv(theirs, 1), SECONDS) == b""
 
 
 def test_who_is_not_listed_starts_no_wall(running: Host) -> None:

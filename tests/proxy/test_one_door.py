@@ -14,6 +14,7 @@ from tests.house.source import PACKAGES, python_files, tree
 # Who writes bytes to a stream or a file, and what.
 WRITERS = {
     "forward.py": "the call under its permit",
+    "front.py": "a call by gRPC, as its own agent's client of MCP: judged at the other end",
     "fs.py": "a file under its permit",
     "http1.py": "a request to a host, under its permit",
     "httpd.py": "what goes back to a client of the road outward",

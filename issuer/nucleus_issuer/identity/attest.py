@@ -47,18 +47,22 @@ class Acceptor:
         self._route = route
         self._exe = exe
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection; for asyncio.start_unix_server."""
-        if len(self._tasks) >= MOST_CONNECTIONS:
+        if self._over or len(self._tasks) >= MOST_CONNECTIONS:
             writer.close()
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not by the task itself: one that is cancelled before it began closes nothing.
+        task.add_done_callback(lambda _: writer.close())
 
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection, those on their way here too."""
+        self._over = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,8 +77,6 @@ class Acceptor:
                 inner_writer.close()
         except OSError:
             pass  # one of both ends is gone: so is the connection
-        finally:
-            writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
