@@ -16,6 +16,7 @@ from nucleus_tokens import projection as P
 from nucleus_verifier import verdict as V
 from tests.algebra import reference as R
 from tests.algebra.reference import CAPS, LAW, Caps, pack
+from tests.support.posing import Poser
 
 
 def test_every_constant_of_an_operation_is_its_position() -> None:
@@ -83,6 +84,8 @@ class Sly(str):
         {0: "always"},
         {Sly("read_files"): "always"},
         {"read_files": Sly("always")},
+        {Poser("read_files"): "always"},
+        {"read_files": Poser("always")},
     ],
 )
 def test_unknown_names_are_refused(levels: object) -> None:

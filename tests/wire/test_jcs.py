@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nucleus_tokens import jcs
+from tests.support.posing import Poser
 
 BIG = 2**53 - 1
 
@@ -48,7 +49,7 @@ NOT_JSON: list[Any] = [
     BIG + 1, -BIG - 1, 10**30, float("nan"), float("inf"), float("-inf"), float(BIG + 1),
     float(-BIG - 1), 1e17, 1e20, -1e20, 999999999999999868928.0,
     "\ud800", "a\udfff", b"a", (), (1,),
-    {1: 2}, {None: 1}, {True: 1}, {"\ud800": 1}, {"a"}, object(), ...,
+    {1: 2}, {None: 1}, {True: 1}, {"\ud800": 1}, {"a"}, object(), ..., Poser(), {Poser(): 1},
 ]  # fmt: skip
 
 
