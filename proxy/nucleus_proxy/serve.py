@@ -13,10 +13,12 @@ import socket
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from nucleus_proxy import wire
+from nucleus_proxy.connections import Connections
 from nucleus_proxy.egress.dial import Dialer
 from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
@@ -69,17 +71,11 @@ class Service:
         self._log = log
         self._command = command
         self._stderr = stderr
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = Connections(MOST_CONNECTIONS, log)
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection; for asyncio.start_unix_server."""
-        if len(self._tasks) >= MOST_CONNECTIONS:
-            self._log(f"refused a connection: {MOST_CONNECTIONS} are open")
-            writer.close()
-            return
-        task = asyncio.get_running_loop().create_task(self.serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connections.take(writer, partial(self.serve, reader, writer))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
@@ -145,9 +141,7 @@ class Service:
 
     async def close(self) -> None:
         """End every connection and its server."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connections.close()
 
 
 class Listener(Protocol):

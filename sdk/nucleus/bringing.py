@@ -120,7 +120,9 @@ class Bringing:
         home = self.proxy.home
         folder = home.state / "changes"
         files.private_directory(folder)
-        path = folder / f"{home.clock()}-{changes.digest[:12]}.patch"
+        # The same may be told twice in a second.
+        name = f"{home.clock()}-{changes.digest[:12]}-{home.random(3).hex()}.patch"
+        path = folder / name
         files.create(path, patching.patch(changes.pairs(as_is=True)))
         for old in sorted(folder.glob("*.patch"))[:-_KEPT]:
             old.unlink(missing_ok=True)

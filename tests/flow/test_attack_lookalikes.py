@@ -91,7 +91,10 @@ SAME: dict[str, Callable[[Any, Any], bool]] = {
     "/who": lambda a, b: type(a) is str and a.lstrip("#@") == b,
     # The least right is always given.
     "/right": lambda a, b: a == "r",
-    "/day": lambda a, b: type(a) is str and a[:10] == b[:10] and len(a) > 10 and a[10] in " T",
+    # A day in words is of any year; whatever stands behind it is its time.
+    "/day": lambda a, b: (
+        type(a) is str and a[:4].isdecimal() and a[4:10] == b[4:10] and a[10:11] in (" ", "T")
+    ),
     # The same file, written in another way.
     "/path": lambda a, b: type(a) is str and os.path.normpath("/" + a).lstrip("/") == b,
 }

@@ -60,6 +60,7 @@ def test_an_agent_has_its_changes_brought_out_when_it_asks(place: Place) -> None
     assert {"workspace_bring", "fs_read"} < {*listed}
     assert denied["_meta"]["nucleus/failure"]["code"] == "approval.denied"
     folder = str(place.folder)
+    assert "paths" in brought, text
     assert brought["paths"] == [f"{folder}/README.md", f"{folder}/one"]
     assert nothing["paths"] == [], "what was written counts as copied"
     assert again["paths"] == [f"{folder}/old", f"{folder}/one"]

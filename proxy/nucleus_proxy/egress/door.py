@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import Any, Final
 
 from nucleus_proxy.answers import Refusal
+from nucleus_proxy.connections import Connections
 from nucleus_proxy.effects import net
 from nucleus_proxy.egress import reverse, tunnel, url
 from nucleus_proxy.egress.fetching import METHODS
@@ -31,23 +33,15 @@ class Door:
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
         self._fetch: NativeTool = net.tools(outside.fetcher)[net.FETCH]
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = Connections(MOST_CLIENTS, outside.log)
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection; for asyncio.start_unix_server."""
-        if len(self._tasks) >= MOST_CLIENTS:
-            self._outside.log(f"refused a connection outward: {MOST_CLIENTS} are open")
-            writer.close()
-            return
-        task = asyncio.get_running_loop().create_task(self.serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connections.take(writer, partial(self.serve, reader, writer))
 
     async def close(self) -> None:
         """End every connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connections.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""

@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from nucleus_proxy import methods, wire
+from nucleus_proxy.connections import Connections
 from nucleus_proxy.egress.httpd import HEAD_BYTES, Asked, Client
 from nucleus_proxy.http import agreement, answering, repeated
 from nucleus_proxy.http.sessions import Session, Sessions
@@ -63,23 +65,15 @@ class Front:
         self._sessions = sessions
         self.names = Names(frozenset())  # nobody, until it is known which port it is
         self._log = log
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = Connections(MOST_CONNECTIONS, log)
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection; for asyncio.start_server."""
-        if len(self._tasks) >= MOST_CONNECTIONS:
-            self._log(f"refused a connection: {MOST_CONNECTIONS} are open")
-            writer.close()
-            return
-        task = asyncio.get_running_loop().create_task(self._serve(Client(reader, writer)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connections.take(writer, partial(self._serve, Client(reader, writer)))
 
     async def close(self) -> None:
         """End every connection and every session."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connections.close()
         await self._sessions.close()
 
     async def _serve(self, client: Client) -> None:
