@@ -7,8 +7,10 @@ counts as gone. Until then something in the cell may still write. We wait for ex
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -48,9 +50,12 @@ class First:
             return  # it has come and gone
 
     async def ended(self) -> None:
-        """Wait until nothing of the cell runs. Raises WorldError `wall.ends`."""
+        """Call it when bubblewrap has ended: kill the cell's first process, should its death not
+        have done so, and wait until nothing of the cell runs. Raises WorldError `wall.ends`."""
         if self._fd < 0:
             return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._fd, signal.SIGKILL)
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._fd, over.set)
         try:
