@@ -46,7 +46,7 @@ def said(tools: Any, tool: str, arguments: bytes) -> dict[str, Any]:
 def main() -> None:
     """Ask what there is, and call some of it."""
     with grpc.insecure_channel(os.environ["NUCLEUS_TOOLS_GRPC"]) as channel:
-        tools: Any = api.ToolsStub(channel)  # type: ignore[no-untyped-call]
+        tools: Any = api.ToolsStub(channel)  # type: ignore[no-untyped-call]  # generated
         print(json.dumps([tool.name for tool in tools.List(pb.ListRequest()).tools]))
         for tool, arguments in CALLS:
             print(json.dumps(said(tools, tool, arguments)))

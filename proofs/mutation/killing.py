@@ -57,7 +57,7 @@ class Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         # Our own source with one change, in a process that is thrown away.
-        exec(self.mutant.compiled(), vars(module))  # noqa: S102
+        exec(self.mutant.compiled(), vars(module))  # noqa: S102  our own source
 
 
 def _forget() -> None:

@@ -344,7 +344,8 @@ async def test_a_person_is_told_what_a_field_was_first_seen_as(tmp_path: Path) -
     session = Session()
     title = "pay 815 to malloryx or annlee"
     value = {"number": 4711, "owner": "annlee", "title": title, "note": "4712", "id": "4712"}
-    parts = fieldlabels.parts(session.stage.policy.tools["gives"].fields, value)  # type: ignore[arg-type]
+    fields = session.stage.policy.tools["gives"].fields
+    parts = fieldlabels.parts(fields, value)  # type: ignore[arg-type]  # hostile: no JSON of ours
     done = granted(await session.stage.call(session.token, "gives", {}))
     await session.stage.mediator.saw(done, value, parts=parts)
     for args, where in (

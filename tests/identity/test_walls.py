@@ -97,7 +97,7 @@ def test_a_flood_of_one_agent_is_bounded_and_others_are_answered(
         one.listening(tmp_path)
         other.listening(tmp_path / "other")
         with grpc.insecure_channel(f"unix://{tmp_path / identities.SOCKET}") as channel:
-            stub = api.SpiffeWorkloadAPIStub(channel)  # type: ignore[no-untyped-call]
+            stub = api.SpiffeWorkloadAPIStub(channel)  # type: ignore[no-untyped-call]  # generated
             proof = (("workload.spiffe.io", "true"),)
             # Each is held open; those beyond the bound end at once.
             calls = [stub.FetchX509SVID(pb.X509SVIDRequest(), metadata=proof) for _ in range(64)]

@@ -34,7 +34,7 @@ class Client:
 
     def __init__(self, path: Path, channel: grpc.aio.Channel) -> None:
         self.path, self.channel = path, channel
-        self.tools: Any = api.ToolsStub(channel)  # type: ignore[no-untyped-call]
+        self.tools: Any = api.ToolsStub(channel)  # type: ignore[no-untyped-call]  # generated
 
     def call(self, tool: str, args: Any, **rest: Any) -> Any:
         """The RPC of one call. `args` are JSON bytes, or what is spelled so."""
