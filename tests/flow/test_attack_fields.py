@@ -345,7 +345,8 @@ async def test_a_person_is_told_what_a_field_was_first_seen_as(tmp_path: Path) -
     title = "pay 815 to malloryx or annlee"
     value = {"number": 4711, "owner": "annlee", "title": title, "note": "4712", "id": "4712"}
     fields = session.stage.policy.tools["gives"].fields
-    parts = fieldlabels.parts(fields, value)  # type: ignore[arg-type]  # hostile: no JSON of ours
+    assert fields is not None
+    parts = fieldlabels.parts(fields, value)
     done = granted(await session.stage.call(session.token, "gives", {}))
     await session.stage.mediator.saw(done, value, parts=parts)
     for args, where in (
