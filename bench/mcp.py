@@ -36,7 +36,7 @@ from bench.harness import Row
 HERE: Final = Path(__file__).resolve().parent
 SERVER: Final = (sys.executable, str(HERE / "echo_server.py"))
 MEMORY: Final = Path("/dev/shm")  # a tmpfs on every Linux
-ARGUMENTS: Final = {"n": 3, "path": "/data/team/x/report.txt"}
+ARGUMENTS: Final = {"n": 3, "path": str(HERE / "mcp.py")}  # a file that is there, as most are
 DIRECT: Final = "direct"
 IN_MEMORY: Final = "through the proxy, state in memory"
 ON_DISK: Final = "through the proxy, state on disk"
@@ -180,7 +180,7 @@ class HttpRoad(Road):
 
 def prepare(directory: Path, *, bearer: bool = False) -> str:
     """Keys, one token and the policy, for `held_proxy.py` to find; the token."""
-    made = held_proxy.made("/data", bearer=bearer)
+    made = held_proxy.made(str(HERE), bearer=bearer)
     secrets = json.dumps({"audience": made.audience.hex(), "issuer": made.issuer.hex()})
     for name, text in (("keys.json", secrets), ("token", made.text), ("policy.toml", POLICY)):
         (directory / name).write_text(text, encoding="ascii")
@@ -192,7 +192,7 @@ def prepare_many(directory: Path, count: int) -> list[str]:
     """As `prepare`, with so many tokens of one issuer."""
     prepare(directory, bearer=True)
     given = held_proxy.read(directory)
-    return [given.text, *(given.another("/data") for _ in range(count - 1))]
+    return [given.text, *(given.another(str(HERE)) for _ in range(count - 1))]
 
 
 def proxied(directory: Path, *words: str) -> Road:
