@@ -4,6 +4,7 @@ make of an answer. The server is a raw one of our own, on a real port."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nucleus_proxy.egress.dial import SYSTEM_ROOTS, Dialer, Private, client_tls
+from nucleus_proxy.egress.dial import SYSTEM_ROOTS, Connection, Dialer, Private, client_tls
 from nucleus_proxy.egress.resolving import PinnedResolver
 from nucleus_proxy.egress.secrets import Credential, Secret
 from nucleus_proxy.http.upstream import Upstream
@@ -220,6 +221,33 @@ async def test_a_session_is_named_taken_up_where_it_broke_and_ended() -> None:
     resumed = [h["last-event-id"] for m, h, _ in far.got if m == "GET" and "last-event-id" in h]
     assert resumed == ["e7"]
     assert far.got[-1][0] == "DELETE"
+
+
+async def test_nothing_is_asked_before_somebody_hears_what_the_server_wants_to_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A question that a server has while there is no stream is lost, and its call waits for it."""
+    dialled: list[str] = []
+    numbers = itertools.count()
+    dial = Dialer.dial
+
+    async def slow(self: Dialer, *where: Any, **how: Any) -> Connection:
+        number = next(numbers)
+        dialled.append(f"{number} begins")
+        for _ in range(100):
+            await asyncio.sleep(0)  # whoever may go on does
+        dialled.append(f"{number} ends")
+        return await dial(self, *where, **how)
+
+    monkeypatch.setattr(Dialer, "dial", slow)
+    answer = _old(lambda body: whole(answered(body["id"], {})), b"")
+    async with facing(answer) as (far, near, _):
+        send(near, 1, "initialize", {"protocolVersion": "2025-11-25", "capabilities": {}})
+        send(near, None, "notifications/initialized", {})
+        send(near, 2, "tools/call", {"name": "x", "arguments": {}})
+        assert [(await hear(near))["id"] for _ in range(2)] == [1, 2]
+        assert [method for method, _, _ in far.got] == ["POST", "POST", "GET", "POST"]
+    assert dialled[:8] == [f"{n} {what}" for n in range(4) for what in ("begins", "ends")]
 
 
 async def test_in_the_new_era_a_request_is_taken_back_by_ending_its_connection() -> None:

@@ -96,7 +96,7 @@ async def client(
 
 
 # The npm server asks for the roots by itself too, a while after its start, of any client that has
-# some. Whether that meets a call is chance; so they are asked for in a test of their own.
+# some. Whether that meets a call is chance; so they are asked for in tests of their own.
 @pytest.mark.parametrize("which", ["old", "old over HTTP"])
 async def test_a_client_of_the_new_era_answers_a_server_of_the_old_one(which: str) -> None:
     async with client(which, "auto", list_roots_callback=None) as (served, made):
@@ -113,12 +113,24 @@ async def test_a_client_of_the_new_era_answers_a_server_of_the_old_one(which: st
     served.stage.verified()
 
 
-async def test_and_of_its_roots() -> None:
+async def test_a_question_of_no_call_is_refused() -> None:
     async with client("old", "auto") as (served, made):
         await until(lambda: "asked while 0" in " ".join(served.log), "a question of no call")
         assert "file:///srv" in text(await made.call_tool("old__get-roots-list", {}))
     assert len(served.stage.ledger.records("decision")) == 2
     assert len(served.stage.ledger.records("outcome")) == 2
+    served.stage.verified()
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+@pytest.mark.parametrize("which", ["old", "old over HTTP"])
+async def test_and_of_its_roots(which: str, era: str) -> None:
+    """Behind HTTP it asks on the stream of its session, and answers on that of the call."""
+    async with client(which, era) as (served, made):
+        assert "file:///srv" in text(await made.call_tool("old__get-roots-list", {}))
+    decisions = len(served.stage.ledger.records("decision"))
+    assert decisions in ((1,) if era == "legacy" else (2, 3))  # 3: it asked by itself meanwhile
+    assert len(served.stage.ledger.records("outcome")) == decisions
     served.stage.verified()
 
 

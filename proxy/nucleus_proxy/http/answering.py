@@ -1,4 +1,4 @@
-"""Law: what goes to a request goes as one value where it comes at once, as a stream otherwise.
+"""Law: what goes to a request goes as one value where that is its answer, as a stream otherwise.
 
 A client of the new era that goes away takes its request back by that; one of the old era does not,
 and may come again for what it missed.
@@ -65,7 +65,7 @@ async def give(
                 if event is None:
                     break
                 number, raw = event
-                if not begun and stream.done and number == stream.first == start:
+                if not begun and raw is stream.answer:  # nothing was said before it
                     await client.whole(_status(stream, raw), [JSON, *(headers or ())], raw)
                     return True
                 if not begun:

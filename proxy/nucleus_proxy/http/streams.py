@@ -33,6 +33,7 @@ class Stream:
         self.first = 0  # the number of the first that is still kept
         self.unread = 0  # bytes
         self._passed = 0  # the number of the first that nobody has read
+        self.answer: bytes | None = None  # the event that ends it
         self.done = False
         self.readers = 0
         self.changed = asyncio.Event()
@@ -40,7 +41,8 @@ class Stream:
     def put(self, event: bytes, *, last: bool) -> None:
         self.events.append(event)
         self.unread += len(event)
-        self.done = self.done or last
+        if last:
+            self.answer, self.done = event, True
         self.changed.set()
 
     def drop(self) -> None:

@@ -31,6 +31,7 @@ from nucleus_tokens.errors import CredentialError, NucleusError, WorldError
 ANSWER_SECONDS: Final = 3600.0  # a server may be silent this long before it answers
 _BOTH: Final = (b"accept", b"application/json, text/event-stream")
 _MOST_TRIES: Final = 5  # to take up a stream that broke
+_LISTEN_SECONDS: Final = 2.0  # a server may say nothing of its stream until it has something to say
 _STREAM_BYTES: Final = 1 << 40
 _MOST_OPEN: Final = 300
 _ERROR_BYTES: Final = 256 * 1024
@@ -173,7 +174,7 @@ class Upstream:
             if head.status >= 400:
                 self._log(f"{self._target.host} answered {head.status} to {frame.method}")
             elif frame.method == "notifications/initialized" and self._session:
-                self._spawn(self._listen())
+                await self._begun_to_listen()
         except (NucleusError, OSError) as error:
             self._log(f"{frame.method or 'an answer'} did not reach its server: {error}")
 
@@ -296,7 +297,15 @@ class Upstream:
 
     # Streams -----------------------------------------------------------------------------------
 
-    async def _listen(self) -> None:
+    async def _begun_to_listen(self) -> None:
+        """Before anything is asked: a question that a server has while nobody listens is lost."""
+        begun = asyncio.Event()
+        self._spawn(self._listen(begun))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LISTEN_SECONDS):
+                await begun.wait()
+
+    async def _listen(self, begun: asyncio.Event) -> None:
         """What the server says by itself, for as long as the session lives."""
         last, tries = "", 0
         while self._session and tries < _MOST_TRIES:
@@ -306,6 +315,7 @@ class Upstream:
                 more = [(b"last-event-id", last.encode("latin-1"))] if last else []
                 async with await self._dialed(24 * ANSWER_SECONDS) as exchange:
                     head = await exchange.ask(self._request("GET", self._headers(*more, get=True)))
+                    begun.set()
                     if head.status != 200:
                         return
                     before = last
@@ -313,6 +323,7 @@ class Upstream:
                     tries = 0 if last != before else tries
             except (NucleusError, OSError) as error:
                 self._log(f"the stream of {self._target.host} broke: {error}")
+                begun.set()
             await asyncio.sleep(events.retry)
 
     async def _resumed(self, frame: Frame, last: str) -> tuple[bool, str]:
