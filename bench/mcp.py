@@ -4,8 +4,9 @@
 
 Roads run side by side to copies of one server: direct; through the proxy with its state in memory
 (no flush to wait for), on a pipe and over HTTP; through the proxy with its state on disk; and on a
-pipe again with labels that follow values. Each round makes one call on each, in a new order. Times
-are wall time, as the client sees it.
+pipe again with labels that follow values. They take turns, in a new order each time, with twenty
+calls in a row: the first of them finds the caches of all the other roads, and is also told apart.
+Times are wall time, as the client sees it.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ from bench.harness import Row
 HERE: Final = Path(__file__).resolve().parent
 SERVER: Final = (sys.executable, str(HERE / "echo_server.py"))
 MEMORY: Final = Path("/dev/shm")  # a tmpfs on every Linux
-ARGUMENTS: Final = {"n": 3, "path": "/data/team/x/report.txt"}
+ARGUMENTS: Final = {"n": 3, "path": str(HERE / "mcp.py")}  # a file that is there, as most are
 DIRECT: Final = "direct"
 IN_MEMORY: Final = "through the proxy, state in memory"
 ON_DISK: Final = "through the proxy, state on disk"
 HTTP: Final = "through the proxy over HTTP, state in memory"
 LABELS: Final = ", with labels"
 WARM_UP: Final = 50
+IN_A_ROW: Final = 20
+FIRST: Final = ", first of a turn"
 # Added to p50, in microseconds, with no flush to wait for.
 MOST_ADDED: Final = 1000.0
 MOST_ADDED_BY_HTTP: Final = 2000.0
@@ -177,7 +180,7 @@ class HttpRoad(Road):
 
 def prepare(directory: Path, *, bearer: bool = False) -> str:
     """Keys, one token and the policy, for `held_proxy.py` to find; the token."""
-    made = held_proxy.made("/data", bearer=bearer)
+    made = held_proxy.made(str(HERE), bearer=bearer)
     secrets = json.dumps({"audience": made.audience.hex(), "issuer": made.issuer.hex()})
     for name, text in (("keys.json", secrets), ("token", made.text), ("policy.toml", POLICY)):
         (directory / name).write_text(text, encoding="ascii")
@@ -189,7 +192,7 @@ def prepare_many(directory: Path, count: int) -> list[str]:
     """As `prepare`, with so many tokens of one issuer."""
     prepare(directory, bearer=True)
     given = held_proxy.read(directory)
-    return [given.text, *(given.another("/data") for _ in range(count - 1))]
+    return [given.text, *(given.another(str(HERE)) for _ in range(count - 1))]
 
 
 def proxied(directory: Path, *words: str) -> Road:
@@ -226,16 +229,18 @@ def flushes(directory: Path, count: int) -> list[float]:
 
 
 def measure(roads: dict[str, Road], rounds: int) -> dict[str, list[float]]:
-    """The times of each road, sorted."""
+    """The times of each road, sorted, and those of the first call of each turn."""
+    for road in roads.values():
+        for _ in range(WARM_UP):
+            road.call()
     taken: dict[str, list[float]] = {name: [] for name in roads}
     order = list(roads)
-    for turn in range(rounds + WARM_UP):
+    for _ in range(max(1, rounds // IN_A_ROW)):
         random.shuffle(order)
         for name in order:
-            spent = roads[name].call()
-            if turn >= WARM_UP:
-                taken[name].append(spent)
-    return {name: sorted(times) for name, times in taken.items()}
+            taken[name] += [roads[name].call() for _ in range(IN_A_ROW)]
+    firsts = {name + FIRST: times[::IN_A_ROW] for name, times in taken.items()}
+    return {name: sorted(times) for name, times in (taken | firsts).items()}
 
 
 def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] | None) -> list[Row]:
@@ -243,7 +248,10 @@ def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] |
     made = []
     parts = (("p50", 0.5), ("p99", 0.99))
     for name, times in taken.items():
-        made += [Row(f"{name}, {label}", harness.percentile(times, part)) for label, part in parts]
+        if not name.endswith(FIRST):
+            made += [
+                Row(f"{name}, {label}", harness.percentile(times, part)) for label, part in parts
+            ]
     for name in (IN_MEMORY, HTTP, ON_DISK):
         if name not in taken:
             continue
@@ -252,6 +260,8 @@ def rows(taken: dict[str, list[float]], disk: list[float], memory: list[float] |
             most = {IN_MEMORY: MOST_ADDED, HTTP: MOST_ADDED_BY_HTTP}.get(name)
             promised = most if label == "p50" else None
             made.append(Row(f"added {name}, {label}", added, None, promised))
+        cold, direct = (harness.percentile(taken[each + FIRST], 0.5) for each in (name, DIRECT))
+        made.append(Row(f"added {name}{FIRST}, p50", cold - direct))
         if name + LABELS not in taken:
             continue
         # What labels cost: a whole call with them against a whole call without.
@@ -273,7 +283,7 @@ def report(made: list[Row]) -> str:
         "## A call through the proxy",
         f"{harness.described()} Microseconds of wall time of one `tools/call`, over "
         "stdio or as named, as a client sees it, to a server that only echoes; held token; the "
-        "roads side by side. The proxy parses, authenticates, decides, commits the decision "
+        f"roads side by side, {IN_A_ROW} calls in a row on each in turn. The proxy parses, authenticates, decides, commits the decision "
         "before the effect, forwards, and records the outcome before it answers. With its state "
         "in memory it does all of this without waiting for a disk; what a commit costs on this "
         "disk stands below. With labels it also remembers what every result is made of, in a "

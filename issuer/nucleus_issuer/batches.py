@@ -146,18 +146,11 @@ class Batches(ABC):
         connection: Connection = self._writer
         try:
             self._begin(connection)
+            alone = len(batch) == 1
             for job in batch:
-                connection.execute("SAVEPOINT job")
-                try:
-                    job.result = job.run(connection)
-                except self._ours as error:
-                    # A full disk ends the whole transaction: then nobody's job is done.
-                    if not connection.in_transaction:
-                        raise
-                    connection.execute("ROLLBACK TO job")
-                    job.error = error if isinstance(error, NucleusError) else self.meaning(error)
-                connection.execute("RELEASE job")
-            self._commit(connection)
+                self._run_one(job, connection, alone=alone)
+            if not (alone and batch[0].error):
+                self._commit(connection)
         except self._errors as error:
             self._undo(connection)
             failed = error
@@ -168,6 +161,22 @@ class Batches(ABC):
         else:
             for job in batch:
                 job.done = True
+
+    def _run_one(self, job: _Job, connection: Connection, *, alone: bool) -> None:
+        """One job of a transaction. What it raises undoes it: `alone` with the transaction, among
+        others to its savepoint."""
+        if not alone:
+            connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.run(connection)
+        except self._ours as error:
+            # A full disk ends the whole transaction: then nobody's job is done.
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+            job.error = error if isinstance(error, NucleusError) else self.meaning(error)
+        if not alone:
+            connection.execute("RELEASE job")
 
     def _commit(self, connection: Connection) -> None:
         connection.execute("COMMIT")

@@ -46,9 +46,14 @@ class HighWater:
     def note(self, connection: Connection) -> int:
         """Inside a write: record the time and return it."""
         now, _, recorded = self.look(connection)
+        self.mark(connection, now, recorded)
+        return now
+
+    @staticmethod
+    def mark(connection: Connection, now: int, recorded: int) -> None:
+        """Inside a write: record `now`, what `look` said in the same transaction."""
         if now > recorded:
             connection.execute("UPDATE meta SET value = ? WHERE key = 'high_water'", (now,))
-        return now
 
     def after_read(self, now: int, recorded: int) -> None:
         """Record the time now and then although nothing is written: a host that only denies, or

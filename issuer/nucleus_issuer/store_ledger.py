@@ -7,7 +7,7 @@ Every check stands before the first write, so a refusal leaves no trace in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from nucleus_issuer.batches import Connection, State, marks, one, rows
@@ -75,6 +75,7 @@ class SqlLedger:
         seen = wanted.nonce is not None and one(
             c, "SELECT 1 FROM nonces WHERE rid = ? AND nonce = ?", (wanted.rid, wanted.nonce)
         )
+        cells = _cells(c, (wanted.wall, wanted.tree))
         snapshot = Snapshot(
             now=now,
             clock_ok=clock_ok,
@@ -82,8 +83,8 @@ class SqlLedger:
             nonce_seen=bool(seen),
             revoked=_revoked(c, (*wanted.rids, *wanted.ancestors)),
             spent=spent,
-            wall=_cell(c, wanted.wall),
-            tree=_cell(c, wanted.tree),
+            wall=cells[wanted.wall],
+            tree=cells[wanted.tree],
             approvals=tuple(signed for _, signed, _ in approvals),
             revocation_seq=revocation_seq(c),
         )
@@ -104,7 +105,7 @@ class SqlLedger:
     def _commit(
         self, c: Connection, intent: Intent, record: Mapping[str, object], lease_ok: bool
     ) -> Deny | int:
-        now, _, _ = self._time.look(c)
+        now, _, recorded = self._time.look(c)
         if not lease_ok:
             return Deny(6, "revocation.stale")
         if _revoked(c, (*intent.rids, *intent.ancestors)):
@@ -116,11 +117,11 @@ class SqlLedger:
         spent = self._spend(c, intent, now)
         if isinstance(spent, Deny):
             return spent
-        current = {cell.id: _cell(c, cell.id) for cell in intent.cells}
+        current = _cells(c, [cell.id for cell in intent.cells])
         if any(current[cell.id].version != cell.version for cell in intent.cells):
             return _LOST_RACE
         # Nothing was written up to here; from here on nothing is refused.
-        self._time.note(c)
+        self._time.mark(c, now, recorded)
         for counter, amount in spent.items():
             tree = int(not counter.startswith(("account:", "approval:")))
             c.execute(
@@ -186,7 +187,7 @@ class SqlLedger:
             raise CallerError("cell.bits", "Exposure bits are from 0 to 7.")
 
         def job(c: Connection) -> None:
-            cell = _cell(c, cell_id)
+            cell = _cells(c, [cell_id])[cell_id]
             _raise(c, Cell(cell_id, 0, 0) if cell.version == 0 else cell, bits)
             if by is not None:
                 _note_legs(c, (cell,), bits, *by)
@@ -235,9 +236,10 @@ def _spent(c: Connection, counters: tuple[str, ...]) -> dict[str, int]:
     return dict(rows(c, sql, counters))
 
 
-def _cell(c: Connection, cell_id: str) -> Cell:
-    row = one(c, "SELECT version, bits FROM cells WHERE id = ?", (cell_id,))
-    return Cell(cell_id, 0, UNKNOWN_CELL) if row is None else Cell(cell_id, row[0], row[1])
+def _cells(c: Connection, ids: Sequence[str]) -> dict[str, Cell]:
+    sql = f"SELECT id, version, bits FROM cells WHERE id IN ({marks(len(ids))})"  # noqa: S608  only our own columns and placeholders
+    found = {row[0]: Cell(*row) for row in rows(c, sql, tuple(ids))}
+    return {id_: found.get(id_, Cell(id_, 0, UNKNOWN_CELL)) for id_ in ids}
 
 
 def _raise(c: Connection, cell: Cell, bits: int) -> None:

@@ -87,6 +87,8 @@ class Live:
 
     def changed(self) -> None:
         """Something moved: decide again, soon. May be called from any thread."""
+        if self._moved.is_set():
+            return  # whoever watches has not begun to look
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._moved.set)

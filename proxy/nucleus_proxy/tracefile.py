@@ -25,6 +25,7 @@ from nucleus_verifier import trace
 
 _BATCH: Final = 500
 _TAIL: Final = 64 * 1024
+_spell: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class TraceSource(Protocol):
@@ -196,7 +197,7 @@ class RevealFile:
     def __call__(self, reveal: Mapping[str, object]) -> None:
         """Append one reveal. Raises WorldError `reveal.file`: then nothing may be recorded."""
         # ASCII, and in the order it came: what a record names is the digest of the value.
-        line = json.dumps(reveal, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+        line = _spell(reveal).encode("ascii") + b"\n"
         try:
             with self._lock:
                 fcntl.flock(self._file, fcntl.LOCK_EX)

@@ -74,10 +74,12 @@ class UnderWay:
         self, server: Behind, frame: Frame, made: ToolCall, granted: Granted
     ) -> Frame | Refusal | Silence:
         cut: list[Refusal] = []
+        ours, sending = asyncio.current_task(), True
 
         def end(refusal: Refusal) -> None:
             cut.append(refusal)
-            sending.cancel()  # it may wait for a server that does not read
+            if sending and ours is not None:
+                ours.cancel()  # it may wait for a server that does not read
             server.link.answered(frame.key, None)
             server.spoil(1)
 
@@ -86,16 +88,16 @@ class UnderWay:
         try:
             with self._live.held(still, end, at_once=False):
                 answer = server.link.expect(frame.key, call=True)
-                sending = asyncio.ensure_future(
-                    forward(granted.permit, granted.call, wall, made.frame, server.link.writer)
-                )
                 try:
-                    await sending
+                    await forward(
+                        granted.permit, granted.call, wall, made.frame, server.link.writer
+                    )
                 except ConnectionError:
                     server.link.answered(frame.key, None)
                 except asyncio.CancelledError:
-                    if not cut:
-                        raise
+                    if not cut or ours is None or ours.uncancel():
+                        raise  # somebody else cancels us
+                sending = False
                 got = await answer
         finally:
             self._running.pop(frame.key, None)

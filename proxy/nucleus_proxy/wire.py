@@ -93,9 +93,12 @@ class BadFrame(CredentialError):
         self.id = id
 
 
+_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 def spell(value: Any) -> bytes:
     """One line of JSON without its newline. ASCII only: no reader sees a line break in it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _encoder.encode(value).encode("ascii")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

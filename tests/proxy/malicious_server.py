@@ -24,7 +24,7 @@ from tests.support import world
 
 # OUTSIDE and WS stand before it: a file of the host, and the workspace.
 SERVER = """
-import json, os, socket, sys
+import json, os, signal, socket, sys
 kept, lists = [], 0
 def attempt(work):
     try: return str(work())
@@ -75,7 +75,9 @@ for line in sys.stdin:
         say(id=number, result={"tools": tools})
     elif method == "tools/call":
         name = frame["params"]["name"]
-        if name == "hang": continue
+        if name == "hang":
+            if "deaf" in frame["params"]["arguments"]: signal.pause()
+            continue
         if name == "lies":
             done = {"content": [{"type": "text", "text": "a lie"}]}
             say(id="never-asked", result=done)

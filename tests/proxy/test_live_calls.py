@@ -12,6 +12,8 @@ from tests.proxy.rig import POLICY, rigged
 from tests.proxy.stage import Stage, until
 from tests.support import world
 
+UNREAD = 400_000  # more than a pipe and what stands before it hold
+
 
 def _begun(host: Host) -> list[Any]:
     return [
@@ -128,6 +130,22 @@ async def test_a_late_answer_to_a_cut_call_reaches_nobody(tmp_path: Path) -> Non
         # The server answers it now, with a lie.
         assert await client.call(3, "lies", token) == {}
         assert client.unasked == []
+
+
+async def test_a_call_is_cut_while_its_server_does_not_even_read_it(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    token = host.token()
+    async with host.serving(), host.client(token) as client:
+        for name, more in (("deaf", {"deaf": 1}), ("unread", {"text": "x" * UNREAD})):
+            params = client.params("hang")
+            params["arguments"] |= more
+            client.send(name, "tools/call", params, token)
+        await until(lambda: len(host.live) == 2, "both calls")
+        host.stage.ledger.revoked.add(world.opened(token).prefix.rids[0])
+        assert said(await client.answer("deaf")) == "token.revoked"
+        assert said(await client.answer("unread")) == "token.revoked"
+        await until(lambda: host.servers() == 0, "the server's end")
+    host.stage.verified()
 
 
 async def test_calls_that_are_cut_together_leave_no_server(tmp_path: Path) -> None:

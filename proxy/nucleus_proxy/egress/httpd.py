@@ -162,16 +162,17 @@ class Client:
         self._send(h11.EndOfMessage())
         await self.writer.drain()
 
-    def _send(self, event: h11.Event) -> None:
-        data = self._h11.send(event)
+    def _send(self, *events: h11.Event) -> None:
+        data = b"".join(self._h11.send(event) or b"" for event in events)
         if data:
             self.writer.write(data)
 
     async def whole(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """A whole answer."""
-        self.begin(status, [*headers, ("content-length", str(len(body)))])
-        await self.piece(body)
-        await self.end()
+        """A whole answer, which wakes its reader once."""
+        length = ("content-length", str(len(body)))
+        head = h11.Response(status_code=status, headers=[*headers, length])
+        self._send(head, h11.Data(data=body), h11.EndOfMessage())
+        await self.writer.drain()
 
     async def refuse(self, status: int, refusal: Refusal) -> None:
         """A refusal in the form that the SDKs of both model providers read."""
