@@ -283,7 +283,8 @@ def report(made: list[Row]) -> str:
         "## A call through the proxy",
         f"{harness.described()} Microseconds of wall time of one `tools/call`, over "
         "stdio or as named, as a client sees it, to a server that only echoes; held token; the "
-        f"roads side by side, {IN_A_ROW} calls in a row on each in turn. The proxy parses, authenticates, decides, commits the decision "
+        f"roads side by side, {IN_A_ROW} calls in a row on each in turn. The proxy parses, "
+        "authenticates, decides, commits the decision "
         "before the effect, forwards, and records the outcome before it answers. With its state "
         "in memory it does all of this without waiting for a disk; what a commit costs on this "
         "disk stands below. With labels it also remembers what every result is made of, in a "
