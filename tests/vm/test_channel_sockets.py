@@ -7,13 +7,14 @@ import contextlib
 import hashlib
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from nucleus_vmhost.vm.channel import Channel
 from nucleus_vmhost.vm.frames import FRAME, Broken, Kind, Reader, spelled
-from nucleus_vmhost.vm.pumps import Channel, Line
+from nucleus_vmhost.vm.pumps import Line
 from nucleus_vmhost.vm.streams import GREETING, MOST, WAITING, WINDOW, Side
 
 HELLO = spelled(Kind.HELLO, 0, GREETING)
@@ -27,6 +28,18 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
+@contextlib.contextmanager
+def listening(channel: Channel, path: Path, service: str) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        channel.listen(server, service)
+        try:
+            yield
+        finally:
+            asyncio.get_running_loop().remove_reader(server)
+
+
 @contextlib.asynccontextmanager
 async def joined(folder: Path) -> AsyncIterator[Path]:
     """A service at the host, and the guest's socket that leads to it."""
@@ -37,7 +50,7 @@ async def joined(folder: Path) -> AsyncIterator[Path]:
     guest = Channel(Line(far.detach()), Side.GUEST, {})
     running = [asyncio.create_task(host.run()), asyncio.create_task(guest.run())]
     try:
-        async with guest.listening(seen, "echo"), guest.listening(folder / "other", "other"):
+        with listening(guest, seen, "echo"), listening(guest, folder / "other", "other"):
             yield seen
     finally:
         running[1].cancel()
@@ -138,7 +151,7 @@ async def test_a_stream_without_a_window_costs_nothing_while_it_waits(tmp_path: 
     far.setblocking(False)
     guest = Channel(Line(near.detach()), Side.GUEST, {})
     running = asyncio.create_task(guest.run())
-    async with guest.listening(tmp_path / "seen", "echo"):
+    with listening(guest, tmp_path / "seen", "echo"):
         _, writer = await asyncio.open_unix_connection(tmp_path / "seen")
         writer.write(bytes(4 * WINDOW))
         loop, got, reader = asyncio.get_running_loop(), 0, Reader()

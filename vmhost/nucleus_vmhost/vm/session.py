@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
+from nucleus_vmhost.vm.channel import Channel
 from nucleus_vmhost.vm.driver import CPU_SPENT, LIFE_SECONDS, Machine, Running
 from nucleus_vmhost.vm.frames import Broken
 from nucleus_vmhost.vm.guest import names
-from nucleus_vmhost.vm.pumps import Channel
 from nucleus_vmhost.vm.streams import Side
 
 _CALL_SECONDS: Final = 60.0
@@ -159,17 +159,7 @@ class Session:
 
     async def _asked(self, service: str, order: dict[str, Any]) -> socket.socket:
         """A connection on which an order was given."""
-        connection = await self._connected(service)
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
-        except OSError as error:
-            connection.close()
-            raise await self._why() from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return await self._connected(service, json.dumps(order).encode() + b"\n")
 
     async def _answered(
         self, service: str, connection: socket.socket, seconds: float | None
@@ -197,9 +187,9 @@ class Session:
             raise WorldError("vm.guest", f"The microVM refuses {service}: {text}")
         return said
 
-    async def _connected(self, service: str) -> socket.socket:
+    async def _connected(self, service: str, said: bytes = b"") -> socket.socket:
         try:
-            return self._channel.connected(service)
+            return self._channel.connected(service, said)
         except ConnectionError as error:
             raise await self._why() from error
 
