@@ -58,10 +58,9 @@ class Channel(Pumps):
     def connected(self, service: str, said: bytes = b"") -> socket.socket:
         """A connection to the other end's service, on which this was said. Raises ConnectionError
         where none can be."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if not self.joined(service, theirs, said):
             theirs.close()
             ours.close()
             raise ConnectionError("the channel takes no more streams")
-        ours.setblocking(False)
         return ours

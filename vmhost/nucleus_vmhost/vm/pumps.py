@@ -121,6 +121,7 @@ class Pumps:
         def met() -> None:
             with contextlib.suppress(OSError):
                 connection, _ = server.accept()
+                connection.setblocking(False)
                 if not self.joined(service, connection):
                     connection.close()
 
@@ -128,8 +129,8 @@ class Pumps:
         self._loop.add_reader(server.fileno(), met)
 
     def joined(self, service: str, connection: socket.socket, said: bytes = b"") -> bool:
-        """Whether a connection here is a stream to the other end's service from now on. What it
-        has `said` already goes along with its beginning."""
+        """Whether a connection here, which never blocks, is a stream to the other end's service
+        from now on. What it has `said` already goes along with its beginning."""
         stream = None if self._closed else self._streams.open(service)
         if stream is None:
             return False
@@ -209,8 +210,7 @@ class Pumps:
 
     def _reached(self, event: Opened) -> None:
         path = self._services.get(event.service)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.setblocking(False)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if path is None:
                 raise FileNotFoundError
@@ -228,7 +228,6 @@ class Pumps:
             way(stream)
             self._flush()
 
-        connection.setblocking(False)
         leaving, arriving = partial(move, self._leaving), partial(move, self._arriving)
         ready = _Ready(self._loop, connection.fileno(), leaving, arriving)
         self._flows[stream] = _Flow(connection, ready)

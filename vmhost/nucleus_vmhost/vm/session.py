@@ -29,7 +29,8 @@ from nucleus_vmhost.vm.streams import Side
 _CALL_SECONDS: Final = 60.0
 _ENTROPY: Final = 64
 _PIECE: Final = 65536
-_WARM_CALLS: Final = 4
+_WARM_CALLS: Final = 8
+_WARM_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +258,8 @@ async def warmed(machine: Machine) -> None:
     try:
         for _ in range(_WARM_CALLS):
             await Session(machine, channel, over).claim()
+            # To fall idle and to wake from that is code as well.
+            await asyncio.sleep(_WARM_SECONDS)
         machine.rejoined(await channel.left(_CALL_SECONDS))
         await machine.pause()
     except (TimeoutError, ConnectionError) as error:

@@ -98,11 +98,11 @@ def _listener(path: str) -> socket.socket:
     return made
 
 
-def _line(connection: socket.socket) -> bytes:
+def _line(connection: socket.socket) -> str:
     said = b""
     while not said.endswith(b"\n") and len(said) < LINE and (more := connection.recv(_PIECE)):
         said += more
-    return said
+    return said.decode()
 
 
 def _port() -> int:

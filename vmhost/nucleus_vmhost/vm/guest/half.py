@@ -90,9 +90,8 @@ def _rehearsed(services: Mapping[str, Path]) -> None:
     for end in ends:
         end.begin(over.append)
     for _ in range(_REHEARSALS):
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         ends[1].joined(PING, theirs, b"{}\n")
-        ours.setblocking(False)
         while not _ended(ours):
             loop.turn()
         ours.close()
