@@ -27,7 +27,6 @@ class Kind(enum.IntEnum):
     RESET = 6
 
 
-_KINDS: Final = {int(kind): kind for kind in Kind}
 # The least and the most each kind carries; known from the head, before anything is kept.
 _CARRIES: Final = {
     Kind.HELLO: (1, 32),
@@ -37,6 +36,7 @@ _CARRIES: Final = {
     Kind.END: (0, 0),
     Kind.RESET: (0, 0),
 }
+_KINDS: Final = {int(kind): (kind, *carries) for kind, carries in _CARRIES.items()}
 
 
 class Broken(Exception):
@@ -86,10 +86,9 @@ class Reader:
 
 def _head(kept: bytearray, at: int) -> tuple[Kind, int, int]:
     number, stream, length = _HEAD.unpack_from(kept, at)
-    kind = _KINDS.get(number)
-    if kind is None:
+    if number not in _KINDS:
         raise Broken(f"no frame is of kind {number}")
-    least, most = _CARRIES[kind]
+    kind, least, most = _KINDS[number]
     if not least <= length <= most:
         raise Broken(f"a frame {kind.name} does not carry {length} bytes")
     if (kind is Kind.HELLO) != (stream == 0):

@@ -45,18 +45,22 @@ class _Ready:
         self._reads = self._writes = False
 
     def reads(self, wanted: bool) -> None:
-        if wanted and not self._reads:
-            self._loop.add_reader(self._fd, self._read)
-        elif self._reads and not wanted:
-            self._loop.remove_reader(self._fd)
+        if wanted == self._reads:
+            return
         self._reads = wanted
+        if wanted:
+            self._loop.add_reader(self._fd, self._read)
+        else:
+            self._loop.remove_reader(self._fd)
 
     def writes(self, wanted: bool) -> None:
-        if wanted and not self._writes:
-            self._loop.add_writer(self._fd, self._write)
-        elif self._writes and not wanted:
-            self._loop.remove_writer(self._fd)
+        if wanted == self._writes:
+            return
         self._writes = wanted
+        if wanted:
+            self._loop.add_writer(self._fd, self._write)
+        else:
+            self._loop.remove_writer(self._fd)
 
     def close(self) -> None:
         self.reads(False)
