@@ -249,3 +249,34 @@ async def test_a_channel_on_which_the_guest_spoke_first_is_not_left(said: bytes)
         await host.left(0.05)
     far.close()
     await asyncio.gather(over, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_what_is_said_with_a_stream_goes_along_and_the_rest_of_it_when_there_is_room() -> (
+    None
+):
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    loop, reader = asyncio.get_running_loop(), Reader()
+    host = Channel(Line(near.detach()), Side.HOST, {})
+    running = asyncio.create_task(host.run())
+    with host.connected("echo", b"order"):
+        frames = list(reader.frames(await loop.sock_recv(far, 65536)))
+    assert [(f.kind, f.body) for f in frames] == [
+        (Kind.HELLO, GREETING),
+        (Kind.OPEN, b"echo"),
+        (Kind.DATA, b"order"),
+    ]
+    far.send(HELLO)
+    with host.connected("echo", bytes(WINDOW + 1)):
+        got = 0
+        while got < WINDOW + 1:
+            heard = list(reader.frames(await asyncio.wait_for(loop.sock_recv(far, 65536), LONG)))
+            got += sum(len(f.body) for f in heard if f.kind is Kind.DATA)
+            if got == WINDOW:
+                stream = frames[1].stream + 2
+                far.send(spelled(Kind.CREDIT, stream, (1).to_bytes(4, "big")))
+    assert got == WINDOW + 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    far.close()
