@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import yaml
 
+from nucleus_vmhost.vm.channel import Channel
 from nucleus_vmhost.vm.guest.names import CHANNEL_PORT, READY
 from nucleus_vmhost.vm.jailer import API, Cell, Jailer, Process
-from nucleus_vmhost.vm.pumps import Channel, Line
+from nucleus_vmhost.vm.pumps import Line
 from nucleus_vmhost.vm.streams import Side
 
 API_FILE: Final = Path(__file__).parent / "data" / "firecracker-v1.16.1.yaml"

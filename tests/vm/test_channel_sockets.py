@@ -7,13 +7,14 @@ import contextlib
 import hashlib
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from nucleus_vmhost.vm.channel import Channel
 from nucleus_vmhost.vm.frames import FRAME, Broken, Kind, Reader, spelled
-from nucleus_vmhost.vm.pumps import Channel, Line
+from nucleus_vmhost.vm.pumps import Line
 from nucleus_vmhost.vm.streams import GREETING, MOST, WAITING, WINDOW, Side
 
 HELLO = spelled(Kind.HELLO, 0, GREETING)
@@ -27,6 +28,18 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
+@contextlib.contextmanager
+def listening(channel: Channel, path: Path, service: str) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        channel.listen(server, service)
+        try:
+            yield
+        finally:
+            asyncio.get_running_loop().remove_reader(server)
+
+
 @contextlib.asynccontextmanager
 async def joined(folder: Path) -> AsyncIterator[Path]:
     """A service at the host, and the guest's socket that leads to it."""
@@ -37,7 +50,7 @@ async def joined(folder: Path) -> AsyncIterator[Path]:
     guest = Channel(Line(far.detach()), Side.GUEST, {})
     running = [asyncio.create_task(host.run()), asyncio.create_task(guest.run())]
     try:
-        async with guest.listening(seen, "echo"), guest.listening(folder / "other", "other"):
+        with listening(guest, seen, "echo"), listening(guest, folder / "other", "other"):
             yield seen
     finally:
         running[1].cancel()
@@ -138,7 +151,7 @@ async def test_a_stream_without_a_window_costs_nothing_while_it_waits(tmp_path: 
     far.setblocking(False)
     guest = Channel(Line(near.detach()), Side.GUEST, {})
     running = asyncio.create_task(guest.run())
-    async with guest.listening(tmp_path / "seen", "echo"):
+    with listening(guest, tmp_path / "seen", "echo"):
         _, writer = await asyncio.open_unix_connection(tmp_path / "seen")
         writer.write(bytes(4 * WINDOW))
         loop, got, reader = asyncio.get_running_loop(), 0, Reader()
@@ -236,3 +249,34 @@ async def test_a_channel_on_which_the_guest_spoke_first_is_not_left(said: bytes)
         await host.left(0.05)
     far.close()
     await asyncio.gather(over, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_what_is_said_with_a_stream_goes_along_and_the_rest_of_it_when_there_is_room() -> (
+    None
+):
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    loop, reader = asyncio.get_running_loop(), Reader()
+    host = Channel(Line(near.detach()), Side.HOST, {})
+    running = asyncio.create_task(host.run())
+    with host.connected("echo", b"order"):
+        frames = list(reader.frames(await loop.sock_recv(far, 65536)))
+    assert [(f.kind, f.body) for f in frames] == [
+        (Kind.HELLO, GREETING),
+        (Kind.OPEN, b"echo"),
+        (Kind.DATA, b"order"),
+    ]
+    far.send(HELLO)
+    with host.connected("echo", bytes(WINDOW + 1)):
+        got = 0
+        while got < WINDOW + 1:
+            heard = list(reader.frames(await asyncio.wait_for(loop.sock_recv(far, 65536), LONG)))
+            got += sum(len(f.body) for f in heard if f.kind is Kind.DATA)
+            if got == WINDOW:
+                stream = frames[1].stream + 2
+                far.send(spelled(Kind.CREDIT, stream, (1).to_bytes(4, "big")))
+    assert got == WINDOW + 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    far.close()

@@ -59,12 +59,12 @@ def test_a_machine_has_the_memory_that_was_asked_for(place: Place, image: Image)
 def test_of_a_pool_only_what_was_asked_for_is_taken_and_its_cpu_time_ends_it(
     place: Place,
 ) -> None:
-    with pooling(place.desk, "--cpu-seconds", "12") as pool:
+    with pooling(place.desk, "--cpu-seconds", "6") as pool:
         assert place.run("--", "true").code == 0
-        assert place.run("--cpu-seconds", "13", "--", "true").code == 0
+        assert place.run("--cpu-seconds", "7", "--", "true").code == 0
         pool_says(place.desk, served=0, warm=1)
         machine = qemu_of(pool.pid)
-        running = place.start("--cpu-seconds", "12", "--", *SPINS)
+        running = place.start("--cpu-seconds", "6", "--", *SPINS)
         assert _ended(place, running, "vm.cpu") == b"begun\n"
         pool_says(place.desk, served=1, claimed=0, warm=1)
         assert not alive(machine)

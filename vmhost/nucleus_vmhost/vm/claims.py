@@ -76,21 +76,24 @@ class Desk:
                 ) from error
             listening.listen(_BACKLOG)
             listening.setblocking(False)
-            meetings.add(asyncio.ensure_future(self._accept(listening, meetings)))
+            loop = asyncio.get_running_loop()
+            loop.add_reader(listening, self._met, listening, meetings)
             try:
                 yield
             finally:
+                loop.remove_reader(listening)
                 ending = set(meetings)
                 for task in ending:
                     task.cancel()
                 await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _accept(self, listening: socket.socket, meetings: set[asyncio.Task[None]]) -> None:
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listening)
-            if len(meetings) > self._most + _BACKLOG:
+    def _met(self, listening: socket.socket, meetings: set[asyncio.Task[None]]) -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            if len(meetings) >= self._most + _BACKLOG:
                 connection.close()
-                continue
+                return
             task = asyncio.ensure_future(self._meet(connection))
             meetings.add(task)
             task.add_done_callback(meetings.discard)

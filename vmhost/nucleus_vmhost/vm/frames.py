@@ -36,6 +36,7 @@ _CARRIES: Final = {
     Kind.END: (0, 0),
     Kind.RESET: (0, 0),
 }
+_KINDS: Final = {int(kind): (kind, *carries) for kind, carries in _CARRIES.items()}
 
 
 class Broken(Exception):
@@ -69,32 +70,25 @@ class Reader:
     def frames(self, data: bytes) -> Iterator[Frame]:
         """The frames that are whole now. Raises Broken at the first head that cannot be one; what
         came before it has been given."""
-        rest = memoryview(data)
-        while True:
-            rest = self._fill(rest, _HEAD.size)
-            if len(self._kept) < _HEAD.size:
-                return
-            kind, stream, length = _head(self._kept)
-            rest = self._fill(rest, _HEAD.size + length)
-            if len(self._kept) < _HEAD.size + length:
-                return
-            body = bytes(self._kept[_HEAD.size :])
-            self._kept.clear()
-            yield Frame(kind, stream, body)
-
-    def _fill(self, rest: memoryview, size: int) -> memoryview:
-        missing = max(0, size - len(self._kept))
-        self._kept += rest[:missing]
-        return rest[missing:]
+        kept, at = self._kept, 0
+        kept += data
+        try:
+            while len(kept) - at >= _HEAD.size:
+                kind, stream, length = _head(kept, at)
+                start, end = at + _HEAD.size, at + _HEAD.size + length
+                if len(kept) < end:
+                    break
+                at = end
+                yield Frame(kind, stream, bytes(kept[start:end]))
+        finally:
+            del kept[:at]
 
 
-def _head(kept: bytearray) -> tuple[Kind, int, int]:
-    number, stream, length = _HEAD.unpack_from(kept)
-    try:
-        kind = Kind(number)
-    except ValueError:
-        raise Broken(f"no frame is of kind {number}") from None
-    least, most = _CARRIES[kind]
+def _head(kept: bytearray, at: int) -> tuple[Kind, int, int]:
+    number, stream, length = _HEAD.unpack_from(kept, at)
+    if number not in _KINDS:
+        raise Broken(f"no frame is of kind {number}")
+    kind, least, most = _KINDS[number]
     if not least <= length <= most:
         raise Broken(f"a frame {kind.name} does not carry {length} bytes")
     if (kind is Kind.HELLO) != (stream == 0):

@@ -306,7 +306,7 @@ def _own() -> dict[str, bytes]:
     modules = (
         "__init__", "vm/__init__", "vm/frames", "vm/streams", "vm/pumps",
         "vm/guest/__init__", "vm/guest/changes", "vm/guest/first", "vm/guest/half",
-        "vm/guest/names", "vm/guest/programs",
+        "vm/guest/loop", "vm/guest/names", "vm/guest/programs",
     )  # fmt: skip
     found = {f"{package}/{m}.py": (_HERE.parent / f"{m}.py").read_bytes() for m in modules}
     found[f"{_GUEST}/guest/__main__.py"] = (_HERE / "guest" / "__main__.py").read_bytes()

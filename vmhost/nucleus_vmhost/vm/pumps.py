@@ -2,49 +2,65 @@
 exist for the guest.
 
 Each stream is one connection to a socket at the end that names its service. Bytes are moved and
-not understood. Each move is one call from the loop and no task of its own: in the guest, which is
-emulated, a call to its first process takes as long as this file needs.
+not understood. Each move is one call from a loop and no task of its own: in the guest, which is
+emulated, a call to its first process takes as long as this file needs. So the loop is the host's
+asyncio, and in the guest, which imports none of that, a page.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from nucleus_vmhost.vm.frames import Broken
 from nucleus_vmhost.vm.streams import Ended, Event, Opened, Received, Reset, Room, Side, Streams
 
 _PIECE: Final = 65536
-_BACKLOG: Final = 64
+
+
+class Loop(Protocol):
+    """Who calls when a descriptor can be read or written. It may do so once in vain."""
+
+    def add_reader(self, fd: int, callback: Callable[[], None], /) -> None: ...
+
+    def remove_reader(self, fd: int, /) -> object: ...
+
+    def add_writer(self, fd: int, callback: Callable[[], None], /) -> None: ...
+
+    def remove_writer(self, fd: int, /) -> object: ...
 
 
 class _Ready:
     """What the loop calls when a descriptor can be read or written, and is asked to or not."""
 
-    def __init__(self, fd: int, read: Callable[[], None], write: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._fd, self._read, self._write = fd, read, write
+    def __init__(
+        self, loop: Loop, fd: int, read: Callable[[], None], write: Callable[[], None]
+    ) -> None:
+        self._loop, self._fd, self._read, self._write = loop, fd, read, write
         self._reads = self._writes = False
 
     def reads(self, wanted: bool) -> None:
-        if wanted and not self._reads:
-            self._loop.add_reader(self._fd, self._read)
-        elif self._reads and not wanted:
-            self._loop.remove_reader(self._fd)
+        if wanted == self._reads:
+            return
         self._reads = wanted
+        if wanted:
+            self._loop.add_reader(self._fd, self._read)
+        else:
+            self._loop.remove_reader(self._fd)
 
     def writes(self, wanted: bool) -> None:
-        if wanted and not self._writes:
-            self._loop.add_writer(self._fd, self._write)
-        elif self._writes and not wanted:
-            self._loop.remove_writer(self._fd)
+        if wanted == self._writes:
+            return
         self._writes = wanted
+        if wanted:
+            self._loop.add_writer(self._fd, self._write)
+        else:
+            self._loop.remove_writer(self._fd)
 
     def close(self) -> None:
         self.reads(False)
@@ -71,92 +87,61 @@ class Line(NamedTuple):
     spoken: int = 0
 
 
-class Channel:
-    """One end of a channel, whose descriptor is its own from now on, until either end breaks or
-    closes it, or it is left."""
+class Pumps:
+    """One end of a channel, whose descriptor is its own from now on, until it is closed."""
 
-    def __init__(self, line: Line, side: Side, services: Mapping[str, Path]) -> None:
+    def __init__(self, line: Line, side: Side, services: Mapping[str, Path], loop: Loop) -> None:
         os.set_blocking(line.fd, False)
         self._fd = line.fd
         self._streams = Streams(side, line.spoken)
         self._services = services
+        self._loop = loop
         self._flows: dict[int, _Flow] = {}
         self._out = memoryview(b"")
         self._closed = False
         self._ready: _Ready | None = None
-        self._over: asyncio.Future[None] | None = None
+        self._over: Callable[[Broken | None], None] | None = None
 
-    async def run(self) -> None:
-        """Until the other end closes, or this one is left. Raises Broken where the other breaks
-        the framing."""
-        loop = asyncio.get_running_loop()
-        self._over = loop.create_future()
-        self._ready = _Ready(self._fd, self._readable, self._flush)
-        try:
-            self._flush()
-            await self._over
-        finally:
-            self._closed = True
-            self._ready.close()
-            for stream in list(self._flows):
-                self._close(stream)
-            if self._fd >= 0:
-                os.close(self._fd)
+    def begin(self, over: Callable[[Broken | None], None]) -> None:
+        """Say what waits, and hear. `over` is called once, when the other end closes or, with the
+        reason, breaks the framing."""
+        self._over = over
+        self._ready = _Ready(self._loop, self._fd, self._readable, self._flush)
+        self._flush()
 
-    async def left(self, seconds: float) -> Line:
-        """Leave the channel to another, once each stream has ended. Raises TimeoutError where
-        that takes longer, ConnectionError where the channel ends meanwhile."""
-        async with asyncio.timeout(seconds):
-            while (spoken := self._streams.next) is None or self._out:
-                if self._closed:
-                    raise ConnectionError("the channel has ended")
-                await asyncio.sleep(0.001)
-        assert self._ready is not None  # noqa: S101  it has greeted
-        self._ready.close()
+    def close(self) -> None:
         self._closed = True
-        self._end()
-        line, self._fd = Line(self._fd, spoken), -1
-        return line
+        if self._ready is not None:
+            self._ready.close()
+        for stream in list(self._flows):
+            self._close(stream)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
-    @contextlib.asynccontextmanager
-    async def listening(self, where: Path | tuple[str, int], service: str) -> AsyncIterator[None]:
-        """A socket here; each connection to it is a stream to the other end's service."""
-        loop = asyncio.get_running_loop()
-        path = where if isinstance(where, Path) else None
-        with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as server:
+    def listen(self, server: socket.socket, service: str) -> None:
+        """Each connection to a socket that listens here is a stream to the other end's service."""
 
-            def met() -> None:
-                with contextlib.suppress(OSError):
-                    connection, _ = server.accept()
-                    if not self._joined(service, connection):
-                        connection.close()
+        def met() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                connection.setblocking(False)
+                if not self.joined(service, connection):
+                    connection.close()
 
-            server.bind(where if isinstance(where, tuple) else os.fspath(where))
-            server.listen(_BACKLOG)
-            server.setblocking(False)
-            loop.add_reader(server, met)
-            try:
-                yield
-            finally:
-                loop.remove_reader(server)
-                if path:
-                    path.unlink(missing_ok=True)
+        server.setblocking(False)
+        self._loop.add_reader(server.fileno(), met)
 
-    def connected(self, service: str) -> socket.socket:
-        """A connection to the other end's service. Raises ConnectionError where none can be."""
-        ours, theirs = socket.socketpair()
-        if not self._joined(service, theirs):
-            theirs.close()
-            ours.close()
-            raise ConnectionError("the channel takes no more streams")
-        ours.setblocking(False)
-        return ours
-
-    def _joined(self, service: str, connection: socket.socket) -> bool:
+    def joined(self, service: str, connection: socket.socket, said: bytes = b"") -> bool:
+        """Whether a connection here, which never blocks, is a stream to the other end's service
+        from now on. What it has `said` already goes along with its beginning."""
         stream = None if self._closed else self._streams.open(service)
         if stream is None:
             return False
         self._start(stream, connection)
+        if said:
+            self._flows[stream].rest = said
+            self._leaving(stream)
         self._flush()
         return True
 
@@ -179,7 +164,7 @@ class Channel:
         self._flush()
 
     def _flush(self) -> None:
-        """Send what waits, as far as it goes. Before `run`, nothing is said."""
+        """Send what waits, as far as it goes. Before it begins, nothing is said."""
         if self._ready is None or self._closed:
             return
         try:
@@ -203,11 +188,9 @@ class Channel:
         return bool(self._out)
 
     def _end(self, why: Broken | None = None) -> None:
-        if self._over is not None and not self._over.done():
-            if why is None:
-                self._over.set_result(None)
-            else:
-                self._over.set_exception(why)
+        over, self._over = self._over, None
+        if over is not None:
+            over(why)
 
     def _happened(self, event: Event) -> None:
         if isinstance(event, Opened):
@@ -231,8 +214,7 @@ class Channel:
 
     def _reached(self, event: Opened) -> None:
         path = self._services.get(event.service)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.setblocking(False)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if path is None:
                 raise FileNotFoundError
@@ -250,10 +232,8 @@ class Channel:
             way(stream)
             self._flush()
 
-        connection.setblocking(False)
-        ready = _Ready(
-            connection.fileno(), partial(move, self._leaving), partial(move, self._arriving)
-        )
+        leaving, arriving = partial(move, self._leaving), partial(move, self._arriving)
+        ready = _Ready(self._loop, connection.fileno(), leaving, arriving)
         self._flows[stream] = _Flow(connection, ready)
         ready.reads(True)
 

@@ -20,16 +20,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from nucleus_tokens.errors import WorldError
+from nucleus_vmhost.vm.channel import Channel
 from nucleus_vmhost.vm.driver import CPU_SPENT, LIFE_SECONDS, Machine, Running
 from nucleus_vmhost.vm.frames import Broken
 from nucleus_vmhost.vm.guest import names
-from nucleus_vmhost.vm.pumps import Channel
 from nucleus_vmhost.vm.streams import Side
 
 _CALL_SECONDS: Final = 60.0
 _ENTROPY: Final = 64
 _PIECE: Final = 65536
-_WARM_CALLS: Final = 4
+_WARM_CALLS: Final = 8
+_WARM_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +160,7 @@ class Session:
 
     async def _asked(self, service: str, order: dict[str, Any]) -> socket.socket:
         """A connection on which an order was given."""
-        connection = await self._connected(service)
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
-        except OSError as error:
-            connection.close()
-            raise await self._why() from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return await self._connected(service, json.dumps(order).encode() + b"\n")
 
     async def _answered(
         self, service: str, connection: socket.socket, seconds: float | None
@@ -197,9 +188,9 @@ class Session:
             raise WorldError("vm.guest", f"The microVM refuses {service}: {text}")
         return said
 
-    async def _connected(self, service: str) -> socket.socket:
+    async def _connected(self, service: str, said: bytes = b"") -> socket.socket:
         try:
-            return self._channel.connected(service)
+            return self._channel.connected(service, said)
         except ConnectionError as error:
             raise await self._why() from error
 
@@ -267,6 +258,8 @@ async def warmed(machine: Machine) -> None:
     try:
         for _ in range(_WARM_CALLS):
             await Session(machine, channel, over).claim()
+            # To fall idle and to wake from that is code as well.
+            await asyncio.sleep(_WARM_SECONDS)
         machine.rejoined(await channel.left(_CALL_SECONDS))
         await machine.pause()
     except (TimeoutError, ConnectionError) as error:

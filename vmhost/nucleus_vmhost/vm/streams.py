@@ -197,7 +197,9 @@ class Streams:
             raise self._broken
         try:
             for frame in self._reader.frames(data):
-                yield from self._meant(frame)
+                event = self._meant(frame)
+                if event is not None:
+                    yield event
         except Broken as error:
             self._broken = error
             self._live.clear()
@@ -208,7 +210,7 @@ class Streams:
         if self._reader.kept:
             raise Broken("the channel was cut inside a frame")
 
-    def _meant(self, frame: Frame) -> Iterator[Event]:
+    def _meant(self, frame: Frame) -> Event | None:
         kind, stream, body = frame
         if (kind is Kind.HELLO) == self._greeted:
             raise Broken("the greeting comes first, and once")
@@ -216,17 +218,17 @@ class Streams:
             if body != GREETING:
                 raise Broken("the other end speaks another version")
             self._greeted = True
-            return
+            return None
         if kind is Kind.OPEN:
-            yield from self._opened(stream, body)
-            return
+            return self._opened(stream, body)
         one = self._live.get(stream)
         if one is not None:
-            yield from self._said(stream, one, kind, body)
-        elif not self._was(stream):
+            return self._said(stream, one, kind, body)
+        if not self._was(stream):
             raise Broken(f"stream {stream} was never opened")
+        return None
 
-    def _opened(self, stream: int, body: bytes) -> Iterator[Event]:
+    def _opened(self, stream: int, body: bytes) -> Event | None:
         if stream % 2 == self._parity or stream <= self._highest:
             raise Broken(f"stream {stream} is not the other end's to open")
         if not _SERVICE.fullmatch(body):
@@ -235,32 +237,31 @@ class Streams:
         # What ended but is not yet consumed counts here and not there: too many is no offence.
         if self._count(ours=False) >= MOST:
             self._out += spelled(Kind.RESET, stream)
-            return
+            return None
         self._live[stream] = _Stream(ours=False)
-        yield Opened(stream, body.decode("ascii"))
+        return Opened(stream, body.decode("ascii"))
 
-    def _said(self, stream: int, one: _Stream, kind: Kind, body: bytes) -> Iterator[Event]:
+    def _said(self, stream: int, one: _Stream, kind: Kind, body: bytes) -> Event:
         if kind is Kind.RESET:
             del self._live[stream]
-            yield Reset(stream)
-        elif kind is Kind.CREDIT:
+            return Reset(stream)
+        if kind is Kind.CREDIT:
             more = int.from_bytes(body, "big")
             if not 0 < more <= WINDOW - one.send:
                 raise Broken(f"stream {stream} was given a window it cannot have")
             one.send += more
-            yield Room(stream)
-        elif one.they_ended:
+            return Room(stream)
+        if one.they_ended:
             raise Broken(f"stream {stream} goes on after its end")
-        elif kind is Kind.END:
+        if kind is Kind.END:
             one.they_ended = True
             self._forget(stream, one)
-            yield Ended(stream)
-        else:
-            if len(body) > one.receive:
-                raise Broken(f"stream {stream} sends more than its window")
-            one.receive -= len(body)
-            one.unread += len(body)
-            yield Received(stream, body)
+            return Ended(stream)
+        if len(body) > one.receive:
+            raise Broken(f"stream {stream} sends more than its window")
+        one.receive -= len(body)
+        one.unread += len(body)
+        return Received(stream, body)
 
     def _was(self, stream: int) -> bool:
         return stream < self._next if stream % 2 == self._parity else stream <= self._highest

@@ -7,7 +7,9 @@ service is one socket and one thread, and serves one connection after the other.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import functools
 import glob
 import json
 import os
@@ -36,6 +38,7 @@ from nucleus_vmhost.vm.guest.programs import Children, Programs, become
 
 _ADD_ENTROPY: Final = 0x40085203
 _RESEED: Final = 0x5207
+_PIECE: Final = 65536
 _TRIES: Final = 2000
 
 
@@ -75,19 +78,17 @@ class First:
         self._children.reap(pid)
 
     def _answering(self, name: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        # Woken, this thread waits until the half has said all: each change of process is dear.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         while True:
             connection, _ = self._listening[name].accept()
-            with connection, connection.makefile("rwb") as lines:
+            with connection:
                 try:
-                    said = json.loads(lines.readline(LINE))
-                    answered = answer(said)
+                    answered = answer(json.loads(_line(connection)))
                 except (OSError, ValueError, KeyError, TypeError) as error:
                     answered = {"error": str(error)}
-                try:
-                    lines.write(json.dumps(answered).encode() + b"\n")
-                    lines.flush()
-                except OSError:
-                    continue  # the host has gone; the half will end, and we with it
+                with contextlib.suppress(OSError):  # the host has gone; the half ends, and we
+                    connection.sendall(json.dumps(answered).encode() + b"\n")
 
 
 def _listener(path: str) -> socket.socket:
@@ -95,6 +96,13 @@ def _listener(path: str) -> socket.socket:
     made.bind(path)
     made.listen(8)
     return made
+
+
+def _line(connection: socket.socket) -> str:
+    said = b""
+    while not said.endswith(b"\n") and len(said) < LINE and (more := connection.recv(_PIECE)):
+        said += more
+    return said.decode()
 
 
 def _port() -> int:
@@ -114,6 +122,11 @@ def _port() -> int:
     raise SystemExit("there is no channel")
 
 
+@functools.cache
+def _random() -> int:
+    return os.open("/dev/urandom", os.O_WRONLY | os.O_CLOEXEC)
+
+
 def _ping(said: dict[str, Any]) -> dict[str, Any]:
     return {"said": said, "network": sorted(os.listdir("/sys/class/net"))}
 
@@ -122,10 +135,9 @@ def _claim(said: dict[str, Any]) -> dict[str, Any]:
     """A copy becomes one machine: its clock is right, and its randomness nobody else's."""
     entropy = bytes.fromhex(said["entropy"])
     time.clock_settime_ns(time.CLOCK_REALTIME, said["time"])
-    with open("/dev/urandom", "wb", buffering=0) as device:
-        packed = struct.pack("ii", len(entropy) * 8, len(entropy)) + entropy
-        fcntl.ioctl(device, _ADD_ENTROPY, packed)
-        fcntl.ioctl(device, _RESEED)
+    packed = struct.pack("ii", len(entropy) * 8, len(entropy)) + entropy
+    fcntl.ioctl(_random(), _ADD_ENTROPY, packed)
+    fcntl.ioctl(_random(), _RESEED)
     return {}
 
 

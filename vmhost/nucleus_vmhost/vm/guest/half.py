@@ -6,16 +6,16 @@ who decides is at the other end.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
+import select
 import socket
 import stat
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+from nucleus_vmhost.vm.guest.loop import Turns
 from nucleus_vmhost.vm.guest.names import (
     INSIDE,
     OUTSIDE,
@@ -25,37 +25,46 @@ from nucleus_vmhost.vm.guest.names import (
     TOOLS,
     TOOLS_PORT,
 )
-from nucleus_vmhost.vm.pumps import Channel, Line
+from nucleus_vmhost.vm.pumps import Line, Pumps
 from nucleus_vmhost.vm.streams import Side
 
 FIRST: Final = Path("/run/first")  # the first process listens here, for us alone
 AGENT: Final = Path("/run/nucleus")  # and we here, for the agent
+_BACKLOG: Final = 64
 _PIECE: Final = 65536
 _REHEARSALS: Final = 16
 
 
-async def serve(port: int, ready: int) -> None:
-    """Serve the agent and the channel until that ends. `ready` is written to once we listen."""
-    loop = asyncio.get_running_loop()
+def main(port: int, ready: int) -> None:
+    """Serve the agent and the channel until that ends, which ends the machine. `ready` is written
+    to once we listen."""
+    loop = Turns()
     services = {name: FIRST / f"{name}.sock" for name in INSIDE}
-    channel = Channel(Line(port), Side.GUEST, services)
-    async with AsyncExitStack() as stack:
-        for service in OUTSIDE:
-            path = AGENT / f"{service}.sock"
-            await stack.enter_async_context(channel.listening(path, service))
-            path.chmod(0o666)
-        for service, number in ((TOOLS, TOOLS_PORT), (PROXY, PROXY_PORT)):
-            await stack.enter_async_context(channel.listening(("127.0.0.1", number), service))
-        await _rehearsed(services)
-        # Nothing is said before the host has spoken: a snapshot is taken while we wait here.
-        spoken = asyncio.Event()
-        loop.add_reader(port, spoken.set)
-        os.write(ready, b"+")
-        os.close(ready)
-        await spoken.wait()
-        loop.remove_reader(port)
-        _taken(port)
-        await channel.run()
+    pumps = Pumps(Line(port), Side.GUEST, services, loop)
+    for service in OUTSIDE:
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(os.fspath(AGENT / f"{service}.sock"))
+        (AGENT / f"{service}.sock").chmod(0o666)
+        _listens(pumps, server, service)
+    for service, number in ((TOOLS, TOOLS_PORT), (PROXY, PROXY_PORT)):
+        server = socket.socket()
+        server.bind(("127.0.0.1", number))
+        _listens(pumps, server, service)
+    _rehearsed(services)
+    os.write(ready, b"+")
+    os.close(ready)
+    # Nothing is said before the host has spoken: a snapshot is taken while we wait here.
+    select.select([port], [], [])
+    _taken(port)
+    over: list[object] = []
+    pumps.begin(over.append)
+    while not over:
+        loop.turn()
+
+
+def _listens(pumps: Pumps, server: socket.socket, service: str) -> None:
+    server.listen(_BACKLOG)
+    pumps.listen(server, service)
 
 
 def _taken(port: int) -> None:
@@ -69,28 +78,34 @@ def _taken(port: int) -> None:
         os.set_blocking(port, False)
 
 
-async def _rehearsed(services: Mapping[str, Path]) -> None:
+def _rehearsed(services: Mapping[str, Path]) -> None:
     """Go the way of a call, between two ends in here, before the machine is kept: what is done
     for the first time is done once, and not by each copy in memory of its own."""
-    loop = asyncio.get_running_loop()
+    loop = Turns()
     ends = [
-        Channel(Line(end.detach()), side, services)
+        Pumps(Line(end.detach()), side, services, loop)
         for end, side in zip(socket.socketpair(), Side, strict=True)
     ]
-    running = [asyncio.ensure_future(end.run()) for end in ends]
+    over: list[object] = []
+    for end in ends:
+        end.begin(over.append)
     for _ in range(_REHEARSALS):
-        connection = ends[1].connected(PING)
-        await loop.sock_sendall(connection, b"{}\n")
-        while await loop.sock_recv(connection, _PIECE):
-            pass
-        connection.close()
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+        ours, theirs = socket.socketpair(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        ends[1].joined(PING, theirs, b"{}\n")
+        while not _ended(ours):
+            loop.turn()
+        ours.close()
+    for end in ends:
+        end.close()
     gc.collect()
     gc.freeze()  # a collection would write to every page that is shared
 
 
-def main(port: int, ready: int) -> None:
-    """Until the channel ends, which ends the machine."""
-    asyncio.run(serve(port, ready))
+def _ended(connection: socket.socket) -> bool:
+    """Whether the other end has said all."""
+    try:
+        while connection.recv(_PIECE):
+            pass
+    except BlockingIOError:
+        return False
+    return True
