@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 import pytest
@@ -90,7 +91,8 @@ def test_the_digest_of_a_call_is_of_the_tool_and_the_arguments() -> None:
 
 
 def test_only_paths_resolve() -> None:
-    kinds = {"/p": "path", "/h": "host", "/r": "ref", "/z": "zone"}
+    """A kind is its text, wherever it was read: what a record says is judged again as it was."""
+    kinds = json.loads('{"/p": "path", "/h": "host", "/r": "ref", "/z": "zone"}')
     selectors = [Selector(pointer, kind, "/w") for pointer, kind in kinds.items()]
     assert world.call("t", "read_files", selectors=selectors).resolved == {"/p": "/w"}
 

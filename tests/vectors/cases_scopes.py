@@ -201,6 +201,16 @@ def arguments(add: Any) -> None:
         "subpath goes by segment.",
     )  # fmt: skip
     add(
+        "arg-subpath-link", arg(path=["subpath", "/srv/data"]), outside,
+        "subpath is judged on what the path resolved to: a link inside leads out by its name.",
+        call={"selectors": [["/path", "path", "/etc/passwd"]]},
+    )  # fmt: skip
+    add(
+        "arg-subpath-relative", arg(path=["subpath", "/srv/data"]), allow(),
+        "And so a path that was spelled otherwise is inside where it resolved to.",
+        call={"args": {"path": "a.txt"}},
+    )  # fmt: skip
+    add(
         "arg-range", arg(path=["any"], n=["range", 1, None]), allow(), "A bound may be absent.",
         call={"args": {"n": 1, "path": "x"}},
     )  # fmt: skip
