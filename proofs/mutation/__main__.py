@@ -6,7 +6,6 @@
     python -m proofs.mutation again [MODULE ...] those that survived without a reason on record
     python -m proofs.mutation --record …         the same, and write what became of them down
     python -m proofs.mutation --second FILE …    the mutants that `cosmic.py` made
-    python -m proofs.mutation --second-sample N FILE   N of those outside the algebra, drawn alike
 
 The algebra is asked by its claims (`killing.py`), the rest of the kernel by its vectors, named
 attacks and laws (`battery.py`).
@@ -31,7 +30,6 @@ from proofs.sources import MODULES, source_of
 
 RECORD = Path(__file__).resolve().parent / "record.json"
 SAMPLE = (4, 24)  # of the algebra, whose claims are dear, and of the rest
-SEED = 42  # of the sample of the second mutator
 WORDS = ("killed", "equivalent", "no answer", "survived")
 
 
@@ -166,10 +164,6 @@ def main(words: list[str]) -> int:
         case ["--second", rows, *modules]:
             mutants = second(rows, modules or every())
             return _end(record, mutants, keep=keep, which="cosmic-ray")
-        case ["--second-sample", count, rows]:
-            # Drawn to be spread, not to be secret.
-            mutants = Random(SEED).sample(second(rows, battery.modules()), int(count))
-            return _end(record, mutants, keep=keep, which="cosmic-ray, sampled")
         case ["full", *modules]:
             return _end(record, _all_of(modules or every()), keep=keep)
         case ["again", *modules]:

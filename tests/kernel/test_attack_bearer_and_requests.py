@@ -33,6 +33,11 @@ def test_a_stolen_token_without_its_key() -> None:
     )
 
 
+@pytest.mark.parametrize("channel", ["", "hel", "HELD", "held ", "pipe", "unknown"])
+def test_a_channel_that_nobody_knows_is_no_private_pipe(channel: str) -> None:
+    denied(judge(world.mint(), READ, channel=channel), 5, "request.missing")
+
+
 def test_a_request_without_a_proof() -> None:
     token = world.mint()
     credential = world.request(token, READ)

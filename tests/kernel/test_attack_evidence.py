@@ -178,6 +178,17 @@ def test_evidence_never_answers_for_a_secret_the_nucleus_or_a_person() -> None:
     assert asked(judge(approve, push, policy=evidence)) == {"op:git_push"}
 
 
+def test_a_gate_is_a_word_and_only_one_word_lets_evidence_answer() -> None:
+    """Wherever the word was read, and however near another word comes to it."""
+    token = world.mint(LOW, ["host", "in", ["example.org"]])
+    read: Any = "evidence\n".strip()
+    allowed(judge(token, gate_call(), policy=Policy(read), **world.seen(3)))
+    words: tuple[Any, ...] = ("", "evidenc", "EVIDENCE", "evidence ", "none", "yes")
+    for word in words:
+        decision = judge(token, gate_call(), policy=Policy(word), **world.seen(3))
+        assert asked(decision) == {"gate:exposure", "flow:authority"}
+
+
 # nu -------------------------------------------------------------------------------------------
 
 
@@ -216,6 +227,29 @@ def test_what_is_owed_accumulates() -> None:
         call = world.call("t", operation, selectors=[Selector("/x", "id", 1)])
         assert asked(judge(token, call, policy=policy)) == {f"op:{operation}"}
     allowed(judge(token, world.write(), policy=policy))
+
+
+def test_what_is_said_twice_is_owed() -> None:
+    """By any two of those who can say it, or by all: no word takes another one back."""
+    write = world.write()
+    policy = Policy(obligations=1 << write.operation)
+    by_tool = Policy(tool_obligations=frozenset((write.tool,)))
+    by_both = Policy(obligations=policy.obligations, tool_obligations=by_tool.tool_obligations)
+    for header in ([], ["write_files"]):
+        plain = world.mint(obligations=header)
+        narrow = world.narrow(plain, ["approve", ["write_files"]])
+        for token in (plain, narrow, world.narrow(narrow, ["approve", ["write_files"]])):
+            for said in (policy, by_tool, by_both):
+                assert asked(judge(token, write, policy=said)) == {"op:write_files"}
+
+
+@pytest.mark.parametrize("operation", names.OPERATIONS)
+def test_a_tool_that_policy_asks_about_is_asked_about_whatever_it_does(operation: str) -> None:
+    token = world.mint(world.levels(**{operation: "always"}))
+    call = world.call("t", operation, projects=0)
+    allowed(judge(token, call, policy=Policy(tool_obligations=frozenset(("u",)))))
+    policy = Policy(tool_obligations=frozenset(("t",)))
+    assert asked(judge(token, call, policy=policy)) == {f"op:{operation}"}
 
 
 def test_without_three_legs_in_the_ceiling_nu_asks_nothing() -> None:
