@@ -300,6 +300,20 @@ def test_one_person_is_one_voice() -> None:
     assert len(intent.spends) == 2, "the voice that added nothing is not spent"
 
 
+@pytest.mark.parametrize("counts", [(1, 9), (9, 1)])
+def test_an_id_is_one_approval(counts: tuple[int, int]) -> None:
+    """Two people sign under one id: the uses of the one would be counted for those of the other."""
+    policy = Policy(quorum={WRITE.operation: 2})
+    mine, yours = (
+        world.approve(TOKEN, [["tool", "in", ["fs.write"]]], OWED, approver=approver, count=count)
+        for approver, count in zip(("person", "second"), counts, strict=True)
+    )
+    asked(judge(TOKEN, WRITE, policy=policy, approvals=(mine, yours)))
+    other = world.approve(TOKEN, WRITE, OWED, name="two", approver="second")
+    intent = allowed(judge(TOKEN, WRITE, policy=policy, approvals=(mine, yours, other)))
+    assert [spend.limit for spend in intent.spends] == [counts[0], 1]
+
+
 @pytest.mark.parametrize("needed", [0, -1, -100])
 def test_a_quorum_of_nobody_is_one_person(needed: int) -> None:
     policy = Policy(quorum={WRITE.operation: needed})

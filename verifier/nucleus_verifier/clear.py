@@ -240,12 +240,15 @@ def _discharge(
     # Policy can only add: there is no quorum of nobody.
     needed = max(1, facts.policy.quorum.get(call.operation, 1))
     voices: dict[str, set[bytes]] = {o.id: set() for o in owed}
-    spends = []
+    spends: dict[str, Spend] = {}
     for data in facts.approvals[:APPROVALS_PER_CALL]:
         try:
             approval = approvals.parse(data)
         except CredentialError:
             continue
+        counter = approval_counter(approval.id)
+        if counter in spends:
+            continue  # an id is one approval, or the uses of one would be counted for another
         # Only an approval that still adds a voice is used, and spent.
         wanted = [o for o in approval.obligations if o in voices and len(voices[o]) < needed]
         key = _approver_key(approval, prefix, call, facts) if wanted else None
@@ -253,8 +256,8 @@ def _discharge(
         if key is not None and new:
             for obligation in new:
                 voices[obligation].add(key)
-            spends.append(Spend(approval_counter(approval.id), 1, approval.count))
-    return tuple(spends), frozenset(o for o, keys in voices.items() if len(keys) >= needed)
+            spends[counter] = Spend(counter, 1, approval.count)
+    return tuple(spends.values()), frozenset(o for o, keys in voices.items() if len(keys) >= needed)
 
 
 def _approver_key(
