@@ -29,7 +29,7 @@ class Events:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._searched = 0  # of the rest: no line ends there
+        self._searched = 0  # of the rest; no line ends there, and nobody looks there again
         self._data: list[bytes] = []
         self._size = 0
         self._id = ""
