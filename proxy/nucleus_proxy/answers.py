@@ -184,6 +184,12 @@ INPUT_CLOSED: Final = Refusal(
     "The server asked the client for something that policy does not open.",
     "The call may have run in part; the operator can open the method in the policy file.",
 )
+TOO_LARGE: Final = Refusal(
+    "answer.too_large",
+    0,
+    "The answer is larger than a message may be, so it is withheld.",
+    "Ask for less at once; a call that was let run has run.",
+)
 UNRECORDED: Final = Refusal(
     "outcome.unrecorded",
     0,

@@ -15,6 +15,7 @@ from typing import Any
 from nucleus_proxy import binding, fieldlabels, methods, narrowing, pinning, toolcall, wire
 from nucleus_proxy.answers import (
     INPUT_CLOSED,
+    TOO_LARGE,
     UNCLASSIFIED,
     UNRECORDED,
     Granted,
@@ -31,7 +32,7 @@ from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.toolcall import ToolCall
 from nucleus_proxy.underway import Silence, UnderWay
 from nucleus_proxy.waiting import Caller, Progress
-from nucleus_proxy.wire import Frame, Key
+from nucleus_proxy.wire import FRAME_BYTES, Frame, Key
 from nucleus_tokens.caveats import Arg
 from nucleus_tokens.errors import CredentialError, NucleusError
 
@@ -237,6 +238,8 @@ class Calls:
             return
         if closed:
             await self._refuse(frame, made, INPUT_CLOSED)
+        elif len(got.raw) > FRAME_BYTES:
+            await self._refuse(frame, made, TOO_LARGE)
         else:
             await self._client.send(got.raw)
 
@@ -286,7 +289,10 @@ class Calls:
             except NucleusError as error:
                 await self._failed(frame, Refusal.failed(error))
                 return
-        await self._client.send(got.raw)
+        if len(got.raw) > FRAME_BYTES:
+            await self._failed(frame, TOO_LARGE)
+        else:
+            await self._client.send(got.raw)
 
     def _args(self, frame: Frame) -> Sequence[Arg]:
         authority = self._mediator.admits(self.presented(frame.params).text)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nucleus_proxy import methods, wire
 from nucleus_proxy.link import Line
-from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame, Reader, Writer
+from nucleus_proxy.wire import ANSWER_BYTES, FRAME_BYTES, BadFrame, Frame, Reader, Writer
 from nucleus_tokens import header, holding
 from nucleus_tokens.chain import UnverifiedToken
 from nucleus_tokens.errors import CallerError, CredentialError, NucleusError, WorldError
@@ -50,7 +50,8 @@ class Signer:
         self._draw = draw
 
     def sign(self, frame: Frame) -> Frame:
-        """The frame with its credential; the same frame if it needs none."""
+        """The frame with its credential; the same frame if it needs none. Raises CredentialError
+        `call.params`, or `call.too_large`: the other side would read no further."""
         params = frame.params
         if frame.kind != "request" or frame.method not in methods.SIGNED:
             return frame
@@ -68,7 +69,12 @@ class Signer:
         )
         meta = params.get("_meta")
         signed = {**(meta if type(meta) is dict else {}), methods.CREDENTIAL: credential}
-        return frame.altered("params", {**params, "_meta": signed})
+        made = frame.altered("params", {**params, "_meta": signed})
+        if len(made.raw) > FRAME_BYTES:
+            raise CredentialError(
+                "call.too_large", f"A call has at most {FRAME_BYTES} bytes with its credential."
+            )
+        return made
 
 
 async def hello(reader: Reader) -> Hello:
@@ -101,7 +107,7 @@ async def run_connect(
     if len(private) != 32:
         raise CallerError("connect.key", "A holder's key is 32 bytes.")
     try:
-        far_reader, far_writer = await asyncio.open_unix_connection(path, limit=FRAME_BYTES + 1)
+        far_reader, far_writer = await asyncio.open_unix_connection(path, limit=ANSWER_BYTES)
     except OSError as error:
         raise WorldError("connect.socket", f"Nobody listens at {path}: {error}.") from error
     try:

@@ -153,11 +153,13 @@ class ServerLink:
         """Nobody waits for the end of this request any more."""
         self._late.pop(key, None)
 
-    def close(self) -> None:
-        """The server ended: nothing will be answered any more."""
+    def close(self, why: str = "") -> None:
+        """The server ended: nothing will be answered any more. `why`, where we know it, is its
+        answer to whoever waits."""
         self._closed = True
         for key in [*self._open, *self._late]:
-            self.answered(key, None)
+            said = wire.parse(wire.error(key[1], wire.WORLD_FAILED, why)) if why else None
+            self.answered(key, said)
 
     async def pass_on(self, frame: Frame) -> None:
         """Forward anything but a call."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 from nucleus_proxy import methods, toolcall, wire
 from nucleus_proxy.merging import NEW_ERA, OLD_ERA, in_era
 from nucleus_proxy.running import Running
-from nucleus_proxy.wire import BadFrame, Frame, Key
+from nucleus_proxy.wire import UNBOUNDED, BadFrame, Frame, Key
 
 MOST_UNREAD: Final = 16 * 1024 * 1024  # bytes that a server has not taken
 BEGIN_SECONDS: Final = 30.0
@@ -51,6 +51,7 @@ class Member:
         self.process = process
         self.new = False  # its era, once it was greeted
         self.alive = True
+        self.why = "ended before it answered."  # and is not alive
         self.info: dict[str, Any] = {}  # of its greeting
         self._able: dict[str, Any] = {}
         self.open: dict[int, Asked] = {}  # by the id under which it has them
@@ -167,7 +168,7 @@ class Member:
         try:
             while line := await wire.read_line(self.process.reader):
                 try:
-                    frame = wire.parse(line, from_server=True)
+                    frame = wire.parse(line, from_server=True, limit=UNBOUNDED)
                 except BadFrame as error:
                     self._log(f"dropped a line of {self.name}: {error.message}")
                     continue
@@ -180,6 +181,7 @@ class Member:
                     self._heard(self, frame)
         except BadFrame as error:
             self._log(f"ended {self.name}: {error.message}")
+            self.why = f"was ended: {error}"
         self.gone()
 
     def gone(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from nucleus_proxy import methods, offering, toolcall, wire
-from nucleus_proxy.answers import Refusal
+from nucleus_proxy.answers import TOO_LARGE, Refusal
 from nucleus_proxy.behind import Behind, Servers
 from nucleus_proxy.calls import Calls, asks_for_closed
 from nucleus_proxy.celled import Starter
@@ -21,7 +21,7 @@ from nucleus_proxy.live import Live
 from nucleus_proxy.mediator import Mediator
 from nucleus_proxy.offering import Offering
 from nucleus_proxy.running import GRACE_SECONDS
-from nucleus_proxy.wire import BadFrame, Frame, Key, Reader, Writer
+from nucleus_proxy.wire import FRAME_BYTES, UNBOUNDED, BadFrame, Frame, Key, Reader, Writer
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import NucleusError
 
@@ -236,6 +236,9 @@ class Relay:
             message = "The server asked for something that policy does not open."
             await self._client.send(wire.error(frame.id, wire.WORLD_FAILED, message))
             return
+        if len(got.raw) > FRAME_BYTES:
+            await self._refuse(frame, TOO_LARGE.line())
+            return
         await self._client.send(got.raw)
 
     async def _raised(self, frame: Frame) -> bool:
@@ -288,7 +291,7 @@ class Relay:
         try:
             while line := await wire.read_line(server.process.reader):
                 try:
-                    frame = wire.parse(line, from_server=True)
+                    frame = wire.parse(line, from_server=True, limit=UNBOUNDED)
                 except BadFrame as error:
                     # Servers do print to their output; a line that is no message is nothing.
                     self._log(f"dropped a line of the server: {error.message}")
@@ -303,6 +306,7 @@ class Relay:
                             self._log("dropped an answer of the server that nobody asked for")
         except BadFrame as error:
             self._log(f"ended the server: {error.message}")
+            server.link.close(f"The server was ended: {error}")
         finally:
             server.link.close()
 

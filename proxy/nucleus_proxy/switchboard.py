@@ -24,7 +24,7 @@ from nucleus_proxy.merging import LISTS, NEW_ERA
 from nucleus_proxy.pinning import SERVERS, introduction
 from nucleus_proxy.questions import Questions
 from nucleus_proxy.running import GRACE_SECONDS, Running
-from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame
+from nucleus_proxy.wire import UNBOUNDED, BadFrame, Frame
 
 _INFO: Final = {"name": "nucleus", "version": "1"}
 _OLD: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -50,7 +50,7 @@ class Switchboard:
         """`draw(n)` gives n random bytes. `hold_seconds`: how long a call waits for the answer of
         a client that has to come again."""
         self._log = log
-        self.reader = asyncio.StreamReader(limit=FRAME_BYTES + 1)
+        self.reader = asyncio.StreamReader(limit=UNBOUNDED)
         self.members: dict[str, Member] = {}
         self._questions = Questions(self._say)
         self._holding = Holding(self._say, draw, log, hold_seconds)
@@ -74,7 +74,7 @@ class Switchboard:
     def write(self, data: bytes) -> None:
         """One line of the relay."""
         try:
-            frame = wire.parse(data, from_server=True)
+            frame = wire.parse(data, from_server=True, limit=UNBOUNDED)
         except BadFrame as error:  # the relay has read it before
             self._log(f"dropped a line that is no message: {error.message}")
             return
@@ -335,8 +335,9 @@ class Switchboard:
         """What only this server could answer is answered; the rest goes on."""
         for number, asked in member.open.items():
             if self._holding.of(member, number) is None:
-                self._error(asked.frame, wire.WORLD_FAILED,
-                            f"The server {member.name} ended before it answered.")  # fmt: skip
+                self._error(
+                    asked.frame, wire.WORLD_FAILED, f"The server {member.name} {member.why}"
+                )
         member.open.clear()
         self._questions.ended(member)
         self._holding.ended(member)

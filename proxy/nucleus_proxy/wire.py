@@ -4,7 +4,8 @@ Newline-delimited JSON-RPC 2.0 as MCP speaks it over stdio, read strictly: UTF-8
 duplicate keys, no unknown members, a bounded size and depth, and no carriage return inside a line
 (a reader with universal newlines would find a second message behind it). A `Frame` keeps the bytes
 it was parsed from; they are forwarded as they are unless policy takes something out, and then the
-value is spelled once.
+value is spelled once. The size is bounded where a line comes in from others and where an answer
+goes out to its client, and nowhere in between: what grew on its way would be lost there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from nucleus_tokens.limits import JSON_DEPTH, STRING_CHARS
 
 # Twice what one call's arguments may have, so that a base64 result of the same content fits.
 FRAME_BYTES: Final = 8 * 1024 * 1024
+# What the proxy may say in one line: two spellings of the most that a tool of its own gives back.
+ANSWER_BYTES: Final = 64 * 1024 * 1024
+UNBOUNDED: Final = 1 << 62  # of a stream that only we write to
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -93,12 +97,19 @@ class BadFrame(CredentialError):
         self.id = id
 
 
-_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_encoder: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+# Line breaks to some readers, beside those that JSON escapes always.
+_BREAKS: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
 
 def spell(value: Any) -> bytes:
-    """One line of JSON without its newline. ASCII only: no reader sees a line break in it."""
-    return _encoder.encode(value).encode("ascii")
+    """One line of JSON without its newline: no reader sees a line break in it. In UTF-8, so that
+    a text takes what it took before; half a character stays an escape."""
+    text = _encoder.encode(value)
+    if not text.isascii():
+        for found, escape in _BREAKS:
+            text = text.replace(found, escape)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -154,7 +165,8 @@ def _parse_server(data: bytes) -> Any:
 
 
 def parse(line: bytes, *, from_server: bool = False, limit: int = FRAME_BYTES) -> Frame:
-    """Read one line. Raises BadFrame `wire.too_large`, `.json`, `.batch` or `.message`."""
+    """Read one line. Raises BadFrame `wire.too_large`, `.json`, `.batch` or `.message`. Where a
+    stream has bounded its lines, or they are ours, `limit` is UNBOUNDED."""
     raw = line.removesuffix(b"\n").removesuffix(b"\r")
     if len(raw) > limit:
         raise BadFrame(

@@ -213,13 +213,18 @@ class Client:
         return await self.answer(number)
 
     async def answer(self, number: Any) -> Any:
-        while True:
+        """Of several that are open any may be answered first."""
+
+        def found() -> Any:
+            mine = (m for m in self.unasked if m.get("id") == number and "method" not in m)
+            return next(mine, None)
+
+        while (got := found()) is None:
             line = await within(self._reader.readline())
             assert line, self._host.log
-            got = json.loads(line)
-            if got.get("id") == number and "method" not in got:
-                return got
-            self.unasked.append(got)
+            self.unasked.append(json.loads(line))
+        self.unasked.remove(got)
+        return got
 
     async def call(
         self, number: Any, tool: str, token: UnverifiedToken, path: str = "docs/d.txt"

@@ -19,7 +19,7 @@ from nucleus_proxy.wire import FRAME_BYTES
 from tests.proxy import scripted_server
 from tests.proxy.stage import Stage, within
 
-TOOLS = ["read", "write", "silent", "die", "fails", "asks", "hostile", "big"]
+TOOLS = ["read", "write", "silent", "die", "fails", "asks", "hostile", "big", "endless"]
 POLICY = """
 version = 1
 [wall]

@@ -19,7 +19,8 @@ from nucleus_proxy import serve
 from nucleus_proxy.rpc import serving
 from nucleus_proxy.rpc import tools_pb2 as pb
 from nucleus_proxy.rpc import tools_pb2_grpc as api
-from nucleus_proxy.rpc.front import ANSWER_BYTES, Streams
+from nucleus_proxy.rpc.front import Streams
+from nucleus_proxy.wire import ANSWER_BYTES
 from nucleus_tokens.chain import UnverifiedToken
 from tests.proxy.native_stage import NativeStage
 from tests.proxy.stage import within

@@ -78,6 +78,8 @@ def call(frame_id: Any, params: Any) -> None:
         say(b'{"jsonrpc":"2.0","id":1,"result":{},"result":{}}')
         result(frame_id, done)
         result(frame_id, {"content": [{"type": "text", "text": "a second answer"}]})
+    elif name == "endless":
+        result(frame_id, {"content": [{"type": "text", "text": "x" * (8 << 20)}]})
     elif name == "big":
         say(b'{"jsonrpc": "2.0", "id": %s, "result": {"n": 123456789012345678901, "x":  1.0}}'
             % json.dumps(frame_id).encode())  # fmt: skip

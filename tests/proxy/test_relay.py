@@ -376,3 +376,14 @@ async def test_a_stranger_does_not_make_the_server_work(tmp_path: Path) -> None:
             assert answer["result"]["isError"] is True
         await rig.settle()
         assert [f for f in rig.served() if f["method"] == "tools/list"] == []
+
+
+async def test_a_line_that_cannot_be_read_is_said_to_who_waits_and_is_on_record(
+    tmp_path: Path,
+) -> None:
+    stage, held = _stage()
+    async with rigged(tmp_path, stage, held=held) as rig:
+        await rig.request(0, "tools/list")
+        answer = await rig.call(1, "endless")
+        assert "wire.too_large" in answer["error"]["message"]
+        assert [o["ok"] for o in stage.ledger.records("outcome")] == [False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -17,12 +18,14 @@ import pytest
 
 from nucleus_proxy import connect, serve, wire
 from nucleus_proxy.connect import Hello, Signer
+from nucleus_proxy.effects import fs
 from nucleus_proxy.live import Live
 from nucleus_proxy.server import ServerProcess
 from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.streams import stdio
-from nucleus_tokens.errors import CallerError, NucleusError, WorldError
+from nucleus_tokens.errors import CallerError, CredentialError, NucleusError, WorldError
 from tests.proxy import scripted_server
+from tests.proxy.native_stage import NativeStage
 from tests.proxy.stage import POLICY, Stage, counted, until, within
 from tests.support import world
 
@@ -67,8 +70,6 @@ async def test_a_live_socket_is_not_taken_and_a_dead_one_is(tmp_path: Path) -> N
                 pass
         assert caught.value.code == "serve.in_use"
         assert path.exists()
-    import socket
-
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     async with serving(tmp_path, Stage(POLICY + OUTSIDE)) as (path, _):
@@ -133,6 +134,45 @@ def test_what_needs_no_credential_is_not_touched() -> None:
     ):
         frame = wire.parse(line)
         assert signer.sign(frame) is frame
+
+
+def test_a_call_that_its_credential_makes_too_large_is_refused_by_itself() -> None:
+    """The other side reads no further after such a line."""
+    signer = Signer(world.mint(), world.secret("agent"), Hello("i", "a"), lambda: 0, counted())
+    frame = wire.parse(wire.request(1, "tools/call", {"name": "x", "arguments": {}, "more": ""}))
+    rest = wire.FRAME_BYTES - len(frame.raw)
+    frame = frame.altered("params", {**frame.params, "more": "x" * rest})
+    assert wire.parse(frame.raw) == frame
+    with pytest.raises(CredentialError) as caught:
+        signer.sign(frame)
+    assert caught.value.code == "call.too_large"
+
+
+async def test_what_a_tool_gives_back_crosses_whole(tmp_path: Path) -> None:
+    """A tool of our own reads 4 MiB, and says it twice: for a model, and for a program."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "a.txt").write_text("\x01" * fs.READ_BYTES)
+    stage = NativeStage(tmp_path / "work")
+    service = serve.Service(stage.mediator, draw=stage.draw, log=print, native=stage.tools)
+    ours, theirs = socket.socketpair()
+    near_reader, near_writer = await asyncio.open_unix_connection(sock=ours, limit=1 << 30)
+    reader, writer = await asyncio.open_unix_connection(sock=theirs)
+    async with serve.listening(tmp_path / "run" / "s", service):
+        running = asyncio.create_task(
+            connect.run_connect(
+                tmp_path / "run" / "s", stage.everywhere(), world.secret("agent"),
+                reader=reader, writer=writer, clock=stage.clock, draw=counted(5000),
+            )
+        )  # fmt: skip
+        near_writer.write(
+            wire.request(1, "tools/call", {"name": "fs_read", "arguments": {"path": "a.txt"}})
+            + b"\n"
+        )
+        answer = json.loads(await within(near_reader.readline()))
+        assert answer["result"]["structuredContent"]["content"] == "\x01" * fs.READ_BYTES
+        near_writer.close()
+        await within(running)
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,21 @@ def test_an_altered_frame_is_spelled_once_on_one_line() -> None:
     assert frame.value["params"] == {"a": "\u2028\n"}
 
 
+def test_what_is_altered_takes_no_more_than_it_did() -> None:
+    value = {"jsonrpc": "2.0", "id": 1, "result": {"t": "\u4e2d\u00e9\U0001f600\x7f"}}
+    raw = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    assert wire.parse(raw, from_server=True).altered("id", 2).raw == raw.replace(b":1,", b":2,")
+
+
+@_calm
+@given(st.text(st.sampled_from('a"\\\n\x0b\x0c\x1c\x85\u2028\u2029\u4e2d\ud800\udfff\U0001f600')))
+def test_no_reader_sees_a_line_break_in_what_was_spelled(text: str) -> None:
+    raw = wire.spell({text: [text]})
+    assert raw.decode().splitlines() == [raw.decode()]
+    # Two halves of one character are that character to whoever reads it.
+    assert json.loads(raw) == json.loads(json.dumps({text: [text]}))
+
+
 @_calm
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_frame_or_a_refusal(data: bytes) -> None:

@@ -95,5 +95,5 @@ async def give(
 def _status(stream: Stream, raw: bytes) -> int:
     if stream.request is None or not methods.of_new_era(stream.request.params):
         return 200
-    error = wire.parse(raw, from_server=True).value.get("error", {})
+    error = wire.parse(raw, from_server=True, limit=wire.UNBOUNDED).value.get("error", {})
     return _STATUS.get(error.get("code"), 200)

@@ -29,6 +29,7 @@ class Events:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._searched = 0  # of the rest; no line ends there, and nobody looks there again
         self._data: list[bytes] = []
         self._size = 0
         self._id = ""
@@ -40,11 +41,13 @@ class Events:
         if len(self._rest) + self._size > 2 * FRAME_BYTES:
             raise WorldError("net.too_large", f"A message has at most {FRAME_BYTES} bytes.")
         while True:
-            end = _END.search(self._rest)
+            end = _END.search(self._rest, self._searched)
             # A carriage return at the very end may be half of a line's end.
             if end is None or (end[0] == b"\r" and end.end() == len(self._rest)):
+                self._searched = len(self._rest) if end is None else end.start()
                 return
             line, self._rest = self._rest[: end.start()], self._rest[end.end() :]
+            self._searched = 0
             if line:
                 self._line(line)
             elif self._data:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from nucleus_proxy import methods, toolcall, wire
 from nucleus_proxy.http import repeated
-from nucleus_proxy.wire import BadFrame, Frame, Key
+from nucleus_proxy.wire import UNBOUNDED, BadFrame, Frame, Key
 
 MOST_KEPT: Final = 16 * 1024 * 1024  # bytes that nobody has read yet, of one session
 MOST_SAID: Final = 1024 * 1024  # bytes that a server says of itself while nobody listens
@@ -152,7 +152,7 @@ class Streams:
     def write(self, data: bytes) -> None:
         """One whole line of the relay."""
         try:
-            frame = wire.parse(data, from_server=True)
+            frame = wire.parse(data, from_server=True, limit=UNBOUNDED)
         except BadFrame as error:
             self._log(f"dropped a line that is no message: {error.message}")
             return

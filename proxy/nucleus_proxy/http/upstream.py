@@ -24,7 +24,7 @@ from nucleus_proxy.http.events import Events
 from nucleus_proxy.pinning import Origin
 from nucleus_proxy.running import GRACE_SECONDS, Running
 from nucleus_proxy.servers import ServerSpec
-from nucleus_proxy.wire import FRAME_BYTES, BadFrame, Frame, Key
+from nucleus_proxy.wire import FRAME_BYTES, UNBOUNDED, BadFrame, Frame, Key
 from nucleus_tokens.authority import Authority
 from nucleus_tokens.errors import CredentialError, NucleusError, WorldError
 
@@ -96,7 +96,7 @@ class Upstream:
     def write(self, data: bytes) -> None:
         """One line of whoever relays."""
         with contextlib.suppress(BadFrame):  # they have read it before
-            self._queue.put_nowait(wire.parse(data, from_server=True))
+            self._queue.put_nowait(wire.parse(data, from_server=True, limit=UNBOUNDED))
 
     async def drain(self) -> None:
         """Each request has a connection of its own."""
@@ -252,7 +252,11 @@ class Upstream:
                     last = event.id or last
                     if event.data and self._event(frame, event.data):
                         return True, last
-        except (WorldError, OSError):
+        except (WorldError, OSError) as error:
+            large = isinstance(error, WorldError) and error.code == "net.too_large"
+            if frame is not None and large:
+                self._fail(frame, str(error))  # it may be the answer, and would come as large again
+                return True, last
             if frame is not None and not last:
                 raise
         return False, last
@@ -262,6 +266,8 @@ class Upstream:
         try:
             got = self._frame(data)
         except BadFrame as error:
+            if frame is not None and error.code == "wire.too_large":
+                raise WorldError("net.too_large", error.message) from error
             self._log(f"dropped an event of {self._target.host}: {error.message}")
             return False
         if got.kind == "response" and (frame is None or got.key != frame.key):

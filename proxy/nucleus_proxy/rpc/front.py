@@ -27,8 +27,6 @@ from nucleus_verifier.rpc.refusals import CODE
 SERVICE: Final = "nucleus.tools.v1.Tools"
 PAGE: Final = 64
 _PROGRESS: Final = "notifications/progress"
-# What the proxy may say in one line: two spellings of the most that a tool gives back.
-ANSWER_BYTES: Final = 64 * 1024 * 1024
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 # A new connection to the socket that speaks MCP.
@@ -93,8 +91,8 @@ class Front:
         try:
             writer.write(wire.request(1, method, params) + b"\n")
             await writer.drain()
-            while line := await wire.read_line(reader, ANSWER_BYTES):
-                frame = wire.parse(line, from_server=True, limit=ANSWER_BYTES)
+            while line := await wire.read_line(reader, wire.ANSWER_BYTES):
+                frame = wire.parse(line, from_server=True, limit=wire.ANSWER_BYTES)
                 if frame.method == _PROGRESS:
                     yield frame.params
                 elif frame.kind == "response":

@@ -19,7 +19,7 @@ import grpc
 import grpc.aio
 
 from nucleus_proxy import wire
-from nucleus_proxy.rpc.front import ANSWER_BYTES, Front, Reach, Streams
+from nucleus_proxy.rpc.front import Front, Reach, Streams
 
 MOST_CONNECTIONS: Final = 16
 MOST_CALLS: Final = 32  # at once on one connection; a client waits with more
@@ -29,7 +29,7 @@ _LOOPBACK: Final = "127.0.0.1"
 _OPTIONS: Final = (
     ("grpc.max_concurrent_streams", MOST_CALLS),
     ("grpc.max_receive_message_length", wire.FRAME_BYTES),
-    ("grpc.max_send_message_length", 2 * ANSWER_BYTES),
+    ("grpc.max_send_message_length", 2 * wire.ANSWER_BYTES),
     ("grpc.max_metadata_size", 8192),
     ("grpc.absolute_max_metadata_size", 16384),
     # Without compression: what is small on the wire is small here.
@@ -103,7 +103,7 @@ def main() -> None:
     host, _, port = os.environ["NUCLEUS_TOOLS"].partition(":")
 
     async def reach() -> Streams:
-        return await asyncio.open_connection(host, int(port), limit=ANSWER_BYTES)
+        return await asyncio.open_connection(host, int(port), limit=wire.ANSWER_BYTES)
 
     asyncio.run(serve(socket.socket(fileno=sys.stdin.fileno()), reach))
 
