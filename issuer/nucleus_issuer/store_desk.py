@@ -161,8 +161,9 @@ class SqlDesk:
     def settle(self, request_id: str, *, approval: bytes | None, reason: str = "") -> None:
         """Answer a pending request, once: with a signed approval, or with a denial.
 
-        Raises CallerError `desk.closed` when it was answered, withdrawn or has expired: then
-        nothing is recorded. Raises CredentialError `approval.malformed`.
+        Raises CallerError `desk.closed` when it was answered, withdrawn or has expired, and
+        `approval.known` for an id that another approval has: then nothing is recorded. Raises
+        CredentialError `approval.malformed`.
         """
         parsed = None if approval is None else approvals.parse(approval)
 
@@ -172,6 +173,12 @@ class SqlDesk:
             if request.status != "pending":
                 raise CallerError(
                     "desk.closed", f"The request is {request.status}: an answer does nothing now."
+                )
+            if parsed and one(c, "SELECT 1 FROM approvals WHERE id = ?", (parsed.id,)):
+                raise CallerError(
+                    "approval.known",
+                    "An approval of this id is on record already.",
+                    hint="Sign it again under an id of its own.",
                 )
             c.execute(
                 "UPDATE requests SET status = ?, reason = ? WHERE id = ?",

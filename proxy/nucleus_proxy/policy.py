@@ -32,6 +32,7 @@ from nucleus_proxy.toolrules import ToolBinding
 from nucleus_tokens import names
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_tokens.exposure import PRIVATE_DATA, UNTRUSTED_CONTENT
+from nucleus_tokens.limits import APPROVALS_PER_CALL
 from nucleus_verifier.facts import Policy
 
 MOST_BYTES: Final = 1024 * 1024
@@ -120,7 +121,7 @@ def _policy(value: dict[str, Any], base: Path) -> PolicyFile:
         case _:
             fields.bad("gate", "it is 'ask' or 'evidence'")
     quorum = {
-        names.operation(op): fields.count(f"quorum.{op}", needed, 1, 16)
+        names.operation(op): fields.count(f"quorum.{op}", needed, 1, APPROVALS_PER_CALL)
         for op, needed in fields.keys("quorum", value.get("quorum", {}), *names.OPERATIONS).items()
     }
     methods = fields.keys("methods", value.get("methods", {}), "open")

@@ -84,6 +84,16 @@ class DeskContract(Contract):
         assert seen[0] == approval(APPROVALS_PER_CALL + 3)
         assert store.read(wanted(wall="wall:2")).approvals[0] == approval(99, cell="wall:2")
 
+    def test_an_id_is_one_approval(self, store: Store) -> None:
+        """Its uses have one counter: those of another would be counted for it."""
+        store.ask(request())
+        store.settle("r1", approval=approval())
+        store.ask(request("r2"))
+        with pytest.raises(CallerError) as caught:
+            store.settle("r2", approval=approval())
+        assert caught.value.code == "approval.known"
+        assert store.status("r2").status == "pending"
+
     # The desk -----------------------------------------------------------------------------------
 
     def test_a_request_waits_and_gets_one_answer(self, stores: Stores) -> None:

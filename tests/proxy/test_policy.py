@@ -104,6 +104,7 @@ REFUSED = [
     ("version = 1\n[quorum]\npush = 2", "policy.unknown_key"),
     ("version = 1\n[quorum]\ngit_push = 0", "policy.value"),
     ("version = 1\n[quorum]\ngit_push = true", "policy.value"),
+    ("version = 1\n[quorum]\ngit_push = 9", "policy.value"),  # more are not looked at
     ('version = 1\n[methods]\nopen = ["tools/call"]', "policy.value"),
     ('version = 1\n[methods]\nopen = ["*"]', "policy.value"),
     ("version = 1\ntools = []", "policy.value"),
