@@ -3,6 +3,7 @@
 import ast
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,20 @@ def test_every_survivor_on_record_has_its_reason() -> None:
             assert len(entry["survivors"]) == entry["survived"] + entry["no answer"], module
             for mutant, each in entry["survivors"].items():
                 assert len(each["reason"]) > 20, f"{mutant}: kill it, or say why it is the same"
+
+
+def test_the_page_says_what_is_on_record() -> None:
+    page = " ".join((Path(command.__file__).parent / "README.md").read_text("utf-8").split())
+    for entries in recorded().values():
+        inside = [entry for module, entry in entries.items() if module in command.MODULES]
+        outside = [entry for module, entry in entries.items() if module not in command.MODULES]
+        for group in (inside, outside):
+            killed, every_one = (
+                sum(entry[word] for entry in group for word in words)
+                for words in (["killed"], WORDS)
+            )
+            assert f"{killed:,} of" in page or f"{killed:,} of the" in page, f"{killed:,}"
+            assert f"{every_one:,}" in page, f"{every_one:,}"
 
 
 def test_every_module_of_the_kernel_is_on_record() -> None:

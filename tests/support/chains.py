@@ -205,6 +205,7 @@ def approve_each(
         flaw = r.choice(({"cell": "wall:other"}, {"not_after": NOW}, {"tid": "00" * 16}))
     signer = "stranger" if r.random() < 0.05 else None
     people = r.sample(("person", "second"), 2)[:voices]
+    one_id = r.random() < 0.1
     made: dict[int, tuple[list[bytes], list[Approval]]] = {}
     for index, rung in enumerate(ladder.rungs):
         data, said = [], []
@@ -214,7 +215,7 @@ def approve_each(
                 "cell": world.WALL,
                 "count": 1,
                 "digest": call.digest.hex() if pattern is None else None,
-                "id": world.hex16(f"{person} {index}"),
+                "id": world.hex16(f"{'both' if one_id else person} {index}"),
                 "not_after": NOW + 900,
                 "obligations": sorted(obligations),
                 "pattern": pattern,

@@ -124,7 +124,7 @@ def conclude(
     owed = owes(said, any(o.asks for o in heard), level, call, facts)
     if not owed:
         return Verdict("allow")
-    left = owed - discharged(said, call, facts, list(approvals)[:16])
+    left = owed - discharged(said, call, facts, list(approvals)[:8], owed)
     return Verdict("ask", 13, frozenset(left)) if left else Verdict("allow")
 
 
@@ -211,10 +211,13 @@ def vouches(caveat: list[Any], pointer: str, kind: str, value: Any, call: Call) 
     return value in exact
 
 
-def discharged(said: Said, call: Call, facts: Facts, approvals: list[Approval]) -> set[str]:
-    """The obligations for which enough people spoke."""
+def discharged(
+    said: Said, call: Call, facts: Facts, approvals: list[Approval], owed: set[str]
+) -> set[str]:
+    """The obligations for which enough people spoke, each under an id of his own."""
     needed = max(1, facts.policy.quorum.get(call.operation, 1))
-    voices: dict[str, set[bytes]] = {}
+    voices: dict[str, set[bytes]] = {o: set() for o in owed}
+    ids: set[str] = set()
     for approval in approvals:
         body = approval.body
         person = facts.keys.approvers.get(body["approver"])
@@ -229,10 +232,13 @@ def discharged(said: Said, call: Call, facts: Facts, approvals: list[Approval]) 
             or body["not_after"] <= facts.now
             or not 0 <= facts.spent.get(f"approval:{body['id']}/uses", -1) < body["count"]
             or not covers(body, call)
+            or body["id"] in ids
         ):
             continue
-        for obligation in body["obligations"]:
-            voices.setdefault(obligation, set()).add(person.key)
+        for obligation in owed & set(body["obligations"]):
+            if len(voices[obligation]) < needed and person.key not in voices[obligation]:
+                voices[obligation].add(person.key)
+                ids.add(body["id"])
     return {o for o, keys in voices.items() if len(keys) >= needed}
 
 
