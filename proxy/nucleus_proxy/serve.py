@@ -90,8 +90,6 @@ class Service:
             await self.relay(reader, writer)
         except (NucleusError, ConnectionError) as error:
             self._log(f"a connection ended: {error}")
-        finally:
-            writer.close()
 
     async def relay(self, reader: Reader, writer: Writer, bearer: str = "") -> None:
         """Serve one client of servers to its end; what it brings no credential for, it brings

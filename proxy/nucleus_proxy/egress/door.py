@@ -59,8 +59,6 @@ class Door:
                 pass
         except (ConnectionError, NucleusError) as error:
             self._outside.log(f"a connection outward ended: {error}")
-        finally:
-            writer.close()
 
     async def _answer(self, client: Client, asked: Asked) -> None:
         if asked.method == "CONNECT":

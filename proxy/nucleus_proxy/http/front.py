@@ -95,8 +95,6 @@ class Front:
                 await _refuse(client, _Refused(400, error.message))
         except ConnectionError:
             pass  # it went away
-        finally:
-            client.writer.close()
 
     async def _asked(self, client: Client, asked: Asked) -> None:
         agreement.once(asked)
