@@ -209,6 +209,8 @@ async def test_calls_beyond_the_bound_wait_and_all_are_answered(stage: NativeSta
 
     stage.tools["fs_read"] = replace(row, run=run)
     async with served(stage, stage.everywhere()) as client:
+        # Until it has heard of the bound, a client opens more, and what is refused did not begin.
+        await client.result("fs_read", READ)
         calls = (client.result("fs_read", READ) for _ in range(4 * MOST_CALLS))
         found = await within(asyncio.gather(*calls))
     assert {result.value.text for result in found} == {"hello"}
