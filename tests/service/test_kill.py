@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Awaitable, Iterator
 from contextlib import aclosing, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.service.stage import Stage, order, running
 from tests.service.verifier import Verifier
 
 KILLS = 20 if SCALE == 1 else 10 * SCALE
+SECONDS = 60.0  # for a step that takes about one
 POSTGRES_KILLS = 6 if SCALE == 1 else 10 * SCALE
 
 
@@ -35,6 +37,7 @@ class Run:
         self.lost: set[str] = set()  # orders whose answer was lost: carried out, text unknown
         self.recorded: dict[str, int] = {}  # rid -> seq
         self.told = asyncio.Condition()
+        self.tasks: list[asyncio.Task[None]] = []
         self.acts = 0
         self.effective = 0
 
@@ -44,11 +47,26 @@ class Run:
             self.told.notify_all()
 
     async def until(self, acts: int, effective: int = 0) -> None:
-        def so_far() -> bool:
-            return self.acts >= acts and self.effective >= effective
+        """Until so much has happened. What ends a task is raised; who waits for what is told."""
 
-        async with self.told:
-            await asyncio.wait_for(self.told.wait_for(so_far), 60)
+        async def so_far() -> None:
+            async with self.told:
+                await self.told.wait_for(lambda: self.acts >= acts and self.effective >= effective)
+
+        waiting = asyncio.ensure_future(so_far())
+        done, _ = await asyncio.wait(
+            {waiting, *self.tasks}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            task.result()
+        if waiting in done:
+            return
+        waiting.cancel()
+        stands = [f"{self.acts} of {acts} acts, {self.effective} of {effective} effective"]
+        for task in self.tasks:
+            task.print_stack(file=(stack := StringIO()))
+            stands.append(stack.getvalue())
+        pytest.fail("\n".join([*stands, "the issuer said:", "".join(self.stage.log[-40:])]))
 
     async def work(self, name: str, verifier: Verifier, *, waits: bool) -> None:
         """Order with a key until there is an answer, revoke, order anew; who `waits` does until the
@@ -166,8 +184,8 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(
         run = Run(stage)
         async with stage.client("tool") as tool:
             verifier = Verifier(tool)
-            tasks = [asyncio.ensure_future(verifier.run())]
-            tasks += [
+            run.tasks.append(asyncio.ensure_future(verifier.run()))
+            run.tasks += [
                 asyncio.ensure_future(run.work(f"w{n}", verifier, waits=n % 2 == 0))
                 for n in range(4)
             ]
@@ -176,11 +194,9 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(
                 more = kill % 4 == 0  # a fresh issuer first waits for the leases of the one before
                 await run.until(run.acts + 1 + kill * 5 % 7, run.effective + more)
                 await asyncio.to_thread(state.kill, stage, kill)
-                for task in tasks:
-                    assert not task.done(), task.exception()
                 await asyncio.to_thread(state.start, stage, kill)
             await run.until(run.acts + 5)
-            for task in tasks[1:]:
+            for task in run.tasks[1:]:
                 task.cancel()
                 await _ended(task)
             latest = max(run.recorded.values())
@@ -188,8 +204,8 @@ async def test_nothing_recorded_is_lost_and_nothing_is_issued_twice(
                 await asyncio.wait_for(
                     verifier.changed.wait_for(lambda: verifier.seq >= latest), 20
                 )
-            tasks[0].cancel()
-            await _ended(tasks[0])
+            run.tasks[0].cancel()
+            await _ended(run.tasks[0])
         with state.store(stage) as store:
             assert set(store.revoked(run.recorded)) == set(run.recorded), "recorded, and gone"
             assert set(run.recorded) <= verifier.revoked
