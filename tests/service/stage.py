@@ -143,7 +143,10 @@ class Stage:
     def stop(self) -> None:
         """SIGTERM: an orderly end."""
         assert self.process is not None
-        if self.process.poll() is None:
+        ended = self.process.poll()
+        # By us, or not at all: what ends by itself is no service.
+        assert ended in (None, 0, -signal.SIGKILL), f"{ended}: {''.join(self.log[-20:])}"
+        if ended is None:
             self.process.send_signal(signal.SIGTERM)
         self._ended()
         assert "Traceback" not in "".join(self.log), "".join(self.log[-60:])

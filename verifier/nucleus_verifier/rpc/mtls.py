@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,6 +30,8 @@ from nucleus_verifier.rpc.names import SCHEME, WorkloadId, check_trust_domain, w
 FETCH_SECONDS: Final = 10.0
 # What a client still has under way on an identity that was replaced.
 _GRACE_SECONDS: Final = 30.0
+# Between asking for a certificate and taking hold of it are some microseconds of gRPC's own.
+_SETTLED_SECONDS: Final = 0.5
 _ID_CHARS: Final = 2048
 # A service that comes back is found again soon: leases are short.
 _RECONNECT: Final = (
@@ -98,12 +101,14 @@ class Workload:
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """For `add_secure_port`: clients of our trust domain only, each with a certificate."""
+        given = self._generation  # before we look: what comes meanwhile is given again
+        now = self._configuration()
+        newer: Any = _Newer(self, given, self._configuration)  # gRPC's stubs know no None
+        return grpc.dynamic_ssl_server_credentials(now, newer, require_client_authentication=True)
 
-        def now() -> grpc.ServerCertificateConfiguration:
-            key, chain, roots = self._pem()
-            return grpc.ssl_server_certificate_configuration([(key, chain)], roots)
-
-        return grpc.dynamic_ssl_server_credentials(now(), now, require_client_authentication=True)
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        key, chain, roots = self._pem()
+        return grpc.ssl_server_certificate_configuration([(key, chain)], roots)
 
     # Clients ------------------------------------------------------------------------------------
 
@@ -151,6 +156,37 @@ class Workload:
             )
         key = svid.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return key, _joined(svid.cert_chain), _joined(bundle.x509_authorities)
+
+
+class _Newer:
+    """What gRPC asks at every connection: is there another certificate than the one it has?
+
+    It frees the old one although a connection that has asked before may not have taken hold of it
+    yet (grpc/grpc#36693), and ends the process then. So it is told of a new one only when there is
+    one, and a while after the last connection that uses the old; it asks under a lock, so that
+    nobody asks while we wait.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        given: int,
+        make: Callable[[], grpc.ServerCertificateConfiguration],
+    ) -> None:
+        self._workload = workload
+        self._given = given
+        self._make = make
+        self._asked = time.monotonic()
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        before, self._asked = self._asked, time.monotonic()
+        generation = self._workload.generation
+        if generation == self._given:
+            return None
+        time.sleep(max(0.0, before + _SETTLED_SECONDS - self._asked))
+        made = self._make()
+        self._given, self._asked = generation, time.monotonic()
+        return made
 
 
 class Dialled:
