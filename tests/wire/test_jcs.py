@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nucleus_tokens import jcs
+from nucleus_tokens import arguments, jcs
 from tests.support.posing import Poser
 
 BIG = 2**53 - 1
@@ -41,8 +44,58 @@ SPELLED: list[tuple[Any, str]] = [
 def test_each_value_has_its_spelling(value: Any, text: str) -> None:
     jcs.check(value)
     assert jcs.spell(value) == text.encode()
+    assert arguments.encode(value) == text.encode()
     assert jcs.spell([value, {"k": value}]) == f'[{text},{{"k":{text}}}]'.encode()
     assert jcs.digest(value) == hashlib.sha256(b"nucleus/args/v1\0" + text.encode()).digest()
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+EIGHTHS = st.integers(-4000, 4000).map(lambda n: n / 8)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-BIG, BIG)
+    | st.integers(-4000, 4000).map(lambda n: n / 8)
+    | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(TEXTS | st.sampled_from("abz"), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def plain(value: Any) -> bool:
+    """By looking everywhere."""
+    if isinstance(value, dict):
+        return all(key.isascii() and plain(each) for key, each in value.items())
+    return all(map(plain, value)) if isinstance(value, list) else not isinstance(value, float)
+
+
+def reference(value: Any) -> str:
+    """RFC 8785 from the text of the standard, one value at a time."""
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{reference(key)}:{reference(value[key])}" for key in keys) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(reference, value)) + "]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+@given(VALUES)
+def test_what_is_plain_and_what_is_not_has_the_spelling_of_the_standard(value: Any) -> None:
+    assert jcs.check(value) is plain(value)
+    assert jcs.spell(value) == reference(value).encode()
+    assert arguments.encode(value) == reference(value).encode()
+
+
+@pytest.mark.parametrize("value", [each for each, _ in SPELLED], ids=lambda v: ascii(v)[:30])
+def test_what_is_plain_is_so_wherever_it_stands(value: Any) -> None:
+    for around in (value, [value, 1], [1, value], {"k": value, "l": 1}, {"a": 1, "k": [value]}):
+        assert jcs.check(around) is plain(around)
+    assert jcs.check({"\u00e9": value}) is False
 
 
 NOT_JSON: list[Any] = [

@@ -45,10 +45,9 @@ def parse(data: bytes, limit: int = ARGUMENT_BYTES) -> Any:
 def encode(value: Any) -> bytes:
     """RFC 8785 bytes of a value. Raises CallerError `json.refused` for what is not I-JSON."""
     try:
-        check(value)
+        return spell(value)
     except (ValueError, RecursionError) as error:
         raise CallerError("json.refused", f"This is not I-JSON: {error}.") from error
-    return spell(value)
 
 
 def args_digest(args: Any) -> bytes:

@@ -6,19 +6,26 @@ deeper than 64 levels. Digests of arguments and the lines of a trace are over th
 
 from __future__ import annotations
 
+import json
 import math
-from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, Final
 
 from nucleus_tokens import crypto
 from nucleus_tokens.limits import INTEGER, JSON_DEPTH
 
+# What is plain has its one spelling from here: it needs no other numbers, nor another order.
+_plainly: Final = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, check_circular=False, separators=(",", ":")
+).encode
 
-def check(value: Any, depth: int = 0) -> None:
-    """Raise ValueError for a value outside I-JSON or nested deeper than 64 levels."""
+
+def check(value: Any, depth: int = 0) -> bool:
+    """Raise ValueError for a value outside I-JSON or nested deeper than 64 levels. Whether it is
+    plain: no number in it is a float, and no key has a character beyond ASCII."""
     if depth > JSON_DEPTH:
         raise ValueError(f"it is nested deeper than {JSON_DEPTH} levels")
     kind = type(value)
+    plain = True
     if kind is str:
         if not value.isascii():
             value.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, a ValueError
@@ -29,17 +36,21 @@ def check(value: Any, depth: int = 0) -> None:
         # Below 1e21 a whole float is spelled like an integer, and must be one that is exact.
         if not math.isfinite(value) or (INTEGER < abs(value) < 1e21 and value == int(value)):
             raise ValueError("a number is not finite, or beyond 2**53 - 1 and whole")
+        plain = False
     elif kind is list:
         for item in value:
-            check(item, depth + 1)
+            plain = check(item, depth + 1) and plain
     elif kind is dict:
         for key, item in value.items():
             if type(key) is not str:
                 raise ValueError("an object key is not a string")
-            check(key)
-            check(item, depth + 1)
+            if not key.isascii():
+                check(key)
+                plain = False
+            plain = check(item, depth + 1) and plain
     elif value is not None and kind is not bool:
         raise ValueError(f"{kind.__name__} is not JSON")
+    return plain
 
 
 def _number(value: float) -> str:
@@ -73,44 +84,35 @@ def _number(value: float) -> str:
 
 def _spell(value: Any, out: list[str]) -> None:
     kind = type(value)
-    if kind is str:
-        out.append(encode_basestring(value))
-    elif kind is bool:
-        out.append("true" if value else "false")
-    elif value is None:
-        out.append("null")
-    elif kind is int:
-        out.append(str(value))
-    elif kind is float:
+    if kind is float:
         out.append(_number(value))
     elif kind is dict:
         comma = "{"
-        keys = (
-            sorted(value)
-            if all(map(str.isascii, value))
-            else sorted(value, key=lambda key: key.encode("utf-16-be"))
-        )
-        for key in keys:
-            out.append(comma + encode_basestring(key) + ":")
+        for key in sorted(value, key=lambda key: key.encode("utf-16-be")):
+            out.append(comma + _plainly(key) + ":")
             _spell(value[key], out)
             comma = ","
         out.append("}" if value else "{}")
-    else:
+    elif kind is list:
         comma = "["
         for item in value:
             out.append(comma)
             _spell(item, out)
             comma = ","
         out.append("]" if value else "[]")
+    else:
+        out.append(_plainly(value))
 
 
 def spell(value: Any) -> bytes:
-    """RFC 8785 bytes of a value that `check` already accepted."""
+    """RFC 8785 bytes of a value. Raises ValueError as `check` does."""
+    if check(value):
+        return _plainly(value).encode("utf-8")
     out: list[str] = []
     _spell(value, out)
     return "".join(out).encode("utf-8")
 
 
-def digest(checked: Any) -> bytes:
-    """SHA-256 over the domain `nucleus/args/v1` and the RFC 8785 bytes of checked arguments."""
-    return crypto.sha256(b"nucleus/args/v1\0" + spell(checked))
+def digest(args: Any) -> bytes:
+    """SHA-256 over the domain `nucleus/args/v1` and the RFC 8785 bytes. Raises ValueError."""
+    return crypto.sha256(b"nucleus/args/v1\0" + spell(args))
