@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from urllib.parse import quote
 
 from nucleus_issuer import files, migrations
-from nucleus_issuer.batches import VALUES, Batches, Connection
+from nucleus_issuer.batches import VALUES, Batches, Connection, closed
 from nucleus_tokens.errors import CallerError, NucleusError, WorldError
 
 T = TypeVar("T")
@@ -158,19 +158,41 @@ class Database(Batches):
         """Run `job` in one read transaction: everything it sees is of one moment."""
         self._check()
         try:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._connect()
-            try:
-                connection.execute("BEGIN")
-                result = job(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.close()
-                raise
+            if self._turn.acquire(blocking=False):
+                # Nobody writes here: the writer's connection knows the pages that it wrote.
+                try:
+                    return self._read_as_writer(job)
+                finally:
+                    self._turn.release()
+            return self._read_beside(job)
         except (sqlite3.Error, *VALUES) as error:
             raise meaning(error) from error
+
+    def _read_as_writer(self, job: Callable[[Connection], T]) -> T:
+        if self._writer is None:
+            raise closed()
+        connection: Connection = self._writer
+        try:
+            connection.execute("BEGIN")
+            result = job(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            self._undo(connection)
+            raise
+        return result
+
+    def _read_beside(self, job: Callable[[Connection], T]) -> T:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            result = job(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
         if len(self._idle) < _IDLE_CONNECTIONS and not self._closed:
             self._idle.append(connection)
         else:
