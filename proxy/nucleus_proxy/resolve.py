@@ -9,10 +9,12 @@ at the world is resolved in `nucleus_verifier.resources`.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from nucleus_tokens.patterns import is_path
 from nucleus_verifier.resources import spellable
+
+_DELETED: Final = " (deleted)"  # what the kernel adds to the name of what is gone, or a name's end
 
 
 def path(value: Any, base: str | None) -> str | None:
@@ -47,13 +49,25 @@ def unlinked(value: str, base: str) -> str | None:
     return os.path.normpath(os.path.join(os.path.realpath(base), value))
 
 
+def _opened(path: str) -> str:
+    """What the kernel reaches by this path, by its own name of it: it is opened for no use. Raises
+    OSError, a FileNotFoundError where nothing is there (or no /proc)."""
+    number = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    finally:
+        os.close(number)
+
+
 def _real(joined: str) -> str:
     """`realpath` of what is there, or of what would be there. Raises OSError for a loop, and for
     a directory that we may not look into."""
     try:
-        return os.path.realpath(joined, strict=True)
+        found = _opened(joined)
     except FileNotFoundError:
         found = os.path.realpath(joined)
+    else:
+        return os.path.realpath(joined, strict=True) if found.endswith(_DELETED) else found
     at = found
     while at != "/":
         # realpath gives a loop back half resolved.
