@@ -8,6 +8,8 @@ from asyncio import StreamWriter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from nucleus_proxy.streams import reads_little
+
 
 class Connections:
     """Those of one socket. `most` are served at once; `told` hears of each that is sent away."""
@@ -24,6 +26,7 @@ class Connections:
                 self._told(f"refused a connection: {self._most} are open")
             writer.close()
             return
+        reads_little(writer.transport)
         task = asyncio.get_running_loop().create_task(serve())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

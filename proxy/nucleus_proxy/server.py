@@ -16,6 +16,7 @@ from typing import Final
 from nucleus_proxy.running import GRACE_SECONDS
 from nucleus_proxy.servers import ServerSpec
 from nucleus_proxy.starting import started
+from nucleus_proxy.streams import reads_little
 from nucleus_proxy.wire import FRAME_BYTES
 from nucleus_tokens.errors import CallerError, WorldError
 
@@ -33,6 +34,8 @@ class ServerProcess:
         self._log = log
         self.writer = process.stdin
         self.reader = process.stdout
+        # A process gives its pipe's transport by no other name.
+        reads_little(getattr(process.stdout, "_transport", None))
 
     @classmethod
     async def start(

@@ -19,6 +19,7 @@ from typing import Final
 from nucleus_proxy.egress.addresses import not_public
 from nucleus_proxy.egress.resolving import Resolver
 from nucleus_proxy.egress.url import is_address
+from nucleus_proxy.streams import reads_little
 from nucleus_tokens.errors import CredentialError, WorldError
 
 CONNECT_SECONDS: Final = 10.0
@@ -142,4 +143,5 @@ class Dialer:
         except BaseException:
             sock.close()
             raise
+        reads_little(writer.transport)
         return Connection(reader, writer, address)
