@@ -135,6 +135,7 @@ class Granted:
     call: Call
     authority: Authority
     standing: Standing
+    salt: bytes = field(repr=False)  # of the decision's reveal, and of what is digested after it
     looked: Looked | None = None
     presented: Presented | None = field(default=None, repr=False)
     bound: BoundCall | None = None

@@ -199,7 +199,7 @@ class Calls:
         except NucleusError as error:
             got = Refusal.failed(error)
             try:
-                await self._mediator.outcome(granted.permit, ok=False, result=got.bytes())
+                await self._mediator.outcome(granted, ok=False, result=got.bytes())
             except NucleusError:
                 got = UNRECORDED
         match got:
@@ -232,7 +232,7 @@ class Calls:
                 meta = result.get("_meta")
                 about = {**meta, **said} if type(meta) is dict else said
                 got = got.altered("result", {**result, "_meta": about})
-            await self._mediator.outcome(granted.permit, ok=ok and not closed, result=got.raw)
+            await self._mediator.outcome(granted, ok=ok and not closed, result=got.raw)
         except NucleusError:
             await self._refuse(frame, made, UNRECORDED)
             return

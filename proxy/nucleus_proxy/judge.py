@@ -60,7 +60,6 @@ class Judge:
         instance: str,
         wall: str,
         flow: Flow | None,
-        draw: Callable[[int], bytes],
         reveals: Reveals,
     ) -> None:
         self._keys = keys
@@ -69,7 +68,6 @@ class Judge:
         self.instance = instance
         self.wall = wall
         self._flow = flow
-        self._draw = draw
         self._reveals = reveals
 
     def consider(
@@ -142,9 +140,11 @@ class Judge:
         facts: Facts,
         decision: Allow | Ask | Deny,
         waited: bool,
+        salt: bytes,
     ) -> Mapping[str, object]:
+        """The record of a decision, once its reveal is kept; `salt` is 16 random bytes."""
         record, reveal = decision_record(
-            arrival.credential, call, facts, decision, salt=self._draw(16), waited=waited
+            arrival.credential, call, facts, decision, salt=salt, waited=waited
         )
         self._reveals(reveal)
         return record

@@ -86,7 +86,6 @@ class Mediator:
         self._starts_at = NO_WALL if wall is None else wall.shows
         self._clock = clock
         self._draw = draw
-        self._reveals = reveals
         self._ask_seconds = ask_seconds
         self._poll_seconds = poll_seconds
         self.offload = offload
@@ -98,7 +97,6 @@ class Mediator:
             instance=instance,
             wall=f"run:{run}" if wall is None else f"wall:{wall.id}",
             flow=flow,
-            draw=draw,
             reveals=reveals,
         )
         self._raised_for: set[str] = set()
@@ -230,7 +228,8 @@ class Mediator:
         for _ in range(TRIES):
             considered = self.judge.consider(arrival, build, waited)
             bound, authority, looked, call, facts, decision = considered
-            record = self.judge.record(arrival, call, facts, decision, waited)
+            salt = self._draw(16)
+            record = self.judge.record(arrival, call, facts, decision, waited, salt)
             match decision:
                 case Allow():
                     intent = decision.intent
@@ -242,8 +241,9 @@ class Mediator:
                             arrival.credential, facts, partial(self.judge.look, arrival)
                         )
                         return Granted(
-                            permit, call, authority, standing, looked, arrival.presented, bound
-                        )
+                            permit, call, authority, standing, salt,
+                            looked, arrival.presented, bound,
+                        )  # fmt: skip
                     # Another call was first: at a cell, or at an approval that has a twin.
                     spent = permit.code == "budget.exhausted" and intent.spends != refused
                     if permit.code == "commit.lost_race" or spent:
@@ -322,7 +322,8 @@ class Mediator:
         call = listing.as_call(params)
         decision = clear(arrival.credential, call, facts)
         if isinstance(decision, Deny) and decision.step < _AUTHORITY_STEP:
-            self.judge.ledger.append(self.judge.record(arrival, call, facts, decision, False))
+            salt = self._draw(16)
+            self.judge.ledger.append(self.judge.record(arrival, call, facts, decision, False, salt))
             return Refusal.denied(decision)
         shown = listing.visible(arrival.credential, self.policy.tools, snapshot)
         self.judge.ledger.append(listing.record(arrival.credential, shown, facts.now))
@@ -384,15 +385,13 @@ class Mediator:
         adds = list(names.exposure_names(brings))
         self.judge.ledger.append({"adds": adds, "decision": seq, "type": "seen"})
 
-    async def outcome(self, permit: Permit, *, ok: bool, result: bytes, cut: str = "") -> None:
+    async def outcome(self, granted: Granted, *, ok: bool, result: bytes, cut: str = "") -> None:
         """Record what came of an effect; call it before the first byte of it is released. `cut`
-        is the code of what ended it before its time."""
-        salt = self._draw(16)
-        digest = crypto.sha256(RESULT_DOMAIN + salt + result).hex()
-
-        def work() -> None:
-            record = {"decision": permit.seq, "ok": ok, "result": digest, "type": "outcome"}
-            self.judge.ledger.append({**record, "cut": cut} if cut else record)
-            self._reveals({"decision": permit.seq, "result": digest, "salt": salt.hex()})
-
-        await self.offload(work)
+        is the code of what ended it before its time. The digest of `result` has the salt of the
+        call's reveal: who holds that and a result can tell whether it is the one."""
+        digest = crypto.sha256(RESULT_DOMAIN + granted.salt + result).hex()
+        seq = granted.permit.seq
+        record = {"decision": seq, "ok": ok, "result": digest, "type": "outcome"}
+        if cut:
+            record["cut"] = cut
+        await self.offload(partial(self.judge.ledger.append, record))

@@ -29,7 +29,6 @@ from nucleus_proxy.wire import FRAME_BYTES, Frame
 from nucleus_tokens import crypto, flow, holding, names, writing
 from nucleus_tokens.errors import CallerError, CredentialError, NucleusError
 from nucleus_verifier.choosing import SELECTOR_KINDS, SelectorRule
-from nucleus_verifier.commit import Permit
 
 GUARD_PREFIX: Final = "guard:"
 MOST_SESSIONS: Final = 64  # of sub-agents, below one connection
@@ -103,7 +102,7 @@ class SessionServer(ToolServer):
         self._token = held
         self._host = host
         self._draw = draw
-        self._running: dict[int, Permit] = {}
+        self._running: dict[int, Granted] = {}
         self._below: set[asyncio.Task[None]] = set()
         self._methods: dict[str, Callable[[Frame], Awaitable[dict[str, Any] | None]]] = {
             "nucleus/open": self._opened,
@@ -239,16 +238,16 @@ class SessionServer(ToolServer):
                 return done.result(new_era=False)
             case Granted():
                 hand_over(done, self._mediator.wall)
-                self._running[done.permit.seq] = done.permit
+                self._running[done.permit.seq] = done
                 seen = list(names.exposure_names(done.exposure))
                 return {"content": [], "_meta": {DECISION: done.permit.seq, EXPOSURE: seen}}
 
     async def _guarded(self, frame: Frame) -> dict[str, Any]:
         seq, ok = frame.params.get("decision"), frame.params.get("ok")
-        permit = self._running.pop(seq, None) if type(seq) is int else None
-        if permit is None or type(ok) is not bool:
+        granted = self._running.pop(seq, None) if type(seq) is int else None
+        if granted is None or type(ok) is not bool:
             raise CallerError("guard.unknown", "No function that was let run has this decision.")
-        await self._mediator.outcome(permit, ok=ok, result=b"")
+        await self._mediator.outcome(granted, ok=ok, result=b"")
         return {}
 
     def _bound(self, frame: Frame) -> Callable[[], BoundCall]:

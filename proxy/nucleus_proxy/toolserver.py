@@ -231,7 +231,7 @@ class ToolServer:
             content["resultType"] = "complete"
         raw = wire.spell(content)
         try:
-            await self._mediator.outcome(granted.permit, ok=ok, result=raw, cut=cut)
+            await self._mediator.outcome(granted, ok=ok, result=raw, cut=cut)
         except NucleusError:
             content = UNRECORDED.result(new_era=made.new_era)
         await self._answer(frame, content)

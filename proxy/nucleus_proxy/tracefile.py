@@ -202,9 +202,9 @@ class RevealFile:
             with self._lock:
                 fcntl.flock(self._file, fcntl.LOCK_EX)
                 try:
-                    size = os.fstat(self._file.fileno()).st_size
-                    if self._file.write(line) != len(line):
-                        self._file.truncate(size)
+                    took = self._file.write(line)
+                    if took != len(line):
+                        self._file.truncate(os.fstat(self._file.fileno()).st_size - took)
                         raise OSError("it took only part of a line")
                 finally:
                     fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -156,7 +156,7 @@ class UnderWay:
         """Say so on record, and to a server that goes on for others."""
         try:
             await self._mediator.outcome(
-                granted.permit, ok=False, result=refusal.bytes(), cut=refusal.code
+                granted, ok=False, result=refusal.bytes(), cut=refusal.code
             )
         except NucleusError:
             refusal = UNRECORDED

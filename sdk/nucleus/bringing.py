@@ -109,9 +109,9 @@ class Bringing:
             self.inside.brought({each.path: _copied(each) for each in changes.changes})
             await mediator.saw(granted, value.structured, label=value.label)
         except NucleusError:
-            await mediator.outcome(granted.permit, ok=False, result=b"")
+            await mediator.outcome(granted, ok=False, result=b"")
             raise
-        await mediator.outcome(granted.permit, ok=True, result=wire.spell(value.structured))
+        await mediator.outcome(granted, ok=True, result=wire.spell(value.structured))
         kept.unlink()
         self.proxy.log(f"{len(changes.changes)} changed files are written to {self.root.path}")
 

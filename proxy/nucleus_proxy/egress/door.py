@@ -99,7 +99,7 @@ class Door:
         except NucleusError as error:
             await outside.failed(client, done, error)
             return
-        await outside.mediator.outcome(done.permit, ok=True, result=got.body)
+        await outside.mediator.outcome(done, ok=True, result=got.body)
         headers = list(got.headers.items())
         if got.redirect is not None:
             headers.append(("location", got.redirect))
@@ -142,7 +142,7 @@ class Door:
             if ended.refusal is not None:
                 outside.log(f"the tunnel to {host} was cut: {ended.refusal.code}")
             await outside.mediator.outcome(
-                permit,
+                done,
                 ok=ended.refusal is None,
                 result=tunnel.summary(done, ended),
                 cut="" if ended.refusal is None else ended.refusal.code,

@@ -60,7 +60,5 @@ class Outside:
         """An effect that ran and failed: on record, then told."""
         failed = Refusal.failed(error)
         cut = error.code if isinstance(error, WasCut) else ""
-        await self.mediator.outcome(
-            granted.permit, ok=False, result=failed.text().encode(), cut=cut
-        )
+        await self.mediator.outcome(granted, ok=False, result=failed.text().encode(), cut=cut)
         await client.refuse(502, failed)

@@ -70,7 +70,7 @@ async def _model(outside: Outside, client: Client, asked: Asked, route: Route, p
     try:
         refusal = await account.promise(order.costs(order.worst))
         if refusal is not None:
-            await outside.mediator.outcome(done.permit, ok=False, result=refusal.code.encode())
+            await outside.mediator.outcome(done, ok=False, result=refusal.code.encode())
             await client.refuse(403, refusal)
             return
         await _Answer(outside, client, done, order, account).run(asked)
@@ -231,7 +231,7 @@ class _Answer:
     async def _recorded(self, head: Head, body: bytes, refusal: Refusal | None) -> None:
         result = json.dumps([head.status, list(self._paid)]).encode() + b"\n" + body
         ok = refusal is None and head.status < 400
-        await self._outside.mediator.outcome(self._granted.permit, ok=ok, result=result)
+        await self._outside.mediator.outcome(self._granted, ok=ok, result=result)
 
 
 def _last_words(route: Route, refusal: Refusal) -> bytes:

@@ -119,5 +119,5 @@ async def serve(outside: Outside, client: Client, asked: Asked, route: Route, pa
     except NucleusError as error:
         await outside.failed(client, done, error)
         return
-    await outside.mediator.outcome(done.permit, ok=head.status < 400, result=answer)
+    await outside.mediator.outcome(done, ok=head.status < 400, result=answer)
     await client.whole(head.status, shown(head, secret), answer)
