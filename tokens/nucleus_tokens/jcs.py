@@ -53,7 +53,7 @@ def check(value: Any, depth: int = 0) -> bool:
     return plain
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """ECMAScript's Number::toString, which RFC 8785 section 3.2.2.3 prescribes."""
     if value == 0:
         return "0"
@@ -85,7 +85,7 @@ def _number(value: float) -> str:
 def _spell(value: Any, out: list[str]) -> None:
     kind = type(value)
     if kind is float:
-        out.append(_number(value))
+        out.append(number(value))
     elif kind is dict:
         comma = "{"
         for key in sorted(value, key=lambda key: key.encode("utf-16-be")):
