@@ -40,31 +40,25 @@ async def give(
     start: int,
     headers: Sequence[tuple[str, str]] | None,
 ) -> bool:
-    """Give a stream to its client; whether all of it. `headers` are those of an answer that
-    has not begun."""
+    """Give a stream to its client, from event `start` on; whether all of it. `headers` are those
+    of an answer that has not begun."""
     begun = headers is None
-    events = stream.read(start)
     async with client.waiting() as caller:
         gone = asyncio.ensure_future(caller.cancelled.wait())
-        coming = asyncio.ensure_future(anext(events, None))
+        gone.add_done_callback(lambda _: stream.changed.set())
         try:
-            while True:
-                patience = _PING_SECONDS if begun else _AT_ONCE_SECONDS
-                await asyncio.wait(
-                    {gone, coming}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-                )
-                if gone.done():
-                    break
-                if not coming.done():
-                    if not begun:
-                        client.begin(200, [*EVENTS, *(headers or ())])
-                        begun = True
-                    await client.piece(b": \n\n")
+            while not gone.done():
+                found = stream.at(start)
+                if found is None:
+                    if stream.done:
+                        break
+                    if not await _changed(stream, _PING_SECONDS if begun else _AT_ONCE_SECONDS):
+                        if not begun:
+                            client.begin(200, [*EVENTS, *(headers or ())])
+                            begun = True
+                        await client.piece(b": \n\n")
                     continue
-                event = coming.result()
-                if event is None:
-                    break
-                number, raw = event
+                number, raw = found
                 if not begun and raw is stream.answer:  # nothing was said before it
                     await client.whole(_status(stream, raw), [JSON, *(headers or ())], raw)
                     return True
@@ -72,8 +66,9 @@ async def give(
                     client.begin(200, [*EVENTS, *(headers or ())])
                     begun = True
                 await client.piece(b"id: %d-%d\ndata: %s\n\n" % (stream.number, number, raw))
+                stream.was_given(number)
                 session.streams.was_read()
-                coming = asyncio.ensure_future(anext(events, None))
+                start = number + 1
             if gone.done():
                 raise ConnectionResetError
             if not begun:
@@ -86,10 +81,19 @@ async def give(
                     session.read(session.streams.cancelled(stream))
             raise
         finally:
-            for task in (gone, coming):
-                task.cancel()
-            await asyncio.gather(gone, coming, return_exceptions=True)
-            await events.aclose()
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+
+
+async def _changed(stream: Stream, seconds: float) -> bool:
+    """Wait until something became of a stream, or its client is gone; False when it is time."""
+    stream.changed.clear()
+    try:
+        async with asyncio.timeout(seconds):
+            await stream.changed.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _status(stream: Stream, raw: bytes) -> int:

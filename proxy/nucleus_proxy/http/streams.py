@@ -8,7 +8,7 @@ to its end, so that a broken connection can be taken up again where it broke.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from nucleus_proxy import methods, toolcall, wire
@@ -57,23 +57,19 @@ class Stream:
         self.done = True
         self.changed.set()
 
-    async def read(self, start: int) -> AsyncGenerator[tuple[int, bytes]]:
-        """Each event with its number, from `start` on, until the last."""
-        at = max(start, self.first)
-        while True:
-            while at - self.first < len(self.events):
-                event = self.events[at - self.first]
-                yield at, event
-                if at >= self._passed:
-                    self.unread -= len(event)
-                    self._passed = at + 1
-                while self._passed - self.first > MOST_READ:
-                    self.drop()
-                at = max(at + 1, self.first)
-            if self.done:
-                return
-            self.changed.clear()
-            await self.changed.wait()
+    def at(self, number: int) -> tuple[int, bytes] | None:
+        """The first event that is kept from this number on, with its own number."""
+        number = max(number, self.first)
+        index = number - self.first
+        return (number, self.events[index]) if index < len(self.events) else None
+
+    def was_given(self, number: int) -> None:
+        """Whoever reads has this event."""
+        while self._passed <= number:
+            self.unread -= len(self.events[self._passed - self.first])
+            self._passed += 1
+        while self._passed - self.first > MOST_READ:
+            self.drop()
 
 
 class Streams:
