@@ -18,8 +18,7 @@ _AT_A_TIME: Final = 64 * 1024
 
 def reads_little(transport: object) -> None:
     """Read at most 64 KiB at a time. asyncio asks for 256 KiB, which malloc maps, and unmaps, for
-    each line: that is a tenth of what a call costs. A transport that knows no such bound is left
-    as it is."""
+    each line (ADR 0056). A transport that knows no such bound is left as it is."""
     if hasattr(transport, "max_size"):
         transport.max_size = _AT_A_TIME
 

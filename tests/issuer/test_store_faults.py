@@ -7,12 +7,15 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from nucleus_issuer import migrations
+from nucleus_issuer.batches import Connection
 from nucleus_issuer.database import Database
 from nucleus_issuer.store import Store
 from nucleus_tokens.errors import WorldError
@@ -309,3 +312,33 @@ def test_an_interrupted_write_is_not_done_and_the_next_one_is(path: Path) -> Non
             store._database.write(interrupted)
         assert store.read(wanted()).wall.bits == 0
         assert store.append(RECORD) == 1
+
+
+def test_an_interrupted_read_leaves_nothing_open(path: Path) -> None:
+    with Store.open(path, clock=Clock()) as store:
+
+        def interrupted(_: object) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            store._database.read(interrupted)
+        assert store.append(RECORD) == 1
+        assert store.read(wanted()).wall.bits == 0
+
+
+def test_who_reads_does_not_wait_for_who_writes_and_sees_none_of_it(path: Path) -> None:
+    with Store.open(path, clock=Clock()) as store:
+        inside, looked = threading.Event(), threading.Event()
+
+        def slow(connection: Connection) -> None:
+            connection.execute("UPDATE cells SET bits = 7")
+            inside.set()
+            assert looked.wait(20)
+
+        with ThreadPoolExecutor(1) as pool:
+            writes = pool.submit(store._database.write, slow)
+            assert inside.wait(20)
+            assert store.read(wanted()).wall.bits == 0
+            looked.set()
+            writes.result(20)
+        assert store.read(wanted()).wall.bits == 7

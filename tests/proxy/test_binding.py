@@ -66,6 +66,7 @@ def tree(tmp_path: Path) -> Path:
     root = Path(os.path.realpath(tmp_path))
     (root / "repo" / "sub").mkdir(parents=True)
     (root / "repo" / "a.txt").write_text("a")
+    (root / "repo" / "b (deleted)").write_text("its name only looks like one that is gone")
     (root / "secret").write_text("s")
     (root / "repo" / "out").symlink_to(root / "secret")
     (root / "repo" / "up").symlink_to(root)
@@ -80,6 +81,9 @@ def test_a_path_is_where_opening_it_leads(tree: Path) -> None:
         "a.txt": f"{repo}/a.txt",
         "./sub/../a.txt": f"{repo}/a.txt",
         f"{repo}/a.txt": f"{repo}/a.txt",
+        "b (deleted)": f"{repo}/b (deleted)",
+        "sub/": f"{repo}/sub",
+        f"/proc/self/root{repo}/out": f"{tree}/secret",
         "out": f"{tree}/secret",
         "up/secret": f"{tree}/secret",
         "alias/new": f"{repo}/sub/new",
@@ -95,8 +99,9 @@ def test_a_path_is_where_opening_it_leads(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["loop", "loop/x", "up/../a.txt", "~/x", "file:///etc/passwd", " a.txt", '"a.txt"',
-     "a\\b", "a\0b", "a\nb", "", "e\u0301", None, 7, {"p": 1}, "a/" * 3000],
+    ["loop", "loop/x", "a.txt/", "a.txt/x", "/proc/self/fd/0/x", "up/../a.txt", "~/x",
+     "file:///etc/passwd", " a.txt", '"a.txt"', "a\\b", "a\0b", "a\nb", "", "e\u0301", None, 7,
+     {"p": 1}, "a/" * 3000],
 )  # fmt: skip
 def test_a_path_that_could_be_read_in_two_ways_is_not_known(tree: Path, given: Any) -> None:
     assert resolve.path(given, str(tree / "repo")) is None
