@@ -1,4 +1,5 @@
-"""Whoever reaches the socket, with an identity or without, cannot end the issuer by connecting.
+"""Whoever reaches the socket, with an identity or without, cannot end the issuer by connecting,
+nor use up its descriptors by saying nothing.
 
 gRPC looks for a new certificate at each connection and, given one, frees what a connection beside
 it may be about to use (grpc/grpc#36693): an issuer that gave its certificate anew each time was
@@ -31,6 +32,13 @@ async def _strangers(stage: Stage) -> None:
     await asyncio.gather(
         *(asyncio.to_thread(_connect, path, CONNECTIONS) for _ in range(STRANGERS))
     )
+
+
+async def test_who_connects_and_says_nothing_is_hung_up_on(tmp_path: Path) -> None:
+    with running(tmp_path) as stage:
+        reader, writer = await asyncio.open_unix_connection(stage.address.removeprefix("unix:"))
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.close()
 
 
 async def test_strangers_who_connect_at_once_do_not_end_the_issuer(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ _OPTIONS: Final = (
     # Everybody proves anew who they are, with the identity they have then.
     ("grpc.max_connection_age_ms", 30 * 60 * 1000),
     ("grpc.max_connection_age_grace_ms", 30 * 1000),
+    # Whoever connects says who it is, and does not hold a descriptor with silence.
+    ("grpc.server_handshake_timeout_ms", 5_000),
     # Whoever is gone without a word must not be waited for.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
