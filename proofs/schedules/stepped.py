@@ -99,12 +99,23 @@ class Turn:
         self._shared = shared
         self._held = False
 
+    def acquire(self, *, blocking: bool = True) -> bool:
+        if blocking:
+            self._shared.baton.pause("take the turn", lambda: not self._held)
+        else:
+            # Whatever moves the turn stops before: who asks stands where it stopped last.
+            self._shared.inner("take the turn if it is free")
+        taken, self._held = not self._held, True
+        return taken
+
+    def release(self) -> None:
+        self._held = False
+
     def __enter__(self) -> None:
-        self._shared.baton.pause("take the turn", lambda: not self._held)
-        self._held = True
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._held = False
+        self.release()
 
 
 class SteppedDatabase(Database):
