@@ -71,6 +71,13 @@ def meaning(error: Exception) -> NucleusError:
     return WorldError("store.failed", f"The state file could not be used: {error}.")
 
 
+def _of_one_moment(connection: Connection, job: Callable[[Connection], T]) -> T:
+    connection.execute("BEGIN")
+    result = job(connection)
+    connection.execute("COMMIT")
+    return result
+
+
 class Database(Batches):
     """One SQLite file: `create` it once, `open` it, `close` it in the process that opened it."""
 
@@ -171,15 +178,11 @@ class Database(Batches):
     def _read_as_writer(self, job: Callable[[Connection], T]) -> T:
         if self._writer is None:
             raise closed()
-        connection: Connection = self._writer
         try:
-            connection.execute("BEGIN")
-            result = job(connection)
-            connection.execute("COMMIT")
+            return _of_one_moment(self._writer, job)
         except BaseException:
-            self._undo(connection)
+            self._undo(self._writer)
             raise
-        return result
 
     def _read_beside(self, job: Callable[[Connection], T]) -> T:
         try:
@@ -187,9 +190,7 @@ class Database(Batches):
         except IndexError:
             connection = self._connect()
         try:
-            connection.execute("BEGIN")
-            result = job(connection)
-            connection.execute("COMMIT")
+            result = _of_one_moment(connection, job)
         except BaseException:
             connection.close()
             raise
