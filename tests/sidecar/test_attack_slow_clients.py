@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from nucleus_verifier.sidecar.answers import Admitted
 from nucleus_verifier.sidecar.asked import Asked
 from nucleus_verifier.sidecar.checking import Remote
+from nucleus_verifier.sidecar.serve import MOST_WAITING
 from tests.sidecar.stage import HOST, Sidecar, sidecar
 from tests.support import world
 
@@ -110,6 +112,16 @@ async def test_connections_that_say_nothing_to_grpc_keep_nobody_waiting(tool: Si
             for _ in range(3):
                 answer = await Remote(lambda: channel)(Asked(token, "GET", HOST, "/notes/one"))
                 assert isinstance(answer, Admitted), tool.log[-3:]
+
+
+async def test_more_calls_at_once_than_a_connection_takes_are_all_answered(tool: Sidecar) -> None:
+    """The client waits with those that are too many, and none that it sends then is refused."""
+    token = tool.bearer(world.levels(read_files="always"), name="many")
+    asked = Asked(token, "GET", HOST, "/notes/one")
+    async with grpc.aio.insecure_channel(f"unix:{tool.folder}/own.sock") as channel:
+        ask = Remote(lambda: channel)
+        answers = await asyncio.gather(*(ask(asked) for _ in range(3 * MOST_WAITING)))
+    assert {type(answer) for answer in answers} == {Admitted}, tool.log[-3:]
 
 
 def test_the_number_of_connections_is_part_of_the_file(tmp_path: Path) -> None:

@@ -30,16 +30,18 @@ from nucleus_issuer.store import Store
 from nucleus_tokens import crypto
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_verifier.rpc import issuer_pb2 as pb
+from nucleus_verifier.rpc.bounds import at_once
 from nucleus_verifier.rpc.mtls import Workload
 
 SERVICE: Final = "nucleus.issuer.v1.Issuer"
 MESSAGE_BYTES: Final = 256 * 1024
+MOST_CALLS: Final = 64  # at once on one connection; a client waits with more
 _GRACE_SECONDS: Final = 1.0
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_metadata_size", 16 * 1024),
-    ("grpc.max_concurrent_streams", 64),
+    *at_once(MOST_CALLS),
     # Everybody proves anew who they are, with the identity they have then.
     ("grpc.max_connection_age_ms", 30 * 60 * 1000),
     ("grpc.max_connection_age_grace_ms", 30 * 1000),

@@ -20,6 +20,7 @@ import grpc.aio
 
 from nucleus_proxy import wire
 from nucleus_proxy.rpc.front import Front, Reach, Streams
+from nucleus_verifier.rpc.bounds import at_once
 
 MOST_CONNECTIONS: Final = 16
 MOST_CALLS: Final = 32  # at once on one connection; a client waits with more
@@ -27,10 +28,7 @@ MOST_AT_ONCE: Final = 64  # on all of them; more are refused
 _PIECE: Final = 65536
 _LOOPBACK: Final = "127.0.0.1"
 _OPTIONS: Final = (
-    ("grpc.max_concurrent_streams", MOST_CALLS),
-    # Else gRPC counts calls it has answered and not freed yet, and refuses a client that heeds the
-    # bound. What it is against (calls dropped at once) is here bounded by `MOST_AT_ONCE`.
-    ("grpc.http.overload_protection", 0),
+    *at_once(MOST_CALLS),
     ("grpc.max_receive_message_length", wire.FRAME_BYTES),
     ("grpc.max_send_message_length", 2 * wire.ANSWER_BYTES),
     ("grpc.max_metadata_size", 8192),

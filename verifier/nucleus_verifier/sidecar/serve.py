@@ -17,6 +17,7 @@ from aiohttp import web
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from nucleus_tokens.errors import CallerError, NucleusError
+from nucleus_verifier.rpc.bounds import at_once
 from nucleus_verifier.rpc.mtls import Workload
 from nucleus_verifier.sidecar import checking, envoy, http
 from nucleus_verifier.sidecar.answers import Answer, unavailable
@@ -140,7 +141,7 @@ async def _open_grpc(
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", 2 * http.BODY_BYTES),
             ("grpc.max_metadata_size", 16 * 1024),
-            ("grpc.max_concurrent_streams", MOST_WAITING),
+            *at_once(MOST_WAITING),
             # Who connects and says nothing, and who is gone without a word, is not kept.
             ("grpc.server_handshake_timeout_ms", 10_000),
             ("grpc.max_connection_idle_ms", 10 * 60 * 1000),
