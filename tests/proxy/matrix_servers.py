@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.proxy.stage import until
-from tests.proxy.test_many_servers import free_port
+from tests.support.ports import free_port
 from tests.support.servers import npm, pypi
 
 OVER_HTTP = "everything over HTTP"  # its own transport: somebody else runs it

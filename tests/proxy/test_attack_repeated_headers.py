@@ -22,8 +22,9 @@ from tests.proxy.http_served import Served
 from tests.proxy.http_stage import META
 from tests.proxy.matrix_servers import run_at
 from tests.proxy.stage import PATIENCE
-from tests.proxy.test_many_servers import HEAD, free_port, text
+from tests.proxy.test_many_servers import HEAD, text
 from tests.support import world
+from tests.support.ports import free_port
 
 SCHEMA = {
     "type": "object",

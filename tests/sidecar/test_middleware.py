@@ -21,9 +21,10 @@ from nucleus_verifier.middleware.grpc import NucleusInterceptor
 from nucleus_verifier.sidecar.answers import Answer, Refused
 from nucleus_verifier.sidecar.asked import Asked
 from nucleus_verifier.sidecar.checking import Remote
-from tests.sidecar.gateways import ask, free_port
+from tests.sidecar.gateways import ask
 from tests.sidecar.stage import HOST, Sidecar, sidecar
 from tests.support import world
+from tests.support.ports import free_port
 
 JSON = "Content-Type: application/json"
 GOOD = b'{"name":"one","text":"hello"}'
