@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 SCALE: Final = int(os.environ.get("NUCLEUS_SCALE", "1"))
-LAW: Final = settings(max_examples=150 * SCALE, deadline=None)
+LAW: Final = settings(max_examples=150 * SCALE)
 
 # -- capabilities ----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus.audit import clients, commands, credentials, hidden, jsonc, reading_yaml
@@ -17,7 +17,7 @@ from nucleus.audit.facts import Instructions, Place
 from nucleus.audit.rules_text import instructions
 from tests.audit.stage import audit, found
 
-SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=60)
 REMOTE = '{"mcpServers": {"x": {"url": "http://a.example.com"}}}'
 SEEN = ("remote-without-tls", "z/.mcp.json", 1)
 

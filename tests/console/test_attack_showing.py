@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -69,7 +69,6 @@ def asked(text: str) -> Question:
     return replace(made, alike=(made,))
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_a_terminal_shows_text_in_rows_of_ours(text: str) -> None:
@@ -82,7 +81,6 @@ def test_a_terminal_shows_text_in_rows_of_ours(text: str) -> None:
     assert len(lines(found, 0)) == expected
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_the_queue_shows_text_beside_names_of_ours(text: str) -> None:
@@ -104,7 +102,6 @@ def test_the_queue_shows_text_beside_names_of_ours(text: str) -> None:
         assert label in names or label.isdigit() or label in ("", "s"), line
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_what_goes_on_is_text_in_lines_of_ours(text: str) -> None:
@@ -135,7 +132,6 @@ class _Parsed(HTMLParser):
         self.text += data
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 @example(NASTY)
 def test_the_page_holds_no_markup_but_ours(text: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 SCALE = int(os.environ.get("NUCLEUS_SCALE", "1"))
-LAW = settings(max_examples=100 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=100 * SCALE)
 SLOW_LAW = settings(LAW, max_examples=40 * SCALE)

@@ -127,7 +127,7 @@ def test_no_mutant_of_a_named_value_is_vouched_for(
     assert tried > 15
 
 
-@settings(max_examples=300 * SCALE, deadline=None)
+@settings(max_examples=300 * SCALE)
 @given(st.sampled_from(BENIGN), st.data())
 def test_no_random_change_of_a_named_value_is_vouched_for(case: Any, data: st.DataObject) -> None:
     """One or two characters put in, taken out or replaced, anywhere, from all of Unicode."""
@@ -152,7 +152,7 @@ def test_no_random_change_of_a_named_value_is_vouched_for(case: Any, data: st.Da
         ), changed
 
 
-@settings(max_examples=200 * SCALE, deadline=None)
+@settings(max_examples=200 * SCALE)
 @given(st.text(max_size=60), st.text(max_size=30), st.sampled_from(BENIGN))
 def test_it_is_total_and_what_is_vouched_for_stands_in_the_prompt(
     prompt: str, value: str, case: Any

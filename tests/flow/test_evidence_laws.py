@@ -27,7 +27,7 @@ def rank(decision: Decision) -> int:
     return 2 if isinstance(decision, Allow) else 1 if isinstance(decision, Ask) else 0
 
 
-@settings(max_examples=400 * SCALE, deadline=None)
+@settings(max_examples=400 * SCALE)
 @given(st.randoms(use_true_random=False), st.data())
 def test_taking_evidence_away_never_allows_more(r: random.Random, data: st.DataObject) -> None:
     """Allow, ask, deny, in this order; and what is owed only grows."""
@@ -60,7 +60,7 @@ POSITIVE = [
 ]
 
 
-@settings(max_examples=300 * SCALE, deadline=None)
+@settings(max_examples=300 * SCALE)
 @given(st.data(), st.sampled_from(BENIGN))
 def test_taking_a_positive_fact_away_never_vouches_for_more(data: st.DataObject, case: Any) -> None:
     prompt, tool, args, _ = case
@@ -79,7 +79,7 @@ def test_taking_a_positive_fact_away_never_vouches_for_more(data: st.DataObject,
     assert not silent.vouched(tool, args).pointers
 
 
-@settings(max_examples=200 * SCALE, deadline=None)
+@settings(max_examples=200 * SCALE)
 @given(st.sampled_from(BENIGN), st.text(alphabet="abcXYZ0189 .,:'\"#@/-", max_size=40))
 def test_more_words_never_vouch_for_less_of_what_was_named(case: Any, more: str) -> None:
     """A second prompt adds. (Names of records and what is quoted can become ambiguous.)"""

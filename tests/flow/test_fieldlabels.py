@@ -147,7 +147,7 @@ NEAR = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500 * SCALE, deadline=None)
+@settings(max_examples=500 * SCALE)
 @given(st.one_of(NEAR, VALUES))
 def test_it_is_what_a_slow_reading_says(value: Any) -> None:
     found = fieldlabels.parts(OF, value)
@@ -157,7 +157,7 @@ def test_it_is_what_a_slow_reading_says(value: Any) -> None:
     assert found.label(OF, TOOL, 0).label == whole
 
 
-@settings(max_examples=500 * SCALE, deadline=None)
+@settings(max_examples=500 * SCALE)
 @given(st.one_of(NEAR, VALUES))
 def test_it_is_never_more_than_the_worst_nor_less_than_what_a_field_declares(value: Any) -> None:
     found = fieldlabels.parts(OF, value)
@@ -169,7 +169,7 @@ def test_it_is_never_more_than_the_worst_nor_less_than_what_a_field_declares(val
         assert part.what.adds & ~found.adds(WORST) == 0
 
 
-@settings(max_examples=500 * SCALE, deadline=None)
+@settings(max_examples=500 * SCALE)
 @given(NEAR, KEYS, VALUES)
 def test_more_in_a_result_never_lowers_it(value: dict[str, Any], key: str, more: Any) -> None:
     if key in value:
@@ -179,7 +179,7 @@ def test_more_in_a_result_never_lowers_it(value: dict[str, Any], key: str, more:
     assert labels.flows_to(less.label(OF, TOOL, 0).label, grown.label(OF, TOOL, 0).label)
 
 
-@settings(max_examples=300 * SCALE, deadline=None)
+@settings(max_examples=300 * SCALE)
 @given(st.one_of(NEAR, VALUES))
 def test_a_value_is_its_fields_and_the_rest(value: Any) -> None:
     found = fieldlabels.parts(OF, value)

@@ -70,7 +70,7 @@ def test_another_process_is_seen(tmp_path: Path) -> None:
         assert one.seen("t")[0].label == 0x14
 
 
-@settings(max_examples=40 * SCALE, deadline=None)
+@settings(max_examples=40 * SCALE)
 @given(st.lists(st.tuples(st.sampled_from("ab"), LABELS), max_size=8))
 def test_labels_only_rise(steps: list[tuple[str, Label]]) -> None:
     with FlowState.open(None) as state:

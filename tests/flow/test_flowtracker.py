@@ -21,7 +21,7 @@ GRAPHS = st.lists(
 CLEANER = Label(Conf.PUBLIC, Integ.TRUSTED, Auth.DIRECTIVE, frozenset(), Deriv.DET)
 
 
-@settings(max_examples=300 * SCALE, deadline=None)
+@settings(max_examples=300 * SCALE)
 @given(GRAPHS, st.data())
 def test_it_says_what_the_slow_reference_says(graph: Any, data: st.DataObject) -> None:
     fast, slow = FlowTracker(), SlowTracker()
@@ -61,7 +61,7 @@ def test_it_says_what_the_slow_reference_says(graph: Any, data: st.DataObject) -
         assert below == expected_below
 
 
-@settings(max_examples=200 * SCALE, deadline=None)
+@settings(max_examples=200 * SCALE)
 @given(LABELS, LABELS, LABELS, st.lists(st.integers(0, 100), min_size=7, max_size=7))
 def test_freshness_joins_and_a_mixture_is_stale_when_a_part_is(
     a: Label, b: Label, c: Label, n: list[int]

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -339,6 +339,4 @@ TestLabelledSession = LabelledSession.TestCase
 TestLabelledSession.settings = settings(
     max_examples=15 * SCALE,
     stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
 )

@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.targets import TARGETS, caveat, credential, seeds
@@ -59,10 +59,7 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutations(name: str) -> None:
-    @settings(
-        max_examples=150 * SCALE, deadline=None, database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )  # fmt: skip
+    @settings(max_examples=150 * SCALE, database=None)
     @given(mutated(name))
     def run(data: bytes) -> None:
         TARGETS[name](data)
@@ -72,7 +69,7 @@ def test_mutations(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_arbitrary_bytes(name: str) -> None:
-    @settings(max_examples=60 * SCALE, deadline=None, database=None)
+    @settings(max_examples=60 * SCALE, database=None)
     @given(st.binary(max_size=400))
     @example(b"")
     def run(data: bytes) -> None:

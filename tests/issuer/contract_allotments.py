@@ -14,6 +14,7 @@ from nucleus_tokens.errors import CallerError
 from nucleus_verifier.ports import Part
 from tests.issuer.contract import Contract, Stores
 from tests.issuer.making import RID0, SCALE, TID, issued
+from tests.support.chance import CHANCE
 
 CALLS = "aa" * 16 + "/calls"
 STEPS = st.lists(
@@ -77,11 +78,11 @@ class AllotmentContract(Contract):
 
     @settings(
         max_examples=20 * SCALE,
-        deadline=None,
-        suppress_health_check=[
+        suppress_health_check=(
+            *CHANCE,
             HealthCheck.function_scoped_fixture,
             HealthCheck.differing_executors,  # one for each kind of store
-        ],
+        ),
     )
     @given(limit=st.integers(0, 60), steps=STEPS)
     def test_parts_add_up_to_no_more_than_the_whole(

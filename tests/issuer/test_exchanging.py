@@ -176,7 +176,7 @@ def _approved(
     return replace(facts, approvals=said, spent={**facts.spent, **uses}, keys=keys)
 
 
-@settings(max_examples=250 * SCALE, deadline=None)
+@settings(max_examples=250 * SCALE)
 @given(st.randoms(use_true_random=False))
 def test_an_exchanged_token_decides_exactly_as_the_one_it_came_from(r: Random) -> None:
     """Never wider, and nothing lost: for the same facts and the same people's approvals, the same

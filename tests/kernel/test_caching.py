@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_tokens.chain import UnverifiedToken
@@ -52,7 +52,7 @@ def presented(r: Random, trees: list[UnverifiedToken]) -> str:
     return world.text(token)
 
 
-@settings(max_examples=60 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 * SCALE)
 @given(st.randoms(use_true_random=False), st.sampled_from([1, 2, 5, 4096]))
 def test_a_memory_changes_no_answer(r: Random, size: int) -> None:
     """Forged and honest tokens in any order, keys replaced in between, however small the memory."""

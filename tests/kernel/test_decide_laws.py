@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_tokens.errors import CallerError
@@ -26,7 +26,7 @@ from tests.support.chains import Ladder, approve_each, random_facts, random_ladd
 from tests.support.judging import allowed, asked, denied, judge
 
 SCALE = int(os.environ.get("NUCLEUS_SCALE", "1"))
-LAW = settings(max_examples=100 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=100 * SCALE)
 RANDOM = st.randoms(use_true_random=False)
 
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_issuer.mint import Signer
@@ -24,7 +24,7 @@ from tests.support import world
 from tests.support.calls import varied
 from tests.support.chains import approve_each, random_facts, random_ladder, with_approvals
 
-LAW = settings(max_examples=80 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=80 * SCALE)
 SALT = bytes(range(16))
 RANDOM = st.randoms(use_true_random=False)
 Pair = tuple[dict[str, Any], dict[str, Any]]

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus_verifier.clear import clear
@@ -128,7 +128,7 @@ def assert_not_vacuous(tally: Tally) -> None:
     assert tally.approved >= tally.judged // 100
 
 
-@settings(max_examples=60 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 * SCALE)
 @given(st.randoms(use_true_random=False), st.integers(0, 5))
 def test_a_counterexample_would_be_small(r: Random, steps: int) -> None:
     """The same law on draws that Hypothesis can shrink."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleus.observe import arguments, comparing, generalising, record, replaying, ruling
@@ -25,7 +25,6 @@ from nucleus_verifier.facts import RESOURCE_KINDS
 SCALE = int(os.environ.get("NUCLEUS_SCALE", "1"))
 
 # A shared machine is slow at times: that says nothing of a law.
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _NAMES = st.sampled_from(["a", "b", "src", "lib", "x.py", "deep"])
 _PATHS = st.lists(_NAMES, min_size=1, max_size=4).map(lambda parts: "/work-tree/" + "/".join(parts))
 _VALUES: dict[str, Any] = {
@@ -106,7 +105,7 @@ WIDE = generalising.Observed(
 )
 
 
-@settings(SLOW, max_examples=60 * SCALE)
+@settings(max_examples=60 * SCALE)
 @given(_RECORDS, st.sampled_from(generalising.TIGHT))
 def test_nothing_observed_is_denied_and_only_the_gate_asks(seen: Record, tight: str) -> None:
     """No answer is a refusal, and nothing is asked that the widest token is not asked."""
@@ -124,7 +123,7 @@ def test_nothing_observed_is_denied_and_only_the_gate_asks(seen: Record, tight: 
         bits |= answer.call.records
 
 
-@settings(SLOW, max_examples=30 * SCALE)
+@settings(max_examples=30 * SCALE)
 @given(_RECORDS, calls(), st.sampled_from(generalising.TIGHT))
 def test_what_was_not_observed_is_not_permitted(seen: Record, other: Seen, tight: str) -> None:
     """An operation, tool, host or command that never ran."""
@@ -146,7 +145,7 @@ def test_what_was_not_observed_is_not_permitted(seen: Record, other: Seen, tight
                 assert answer.verdict == "deny"
 
 
-@settings(SLOW, max_examples=40 * SCALE)
+@settings(max_examples=40 * SCALE)
 @given(_RECORDS)
 def test_a_tighter_policy_permits_no_more(seen: Record) -> None:
     """exact ≤ folder ≤ root, by what the kernel answers to a foreign path."""
@@ -163,7 +162,7 @@ def test_a_tighter_policy_permits_no_more(seen: Record) -> None:
             break
 
 
-@settings(SLOW, max_examples=40 * SCALE)
+@settings(max_examples=40 * SCALE)
 @given(_RECORDS)
 def test_records_and_policies_read_back(seen: Record) -> None:
     assert record.read(record.write(seen)) == seen
@@ -195,7 +194,7 @@ def test_no_other_file_is_taken_for_a_record(data: str) -> None:
         generalising.read(data)
 
 
-@settings(SLOW, max_examples=150 * SCALE)
+@settings(max_examples=150 * SCALE)
 @given(
     st.lists(st.tuples(_ARGUMENTS, _PATHS), min_size=1, max_size=6),
     st.booleans(),
@@ -220,7 +219,7 @@ def test_the_rules_admit_the_real_arguments_too(
         assert args_admit(rule, "tool", *arguments.stand_in(sketch)), (made, sketch)
 
 
-@settings(SLOW, max_examples=100 * SCALE)
+@settings(max_examples=100 * SCALE)
 @given(
     st.lists(st.tuples(_ARGUMENTS, _PATHS), min_size=1, max_size=5),
     st.tuples(_ARGUMENTS, _PATHS),

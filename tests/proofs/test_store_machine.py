@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -86,6 +86,4 @@ TestBooks = Books.TestCase
 TestBooks.settings = settings(
     max_examples=20 * int(os.environ.get("NUCLEUS_SCALE", "1")),
     stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )

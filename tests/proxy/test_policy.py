@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_proxy import policy
@@ -15,8 +15,6 @@ from nucleus_proxy.remotes import Remote
 from nucleus_tokens import label_names, names
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_verifier.choosing import SelectorRule
-
-_calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FULL = """
 version = 1
@@ -140,7 +138,6 @@ def test_a_file_with_one_mistake_is_refused(text: str, code: str) -> None:
     assert caught.value.code == code
 
 
-@_calm
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_policy_or_an_error_of_ours(data: bytes) -> None:
     for text in (data, b"version = 1\n" + data):
@@ -164,7 +161,6 @@ _toml_value = st.sampled_from(
 )
 
 
-@_calm
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
@@ -159,7 +159,7 @@ URIS = st.sampled_from(
 
 @example([["path", "in", ["/srv"]]], "file:///etc")
 @example([["tool", "in", ["other"]]], "note://one")
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(SCOPES, URIS)
 def test_what_a_list_hides_would_be_denied_and_what_is_denied_it_hides(
     caveats: list[Any], uri: str

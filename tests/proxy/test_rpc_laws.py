@@ -149,7 +149,7 @@ def _comparable(heard: list[Any]) -> list[Any]:
     ]
 
 
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=25 * SCALE)
 @given(calls=_calls, asked=st.booleans())
 def test_the_same_calls_by_mcp_and_by_grpc_come_to_the_same(
     calls: list[tuple[str, Any, dict[str, str]]], asked: bool

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
@@ -174,6 +174,4 @@ TestSession = Session.TestCase
 TestSession.settings = settings(
     max_examples=25 * SCALE,
     stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
 )

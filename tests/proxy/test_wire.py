@@ -8,13 +8,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleus_proxy import methods, wire
 from nucleus_proxy.wire import BadFrame, Frame
-
-_calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _frame(value: Any, **options: Any) -> Frame:
@@ -125,7 +123,6 @@ def test_what_is_altered_takes_no_more_than_it_did() -> None:
     assert wire.parse(raw, from_server=True).altered("id", 2).raw == raw.replace(b":1,", b":2,")
 
 
-@_calm
 @given(st.text(st.sampled_from('a"\\\n\x0b\x0c\x1c\x85\u2028\u2029\u4e2d\ud800\udfff\U0001f600')))
 def test_no_reader_sees_a_line_break_in_what_was_spelled(text: str) -> None:
     raw = wire.spell({text: [text]})
@@ -134,7 +131,6 @@ def test_no_reader_sees_a_line_break_in_what_was_spelled(text: str) -> None:
     assert json.loads(raw) == json.loads(json.dumps({text: [text]}))
 
 
-@_calm
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_frame_or_a_refusal(data: bytes) -> None:
     for from_server in (False, True):
@@ -149,7 +145,6 @@ _json = st.recursive(
 )
 
 
-@_calm
 @given(
     st.fixed_dictionaries(
         {},

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sidecar.stage import HOST, Sidecar, sidecar
@@ -36,9 +36,7 @@ KNOWN = {
     b"200", b"400", b"403", b"404", b"405", b"408", b"411", b"413", b"414", b"417", b"426", b"431",
     b"501", b"503", b"505",
 }  # fmt: skip
-FUZZ = settings(
-    max_examples=120 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+FUZZ = settings(max_examples=120 * SCALE)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ LISTENERS = {
 }
 
 
-@settings(max_examples=400 * SCALE, deadline=None)
+@settings(max_examples=400 * SCALE)
 @given(HOSTILE)
 def test_what_is_read_is_what_every_reader_reads(text: str) -> None:
     """Folding, decoding twice, lower case escapes or a cut at `;` change nothing of what passes."""
@@ -40,7 +40,7 @@ def test_what_is_read_is_what_every_reader_reads(text: str) -> None:
     assert [unquote(s) for s in path[1:].split("/")] == list(found.segments)
 
 
-@settings(max_examples=200 * SCALE, deadline=None)
+@settings(max_examples=200 * SCALE)
 @given(st.lists(st.text(min_size=1, max_size=8), max_size=3), st.dictionaries(
     st.text(min_size=1, max_size=5), st.text(max_size=5), max_size=3))  # fmt: skip
 def test_an_honest_spelling_is_read_back(segments: list[str], query: dict[str, str]) -> None:
@@ -66,7 +66,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=400 * SCALE, deadline=None)
+@settings(max_examples=400 * SCALE)
 @given(st.sampled_from(sorted(LISTENERS)), st.lists(st.tuples(NAMES, VALUES), max_size=12))
 def test_headers_of_another_convention_change_nothing(
     name: str, sent: list[tuple[str, str]]

@@ -59,7 +59,7 @@ FRAMES = st.builds(
 )
 
 
-@settings(max_examples=300 * SCALE, deadline=None)
+@settings(max_examples=300 * SCALE)
 @given(st.booleans(), st.lists(st.binary(max_size=80) | HEADS | FRAMES, max_size=12))
 def test_any_bytes_are_refused_clearly_or_kept_within_bounds(
     greeted: bool, said: list[bytes]

@@ -76,7 +76,7 @@ def made_of(before: Files, told: tuple[Change, ...]) -> Files:
     return files
 
 
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=25 * SCALE)
 @given(_FILES, _FILES)
 def test_what_is_told_makes_one_folder_of_the_other_and_nothing_else(
     before: Files, after: Files
@@ -92,7 +92,7 @@ def side(files: Files, name: str) -> Side | None:
     return Side(*files[name]) if name in files else None
 
 
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=25 * SCALE)
 @given(_FILES, _FILES)
 def test_git_makes_the_same_of_the_patch(before: Files, after: Files) -> None:
     names = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))

@@ -28,7 +28,7 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
 
 
-@settings(max_examples=100 * SCALE, deadline=None)
+@settings(max_examples=100 * SCALE)
 @given(
     st.lists(st.binary(min_size=1, max_size=300), max_size=8),
     st.lists(st.integers(min_value=0), max_size=20),
@@ -49,7 +49,7 @@ def test_the_largest_frame_is_64_kib() -> None:
     assert [len(f.body) for f in Reader().frames(frame)] == [LARGEST]
 
 
-@settings(max_examples=20 * SCALE, deadline=None)
+@settings(max_examples=20 * SCALE)
 @given(
     st.lists(st.integers(0, 3 * WINDOW), min_size=1, max_size=4),
     st.lists(st.integers(min_value=0), max_size=6),

@@ -75,7 +75,7 @@ def reference(column: int, number: int, args: tuple[int, ...], unix: bool) -> st
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("unix", [False, True])
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=25 * SCALE)
 @given(args=st.tuples(*[ARGUMENTS] * 6), more=st.integers(0, 2**32 - 1))
 def test_every_call_is_answered_as_the_reference_says(
     machine: Machine, unix: bool, args: tuple[int, ...], more: int
@@ -88,7 +88,6 @@ def test_every_call_is_answered_as_the_reference_says(
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@settings(deadline=None)
 @given(args=st.tuples(*[ARGUMENTS] * 6))
 def test_the_second_filter_only_takes_away(machine: Machine, args: tuple[int, ...]) -> None:
     """Both together are the first one without unix sockets."""

@@ -23,8 +23,8 @@ from tests.wire.tools import caveats as restrictions
 
 SCALE = int(os.environ.get("NUCLEUS_SCALE", "1"))
 BIG = 2**53 - 1
-many = settings(max_examples=200 * SCALE, deadline=None)
-some = settings(max_examples=80 * SCALE, deadline=None)
+many = settings(max_examples=200 * SCALE)
+some = settings(max_examples=80 * SCALE)
 
 _strings = st.text(max_size=20).filter(lambda s: unicodedata.is_normalized("NFC", s))
 _plain = st.recursive(
@@ -133,7 +133,7 @@ _pieces = st.lists(st.sampled_from([
 ]), max_size=6).map("".join)  # fmt: skip
 
 
-@settings(max_examples=1500 * SCALE, deadline=None)
+@settings(max_examples=1500 * SCALE)
 @given(st.lists(_pieces, max_size=4))
 @example(['["a"],["b"', '"c"]'])
 @example(['["a" ]', "[-0]"])

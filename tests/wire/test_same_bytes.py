@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nucleus_issuer.crosscheck import cross_check
@@ -57,7 +57,7 @@ def test_every_valid_vector(case: dict[str, Any]) -> None:
 
 
 # Over 128 patterns are refused in a whole chain, so few caveats at a time.
-@settings(max_examples=150 * SCALE, deadline=None)
+@settings(max_examples=150 * SCALE)
 @given(st.lists(caveats, max_size=6))
 @example([["arg", "*", {"/a~1b": ["equals", '\u2028"\\\x7f\x00']}]])
 def test_any_caveats(restrictions: list[list[Any]]) -> None:
@@ -79,7 +79,7 @@ def _they_append(read: Any, *raw: bytes) -> Any:
 # What pymacaroons writes ------------------------------------------------------------------------
 
 
-@settings(max_examples=100 * SCALE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100 * SCALE)
 @given(st.lists(caveats, min_size=1, max_size=4))
 def test_what_pymacaroons_narrows_is_the_same_text(restrictions: list[list[Any]]) -> None:
     parent = world.mint()
