@@ -7,7 +7,7 @@ import sys
 
 from nucleus_vmhost.work import Limits
 from tests.redteam_wall.attacks import attack
-from tests.vmhost.cells import python, ran, running, shell
+from tests.vmhost.cells import mark, python, ran, running, shell
 
 
 async def test_the_machines_processes_are_not_seen_read_or_signalled() -> None:
@@ -67,7 +67,7 @@ async def test_nobody_is_traced() -> None:
 
 async def test_no_process_hides_behind_the_end() -> None:
     """Daemonised, in a session of its own, ignoring every signal: it ends with the cell."""
-    program = """
+    program = f"""
         import os, signal, time
         for number in range(1, 65):
             if number == signal.SIGCHLD: continue
@@ -76,31 +76,32 @@ async def test_no_process_hides_behind_the_end() -> None:
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
-                os.execvp("sleep", ["sleep", "71250"])
+                os.execvp("sleep", ["sleep", "{mark(71250)}"])
             os._exit(0)
         os.wait()
         time.sleep(0.1)
     """
     done = await ran(python(program))
     assert done.code == 0, done
-    assert not running("71250")
+    assert not running(mark(71250))
 
 
 async def test_when_a_cell_has_ended_nothing_of_it_still_runs() -> None:
     """Whoever looks at what it left behind must not race with it: many take a while to end."""
-    program = """
+    it = mark(71251)
+    program = f"""
         import os
         block = bytearray(os.urandom(1 << 20) * 32)
         for _ in range(100):
             if os.fork() == 0:
                 os.setsid()
                 block[::4096] = bytes(len(block) // 4096)
-                os.execvp("sleep", ["sleep", "71251"]) if _ % 2 else os.read(os.pipe()[0], 1)
+                os.execvp("sleep", ["sleep", "{it}"]) if _ % 2 else os.read(os.pipe()[0], 1)
         import time; time.sleep(0.5)
     """
     done = await ran(python(program))
     assert done.code == 0, done
-    assert not running("71251")
+    assert not running(it)
 
 
 async def test_a_fork_bomb_is_bounded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,7 +63,13 @@ async def gone(pattern: str) -> bool:
     return False
 
 
+def mark(seconds: int) -> str:
+    """What `sleep` of a test takes, and no other's: another run may be on this machine."""
+    return f"{seconds}.{os.getpid()}"
+
+
 def running(pattern: str) -> list[int]:
+    """Processes with this word on their command line."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

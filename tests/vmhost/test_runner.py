@@ -12,7 +12,7 @@ import pytest
 from nucleus_tokens.errors import CallerError, WorldError
 from nucleus_vmhost.bubblewrap import Bubblewrap
 from nucleus_vmhost.work import Limits
-from tests.vmhost.cells import Job, gone, python, ran, running, said, shell
+from tests.vmhost.cells import Job, gone, mark, python, ran, running, said, shell
 
 
 async def test_a_program_gets_its_input_and_gives_its_output_and_its_code() -> None:
@@ -157,43 +157,43 @@ async def test_what_makes_no_sense_is_refused_before_anything_starts(job: Job) -
 
 
 async def test_at_the_time_limit_all_of_it_ends() -> None:
-    done = await ran(shell("sleep 61234 & sleep 61234", seconds=0.5))
+    done = await ran(shell(f"sleep {mark(61234)} & sleep {mark(61234)}", seconds=0.5))
     assert done.timed_out
     assert done.code == 137
-    assert not running("61234")
+    assert not running(mark(61234))
 
 
 async def test_at_the_output_limit_all_of_it_ends() -> None:
-    done = await ran(shell("sleep 61235 & yes", output_bytes=10_000))
+    done = await ran(shell(f"sleep {mark(61235)} & yes", output_bytes=10_000))
     assert done.truncated
     assert len(done.stdout) + len(done.stderr) == 10_000
-    assert not running("61235")
+    assert not running(mark(61235))
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64, 256, 1024, 4096])
 async def test_a_call_that_is_cancelled_while_it_starts_leaves_nothing(turns: int) -> None:
     """After so many turns of the event loop: before the cell's process, while it starts, after."""
     before = len(os.listdir("/proc/self/fd"))
-    mark = f"74{turns}.5"
-    task = asyncio.ensure_future(ran(shell(f"exec sleep {mark}")))
+    name = mark(740000 + turns)
+    task = asyncio.ensure_future(ran(shell(f"exec sleep {name}")))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
     async with asyncio.timeout(30):
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert await gone(mark)
+    assert await gone(name)
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def test_a_cancelled_call_leaves_nothing() -> None:
-    task = asyncio.create_task(ran(shell("sleep 61236")))
-    while not running("61236"):
+    task = asyncio.create_task(ran(shell(f"sleep {mark(61236)}")))
+    while not running(mark(61236)):
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not running("61236")
+    assert not running(mark(61236))
 
 
 async def test_a_started_server_talks_and_ends_with_its_input() -> None:
@@ -210,20 +210,21 @@ async def test_a_started_server_talks_and_ends_with_its_input() -> None:
 
 async def test_when_the_block_of_a_server_ends_nothing_of_it_runs() -> None:
     """Not soon after: then somebody looks for what it left."""
-    async with Bubblewrap().opened(shell("setsid sleep 61238 & exec sleep 61238")):
-        while len(running("61238")) < 2:
+    async with Bubblewrap().opened(shell(f"setsid sleep {mark(61238)} & exec sleep {mark(61238)}")):
+        while len(running(mark(61238))) < 2:
             await asyncio.sleep(0.01)
-    assert not running("61238")
+    assert not running(mark(61238))
 
 
 async def test_a_started_server_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     """kill -9 of the runner leaves no process, wherever it was."""
+    name = mark(61237)
     program = (
         "import asyncio, sys\n"
         "from nucleus_vmhost.bubblewrap import Bubblewrap\n"
         "from tests.vmhost.cells import shell\n"
         "async def main():\n"
-        "    async with Bubblewrap().opened(shell('setsid sleep 61237 & exec sleep 61237')):\n"
+        f"    async with Bubblewrap().opened(shell('setsid sleep {name} & exec sleep {name}')):\n"
         "        print('up', flush=True)\n"
         "        await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
@@ -234,11 +235,11 @@ async def test_a_started_server_ends_when_its_starter_is_killed(tmp_path: Path) 
     )  # fmt: skip
     assert process.stdout is not None
     assert await process.stdout.readline() == b"up\n"
-    while len(running("61237")) < 2:
+    while len(running(name)) < 2:
         await asyncio.sleep(0.01)
     process.kill()
     await process.wait()
-    assert await gone("61237")
+    assert await gone(name)
 
 
 async def test_a_program_that_is_not_there_says_so() -> None:
