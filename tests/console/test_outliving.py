@@ -19,8 +19,8 @@ from nucleus_issuer.bundle import TrustedApprover
 from nucleus_issuer.keys import Key
 from tests.cli.command import PASSPHRASE, Desk
 from tests.sdk.stage import home, serving
-from tests.service.machine import until as until_true
 from tests.support import world
+from tests.support.patience import until as until_true
 
 # A proxy that makes one call, over the home's own store, and says how it went.
 PROXY = """

@@ -31,6 +31,11 @@ class Served:
         path.write_text(content)
         return path
 
+    def listed(self, s: Session) -> list[dict[str, Any]]:
+        """What the list of the sessions that run says of this one."""
+        rows = self.desk.run("session", "list", "--json").ok().json
+        return [row for row in rows if row["tid"] == s.about.tid]
+
     def trace(self) -> list[dict[str, Any]]:
         """The host's trace, verified."""
         assert self.desk.run("trace", "verify", "--json").ok().json["verified"] is True

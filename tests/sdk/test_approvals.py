@@ -16,6 +16,7 @@ from nucleus.approver import Answer, Answering, Approve, Deny, Question, approve
 from nucleus.tools import cmd, fs
 from tests.cli.command import PASSPHRASE, Desk
 from tests.sdk.stage import Served, serving
+from tests.support.patience import until
 
 
 @contextmanager
@@ -160,6 +161,7 @@ def test_granted_ahead_by_the_command(served: Served, folder: Path) -> None:
         with pytest.raises(ApprovalRequired):
             fs.read(folder / "x")
         served.desk.run("approvals", "grant", "nothing", *grant[3:], *words).ok(2)
+    until(lambda: not served.listed(s), "its end")
     served.desk.run("approvals", "grant", "fs_read", "--session", s.about.tid, *words).ok(2)
 
 

@@ -302,11 +302,7 @@ def test_the_trace_of_a_session_is_its_part_of_the_hosts(served: Served, folder:
 def test_nothing_secret_is_on_this_side(served: Served) -> None:
     """No token, no key: neither in the arguments, nor the environment, nor what was said."""
     with served.session("codegen") as s:
-        (one,) = [
-            each
-            for each in served.desk.run("session", "list", "--json").ok().json
-            if each["tid"] == s.about.tid
-        ]
+        (one,) = served.listed(s)
         where = Path(f"/proc/{one['pid']}")
         seen = (where / "cmdline").read_bytes() + (where / "environ").read_bytes()
         assert b"nuc1_" not in seen
@@ -318,13 +314,11 @@ def test_nothing_secret_is_on_this_side(served: Served) -> None:
 
 def test_a_session_ends_with_its_client(served: Served) -> None:
     with served.session("read-only") as s:
-        rows = served.desk.run("session", "list", "--json").ok().json
-        (one,) = [each for each in rows if each["tid"] == s.about.tid]
+        (one,) = served.listed(s)
         process = os.pidfd_open(one["pid"])
     assert select.select([process], [], [], 60)[0], "its proxy is left behind"
     os.close(process)
-    rows = served.desk.run("session", "list", "--json").ok().json
-    assert all(each["tid"] != one["tid"] for each in rows)
+    assert not served.listed(s)
 
 
 def test_when_the_person_stops_it_every_session_ends(host: object, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from nucleus.cli import main
 from nucleus.doctoring import Finding
 from tests.cli.command import Result
-from tests.service.machine import Up, alive, machine, until
+from tests.service.machine import Up, alive, machine
+from tests.support.patience import until
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import PROGRAM, Desk, Result
-from tests.service.machine import AGENT, Up, alive, machine, until
+from tests.service.machine import AGENT, Up, alive, machine
 from tests.service.stage import SECONDS, environ
+from tests.support.patience import until
 
 
 @pytest.fixture

@@ -208,8 +208,11 @@ class Sidecar:
             answer.begin()
             return answer.status, json.loads(answer.read())
 
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in list(self.log) if line.startswith("{")]
+    def events(self, **about: str) -> list[dict[str, Any]]:
+        """What the log says, of those that say this of themselves. A thread reads it: what was just
+        answered may not be there yet."""
+        found = [json.loads(line) for line in list(self.log) if line.startswith("{")]
+        return [each for each in found if about.items() <= each.items()]
 
     # Tokens -----------------------------------------------------------------------------------
 

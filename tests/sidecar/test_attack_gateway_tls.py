@@ -34,6 +34,7 @@ from tests.identity.host import host
 from tests.sidecar.gateways import gateway
 from tests.sidecar.stage import HOST, Sidecar, Tool, sidecar
 from tests.support import world
+from tests.support.patience import until
 from tests.support.ports import free_port
 
 GATEWAY = "spiffe://example.org/gateway"
@@ -136,7 +137,7 @@ def test_the_gateway_that_is_named_is_believed(place: Place) -> None:
 def test_another_workload_of_the_trust_domain_is_nobody(place: Place, name: str) -> None:
     with channel(place, place.authority, name) as on:
         assert ask(on, place) == "refused"
-    assert any(each.get("why") == "'listener.gateway'" for each in place.tool.events())
+    until(lambda: place.tool.events(why="'listener.gateway'"), "the reason in the log")
 
 
 def test_no_certificate_no_answer(place: Place) -> None:
@@ -167,7 +168,7 @@ def test_a_connection_does_not_outlive_its_identity(place: Place) -> None:
         while ask(on, place) == "admitted":
             assert time.monotonic() < end
             time.sleep(0.05)
-        assert any(e.get("why") == "'listener.gateway.expired'" for e in place.tool.events())
+        until(lambda: place.tool.events(why="'listener.gateway.expired'"), "the reason in the log")
 
 
 @pytest.mark.parametrize("which", [0, 1])

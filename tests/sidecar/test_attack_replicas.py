@@ -24,6 +24,7 @@ from tests.service.stage import Stage, order, revoked, running
 from tests.sidecar.stage import HOST, INSTANCE, Sidecar, sidecar
 from tests.sidecar.test_watching import AGENT, PEERED, until_ready
 from tests.support import world
+from tests.support.patience import until
 
 OTHER = "verifier:two"
 POLICY = """
@@ -97,13 +98,7 @@ async def minted(scene: Scene, name: str, audience: str) -> str:
 
 def refused(answer: Answer, tool: Sidecar, why: str) -> None:
     assert isinstance(answer, Refused), answer
-    end = time.monotonic() + 20
-    while True:  # the log is read by a thread
-        said = [each["why"] for each in tool.events() if each["event"] == "refused"]
-        if said and said[-1] == why:
-            return
-        assert time.monotonic() < end, said
-        time.sleep(0.01)
+    until(lambda: [each["why"] for each in tool.events(event="refused")][-1:] == [why], why)
 
 
 async def test_a_request_is_replayed_nowhere(scene: Scene) -> None:

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 from nucleus_tokens.names import EXPOSURES, exposure_names
+from tests.support.patience import until
 from tests.vm.machines import children
 from tests.vm.test_commands_inside import AGENT
 from tests.walled.place import Place
 from tests.walled.spawning import PROFILE
-from tests.walled.test_spawn import waited
 
 POLICY = """
 version = 1
@@ -112,11 +112,11 @@ call(1, "agent_spawn", agent="helper", task="import time; time.sleep(600)")
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     try:
-        waited(lambda: len(qemus(running.pid)) == 2, "two machines")
+        until(lambda: len(qemus(running.pid)) == 2, "two machines")
         assert len(place.desk.run("vm", "list", "--json").ok().json) == 2
         (run,) = place.desk.run("session", "list", "--json").ok().json
         place.desk.run("token", "revoke", "--rid", run["rid"]).ok()
-        waited(lambda: len(qemus(running.pid)) < 2, "the end of the sub-agent's")
+        until(lambda: len(qemus(running.pid)) < 2, "the end of the sub-agent's")
     finally:
         out, err = running.communicate(timeout=60)
     assert b"token.revoked" in out, (out, err)

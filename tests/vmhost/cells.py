@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import textwrap
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nucleus_vmhost.bubblewrap import Bubblewrap
 from nucleus_vmhost.work import Done, Limits
+from tests.support.patience import PATIENCE
 
 PYTHON = "/usr/bin/python3"
 
@@ -55,12 +57,13 @@ async def said(job: Job, limits: Limits | None = None) -> str:
 
 
 async def gone(pattern: str) -> bool:
-    """Whether no process of the machine has `pattern` among its arguments."""
-    for _ in range(200):
-        if not running(pattern):
-            return True
+    """Whether no process of the machine has `pattern` among its arguments, before long."""
+    end = time.monotonic() + PATIENCE
+    while found := running(pattern):
+        if time.monotonic() >= end:
+            break
         await asyncio.sleep(0.01)
-    return False
+    return not found
 
 
 def mark(seconds: int) -> str:

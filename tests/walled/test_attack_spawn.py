@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from nucleus import EffectFailed, NucleusError, Session
+from tests.support.patience import until
 from tests.vmhost.cells import running
 from tests.walled.spawning import Host, host, task
-from tests.walled.test_spawn import waited
 
 
 @pytest.fixture(scope="module")
@@ -167,13 +167,13 @@ def test_more_than_may_live_are_not_started(here: Host) -> None:
         threads = [threading.Thread(target=spawn, args=(s,)) for _ in range(6)]
         for thread in threads:
             thread.start()
-        waited(lambda: len(ended) >= 4 and len(running(number)) >= 2, "four refusals")
+        until(lambda: len(ended) >= 4 and len(running(number)) >= 2, "four refusals")
         assert ended == ["spawn.full"] * 4
         assert len(running(number)) == 2
         here.desk.run("token", "revoke", "--rid", s.about.rid).ok()
         for thread in threads:
             thread.join(60)
-        waited(lambda: not running(number), "their end")
+        until(lambda: not running(number), "their end")
     assert len(ended) == 6
 
 
@@ -205,8 +205,8 @@ def test_when_its_starter_goes_it_goes(here: Host) -> None:
 
     thread = threading.Thread(target=spawn)
     thread.start()
-    waited(lambda: len(running(number)) == 2, "the sub-agent")
+    until(lambda: len(running(number)) == 2, "the sub-agent")
     s.close()
-    waited(lambda: not running(number), "its end")
+    until(lambda: not running(number), "its end")
     thread.join(60)
     assert failed

@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.house.source import ROOT
-from tests.vmhost.cells import PYTHON, running
+from tests.support.patience import until
+from tests.vmhost.cells import PYTHON, mark, running
 from tests.walled.place import Place
 
 READ = {
@@ -159,26 +159,29 @@ def test_nothing_of_the_proxy_is_visible_inside(place: Place) -> None:
 
 
 def test_at_exit_nothing_of_it_is_left(place: Place) -> None:
-    place.run("--", "sh", "-c", "setsid sleep 71239 & (sleep 71239 &) ; exit 0").ok()
-    _gone("71239")
+    it = mark(71239)
+    place.run("--", "sh", "-c", f"setsid sleep {it} & (sleep {it} &) ; exit 0").ok()
+    _gone(it)
 
 
 def test_killed_it_takes_everything_with_it(place: Place) -> None:
-    script = "setsid sleep 71240 & sleep 71240 & echo up; wait"
+    it = mark(71240)
+    script = f"setsid sleep {it} & sleep {it} & echo up; wait"
     with place.start("--", "sh", "-c", script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         process.kill()
-    _gone("71240")
+    _gone(it)
 
 
 def test_stopped_it_ends_the_agent_and_says_so(place: Place) -> None:
-    with place.start("--", "sh", "-c", "echo up; exec sleep 71241") as process:
+    it = mark(71241)
+    with place.start("--", "sh", "-c", f"echo up; exec sleep {it}") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 143
-    _gone("71241")
+    _gone(it)
 
 
 def test_a_program_outside_of_what_is_visible_is_named(place: Place) -> None:
@@ -205,8 +208,5 @@ def test_without_bubblewrap_nothing_runs_and_one_line_helps(place: Place, tmp_pa
     assert "sudo apt-get install -y bubblewrap" in done.stderr
 
 
-def _gone(pattern: str) -> None:
-    until = time.monotonic() + 60
-    while (left := running(pattern)) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not left, left
+def _gone(name: str) -> None:
+    until(lambda: not running(name), f"the end of sleep {name}")

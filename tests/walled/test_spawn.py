@@ -6,33 +6,22 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nucleus import EffectFailed, Session
+from tests.support.patience import PATIENCE, until
 from tests.vmhost.cells import running
 from tests.walled.spawning import Host, host, task
-
-PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     with host(tmp_path_factory.mktemp("spawn"), "spawn") as made:
         yield made
-
-
-def waited(condition: Callable[[], Any], what: str) -> Any:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"waited in vain for {what}")
 
 
 def test_it_works_in_its_folder_with_what_it_saw_carried_both_ways(tmp_path: Path) -> None:
@@ -95,13 +84,13 @@ def test_revoking_the_token_kills_the_process(here: Host, whose: str) -> None:
         thread = threading.Thread(target=spawn, args=(s,))
         thread.start()
         try:
-            waited(lambda: running(number) or ended, "the sub-agent")
+            until(lambda: running(number) or ended, "the sub-agent")
             assert not ended, ended
             what = ("--rid", s.about.rid)
             if whose == "its own":
                 what = ("--record", str(_its_call(here)))
             here.desk.run("token", "revoke", *what).ok()
-            waited(lambda: not running(number), "its end")
+            until(lambda: not running(number), "its end")
         finally:
             here.desk.run("token", "revoke", "--rid", s.about.rid)
             thread.join(PATIENCE)
