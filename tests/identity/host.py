@@ -51,14 +51,15 @@ class Host:
 
 
 @contextmanager
-def host(root: Path, registry: str, *, lives: str = "1h") -> Iterator[Host]:
+def host(root: Path, registry: str, *, lives: str = "1h", announce: str = "5s") -> Iterator[Host]:
     """A running service; it is ended by SIGTERM and must end cleanly."""
     # A folder that other users reach: that they do is the point of some tests.
     home, folder = root / "home", Path(tempfile.mkdtemp(prefix="identity-"))
     folder.chmod(0o755)
     assert main(["--home", str(home), "identity", "init", DOMAIN]) == 0
     (home / "config" / "workloads.toml").write_text(f'trust_domain = "{DOMAIN}"\n{registry}')
-    words = ["--home", str(home), "identity", "serve", "--folder", str(folder), "--lives", lives]
+    words = ["--home", str(home), "identity", "serve", "--folder", str(folder), "--lives", lives,
+             "--announce", announce]  # fmt: skip
     process = subprocess.Popen(
         [*PROGRAM, *words],
         stderr=subprocess.PIPE,

@@ -101,6 +101,59 @@ def test_keys_survive_a_restart_and_rotate_with_overlap(tmp_path: Path, clock: C
     assert expired.value.code == "identity.expired"
 
 
+def test_a_key_signs_once_it_is_known(tmp_path: Path, clock: Clock) -> None:
+    place = tmp_path / "identity"
+    TrustAuthority.create(place, DOMAIN, clock)
+
+    def signs(authority: TrustAuthority) -> int:
+        """Which of its keys, counted from the oldest; the same for both kinds of document."""
+        roots = x509.load_pem_x509_certificates(authority.x509_bundle_pem())
+        kids = [key["kid"] for key in json.loads(authority.jwt_bundle())["keys"]]
+        number = kids.index(jwt.get_unverified_header(authority.jwt_svid(AGENT, ["a"]))["kid"])
+        x509.load_der_x509_certificate(authority.x509_svid(AGENT).chain).verify_directly_issued_by(
+            roots[number]
+        )
+        return number
+
+    first = TrustAuthority.open(place, clock, announce=60)
+    assert (signs(first), first.settles) == (0, None), "there is no other"
+    clock.now += 60
+    TrustAuthority.rotate(place, clock)
+    clock.now += 1000  # seen late
+    second = first.again(place)
+    assert (signs(second), second.settles) == (0, 60)
+    clock.now += 59
+    assert (signs(second), second.settles) == (0, 1)
+    TrustAuthority.rotate(place, clock)
+    third = second.again(place)
+    clock.now += 1
+    assert (signs(third), third.settles) == (1, 59), "the second's time goes on"
+    clock.now += 59
+    assert (signs(third), third.settles) == (2, None)
+    # One that begins does not know whom another told of what: the oldest is known to all.
+    fresh = TrustAuthority.open(place, clock, announce=60)
+    assert (signs(fresh), fresh.settles) == (0, 60)
+    clock.now += 60
+    assert signs(fresh) == 2
+
+
+def test_a_key_that_nobody_knows_yet_signs_where_the_known_one_ends(
+    tmp_path: Path, clock: Clock
+) -> None:
+    place = tmp_path / "identity"
+    TrustAuthority.create(place, DOMAIN, clock)
+    old = TrustAuthority.open(place, clock, announce=60)
+    ends = NOW + 365 * 86_400
+    clock.now = ends - 150
+    TrustAuthority.rotate(place, clock)
+    for began in (TrustAuthority.open(place, clock, announce=60), old.again(place)):
+        clock.now = ends - 121
+        assert began.x509_svid(AGENT).expires == ends
+        clock.now = ends - 120
+        assert began.x509_svid(AGENT).expires == clock.now + 3600
+        clock.now = ends - 150
+
+
 def test_a_jwt_is_for_its_audience_and_its_time(authority: TrustAuthority, clock: Clock) -> None:
     token = authority.jwt_svid(AGENT, ["issuer"], seconds=60)
     identity, claims = authority.validate_jwt(token, "issuer")

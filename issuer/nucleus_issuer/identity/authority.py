@@ -5,13 +5,14 @@ and JWT-SVIDs as in JWT-SVID (section 3: sub, aud, exp; ES256). Keys of workload
 handed out over the workload's own socket, and never written down.
 
 The authority's keys rest in one file (0600) per generation. A rotation adds a generation: the
-newest signs, and the bundle holds all that have not expired, so nobody has to restart.
+bundle holds all that have not expired, and the newest signs once it has been in there for a while.
+So nobody is shown what was signed by a key they have not heard of, and nobody has to restart.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,11 +79,22 @@ class TrustAuthority:
     """The signing half of one trust domain."""
 
     def __init__(
-        self, trust_domain: str, generations: Collection[Generation], clock: Clock
+        self,
+        trust_domain: str,
+        generations: Collection[Generation],
+        clock: Clock,
+        *,
+        announce: int = 0,
+        since: Mapping[str, int] | None = None,
     ) -> None:
+        """`announce` is for how many seconds a key is in the bundle before it signs; `since` says
+        from when on each was, by its id: from now on, for the others."""
         self.trust_domain = check_trust_domain(trust_domain)
         self._generations = sorted(generations, key=lambda g: g.expires)
         self._clock = clock
+        self._announce = announce
+        now = clock()
+        self._since = {g.id: (since or {}).get(g.id, now) for g in generations}
 
     # Keys ---------------------------------------------------------------------------------------
 
@@ -98,7 +110,14 @@ class TrustAuthority:
         return cls.open(directory, clock)
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock) -> TrustAuthority:
+    def open(
+        cls,
+        directory: Path,
+        clock: Clock,
+        *,
+        announce: int = 0,
+        since: Mapping[str, int] | None = None,
+    ) -> TrustAuthority:
         """The authority of `directory`. Raises WorldError `identity.missing` or `identity.file`."""
         found = [_read(path) for path in sorted(directory.glob("authority-*.json"))]
         if not found:
@@ -110,7 +129,13 @@ class TrustAuthority:
         domains = {domain for domain, _ in found}
         if len(domains) != 1:
             raise WorldError("identity.file", f"{directory} holds keys of several trust domains.")
-        return cls(domains.pop(), [generation for _, generation in found], clock)
+        generations = [generation for _, generation in found]
+        return cls(domains.pop(), generations, clock, announce=announce, since=since)
+
+    def again(self, directory: Path) -> TrustAuthority:
+        """As the directory is now; what was in the bundle before has been there since. Raises as
+        `open`."""
+        return self.open(directory, self._clock, announce=self._announce, since=self._since)
 
     @classmethod
     def rotate(cls, directory: Path, clock: Clock) -> TrustAuthority:
@@ -234,15 +259,29 @@ class TrustAuthority:
     def _alive(self) -> list[Generation]:
         return [g for g in self._generations if g.expires > self._clock()]
 
+    @property
+    def settles(self) -> int | None:
+        """In how many seconds another key signs, because by then it is known; None for never."""
+        now, later = self._clock(), self._alive()[1:]
+        return min((at - now for g in later if (at := self._known(g)) > now), default=None)
+
+    def _known(self, generation: Generation) -> int:
+        """When everybody has heard of it."""
+        return self._since[generation.id] + self._announce
+
     def _signer(self) -> Generation:
-        alive = self._alive()
+        """The newest that everybody knows. Before there is one, the oldest: it signed before we
+        began. One that ends before the next is known is no longer asked."""
+        now, alive = self._clock(), self._alive()
         if not alive:
             raise WorldError(
                 "identity.expired",
                 "Every key of the identity authority has expired.",
                 hint="Make a new one with: nucleus identity rotate",
             )
-        return alive[-1]
+        lasting = [g for g in alive if g.expires > now + 2 * self._announce] or alive[-1:]
+        known = [g for g in lasting if self._known(g) <= now]
+        return known[-1] if known else lasting[0]
 
 
 def _generate(trust_domain: str, now: int) -> tuple[str, Generation]:

@@ -33,9 +33,9 @@ Changed = Callable[[], "asyncio.Future[None]"]
 class WorkloadApi(api.SpiffeWorkloadAPIServicer):
     """The service for callers that are `identities`.
 
-    `seconds` is how long an X.509-SVID lives; a new one follows at half of that. `changed` gives a
-    future that is done when the authority has new keys. JWT-SVIDs are for `audiences`, if these
-    are given, and for no other.
+    `seconds` is how long an X.509-SVID lives; a new one follows at half of that, and when another
+    key signs. `changed` gives a future that is done when the authority has new keys. JWT-SVIDs are
+    for `audiences`, if these are given, and for no other.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
                     for svid in made
                 ]
             )
-            await self._until(self._seconds / 2)
+            half, settles = self._seconds / 2, authority.settles
+            await self._until(half if settles is None else min(half, settles))
 
     async def FetchX509Bundles(
         self, _: pb.X509BundlesRequest, context: Any

@@ -80,6 +80,12 @@ def serve(
     lives: Annotated[
         str, typer.Option("--lives", metavar="TIME", help="How long a certificate is valid.")
     ] = "1h",
+    announce: Annotated[
+        str,
+        typer.Option(
+            "--announce", metavar="TIME", help="How long a new key is known before it signs."
+        ),
+    ] = "1m",
 ) -> int:
     """Serve the SPIFFE Workload API on this host.
 
@@ -99,7 +105,8 @@ def serve(
     place = options.home(ctx)
     where = folder or place.state / "identity"
     known = registries.load(registry or _registry(place))
-    authority = TrustAuthority.open(_keys(place), place.clock)
+    known_for = inputs.duration(announce, "--announce")
+    authority = TrustAuthority.open(_keys(place), place.clock, announce=known_for)
     seconds = inputs.duration(lives, "--lives")
 
     def serves() -> None:
@@ -117,7 +124,7 @@ def serve(
                 await asyncio.sleep(_WATCH_SECONDS)
                 if _generations(place) != seen:
                     seen = _generations(place)
-                    authority = TrustAuthority.open(_keys(place), place.clock)
+                    authority = authority.again(_keys(place))
                     service.keys_changed()
                     note("nucleus: the authority has new keys")
 
@@ -165,7 +172,8 @@ def show(
 def rotate(ctx: typer.Context) -> int:
     """Give the trust domain a new key; what the old one signed stays valid until it expires.
 
-    A running `nucleus identity serve` notices, and sends every workload new documents.
+    A running `nucleus identity serve` notices and tells every workload; once all of them know the
+    new key (`--announce`), it signs.
     """
     from nucleus.cli.console import OK, say
     from nucleus_issuer.identity.authority import TrustAuthority
