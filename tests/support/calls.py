@@ -234,7 +234,8 @@ def random_caveat(r: Random, kind: str, home: Call) -> list[Any]:
             NOW + (r.choice((61, 61, 600)) if r.random() < 0.1 else r.choice((-600, 0, 59, 60))),
         ]
     if kind in ("cap", "only"):
-        chosen = {op for op in names.OPERATIONS if r.random() < 0.3}
+        # A list: a set would say in which order levels are drawn, another one in each process.
+        chosen = [op for op in names.OPERATIONS if r.random() < 0.3]
         said = {op: r.choice(names.LEVELS) for op in chosen}
         if r.random() < 0.93:
             said[operation] = r.choice(("low_risk", "always", "always"))
