@@ -19,9 +19,9 @@ from nucleus_verifier.caching import CachingVerifier
 from nucleus_verifier.ports import PendingRequest
 from tests.support import world
 from tests.support.memory_ledger import MemoryLedger
+from tests.support.patience import PATIENCE
 
 T = TypeVar("T")
-PATIENCE = 60.0  # how long something may take on a busy machine before it is a failure
 
 POLICY = """
 version = 1
