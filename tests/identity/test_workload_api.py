@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from spiffe import TrustDomain, WorkloadApiClient, X509Source
 from spiffe._proto import workload_pb2 as pb
 from spiffe._proto import workload_pb2_grpc as api
 
+from nucleus_issuer.identity.authority import TrustAuthority
+from nucleus_issuer.identity.workload_api import HEADER, WorkloadApi
+from nucleus_issuer.store import wall_clock
+from nucleus_verifier.rpc.mtls import parse_id
 from tests.identity.host import DOMAIN, SECONDS, Host, as_user, host
 from tests.support.patience import until
 
@@ -155,6 +160,36 @@ def test_a_workload_follows_a_rotation_without_restarting(tmp_path: Path) -> Non
     begun.verify_directly_issued_by(first)
     told[0][0].verify_directly_issued_by(first)
     told[-1][0].verify_directly_issued_by(second)
+
+
+class _Proven:
+    """A call with the header, as far as the service looks at it."""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ((HEADER, "true"),)
+
+
+@pytest.mark.parametrize("kind", ["FetchX509SVID", "FetchX509Bundles", "FetchJWTBundles"])
+async def test_a_key_that_comes_while_somebody_is_slow_to_read_is_not_missed(
+    tmp_path: Path, kind: str
+) -> None:
+    place = tmp_path / "identity"
+    authority = TrustAuthority.create(place, DOMAIN, wall_clock)
+    changed = asyncio.get_running_loop().create_future()
+    service = WorkloadApi(
+        lambda: authority,
+        [parse_id(f"spiffe://{DOMAIN}/agent/one")],
+        seconds=3600,
+        changed=lambda: changed,
+    )
+    sent = getattr(service, kind)(None, _Proven())
+    first = await anext(sent)
+    # It is still being written when there is a new key.
+    authority = TrustAuthority.rotate(place, wall_clock)
+    before, changed = changed, asyncio.get_running_loop().create_future()
+    before.set_result(None)
+    assert await asyncio.wait_for(anext(sent), SECONDS) != first
+    await sent.aclose()
 
 
 def test_a_short_lived_identity_is_renewed_before_it_ends(tmp_path: Path) -> None:

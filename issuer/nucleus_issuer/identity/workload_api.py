@@ -58,7 +58,7 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
     ) -> AsyncIterator[pb.X509SVIDResponse]:
         await self._admit(context)
         while True:
-            authority = self._authority()
+            changed, authority = self._changed(), self._authority()
             made = [authority.x509_svid(i, self._seconds) for i in self._identities]
             bundle = authority.x509_bundle()
             yield pb.X509SVIDResponse(
@@ -73,18 +73,18 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
                 ]
             )
             half, settles = self._seconds / 2, authority.settles
-            await self._until(half if settles is None else min(half, settles))
+            await _until(changed, half if settles is None else min(half, settles))
 
     async def FetchX509Bundles(
         self, _: pb.X509BundlesRequest, context: Any
     ) -> AsyncIterator[pb.X509BundlesResponse]:
         await self._admit(context)
         while True:
-            authority = self._authority()
+            changed, authority = self._changed(), self._authority()
             yield pb.X509BundlesResponse(
                 bundles={authority.trust_domain_id: authority.x509_bundle()}
             )
-            await self._until(None)
+            await _until(changed)
 
     async def FetchJWTSVID(self, request: pb.JWTSVIDRequest, context: Any) -> pb.JWTSVIDResponse:
         await self._admit(context)
@@ -109,9 +109,9 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
     ) -> AsyncIterator[pb.JWTBundlesResponse]:
         await self._admit(context)
         while True:
-            authority = self._authority()
+            changed, authority = self._changed(), self._authority()
             yield pb.JWTBundlesResponse(bundles={authority.trust_domain_id: authority.jwt_bundle()})
-            await self._until(None)
+            await _until(changed)
 
     async def ValidateJWTSVID(
         self, request: pb.ValidateJWTSVIDRequest, context: Any
@@ -131,9 +131,11 @@ class WorkloadApi(api.SpiffeWorkloadAPIServicer):
         if not self._identities:
             await _refuse(context, grpc.StatusCode.PERMISSION_DENIED, "no identity for you")
 
-    async def _until(self, seconds: float | None) -> None:
-        """Until so much time has passed or the authority has new keys."""
-        await asyncio.wait({self._changed()}, timeout=seconds)
+
+async def _until(changed: asyncio.Future[None], seconds: float | None = None) -> None:
+    """Until so much time has passed or the authority has other keys than were sent: `changed` was
+    asked for before they were looked at, so that nothing falls between."""
+    await asyncio.wait({changed}, timeout=seconds)
 
 
 def add_to_server(service: WorkloadApi, server: grpc.aio.Server) -> None:
