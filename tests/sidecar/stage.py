@@ -190,6 +190,12 @@ class Sidecar:
             for line in stream:
                 self.log.append(line)
 
+    def memory(self) -> int:
+        """Bytes of it that lie in memory."""
+        assert self.process is not None
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def kill(self, number: int = signal.SIGKILL) -> int:
         assert self.process is not None
         self.process.send_signal(number)

@@ -14,8 +14,9 @@ import pytest
 
 from nucleus_verifier.sidecar.answers import Admitted
 from nucleus_verifier.sidecar.asked import Asked
-from nucleus_verifier.sidecar.checking import Remote
+from nucleus_verifier.sidecar.checking import SERVICE, Remote
 from nucleus_verifier.sidecar.serve import MOST_WAITING
+from tests.proxy import raw_h2 as h2
 from tests.sidecar.stage import HOST, Sidecar, sidecar
 from tests.support import world
 
@@ -122,6 +123,28 @@ async def test_more_calls_at_once_than_a_connection_takes_are_all_answered(tool:
         ask = Remote(lambda: channel)
         answers = await asyncio.gather(*(ask(asked) for _ in range(3 * MOST_WAITING)))
     assert {type(answer) for answer in answers} == {Admitted}, tool.log[-3:]
+
+
+async def test_calls_that_are_dropped_at_once_keep_nobody_waiting(tool: Sidecar) -> None:
+    """Opened and reset, ten thousand times on each of four connections."""
+    token = tool.bearer(world.levels(read_files="always"), name="dropped")
+    before = tool.memory()
+    for _ in range(4):
+        reader, writer = await asyncio.open_unix_connection(tool.folder / "own.sock")
+        writer.write(h2.hello())
+        hearing = asyncio.ensure_future(reader.read())
+        for stream in range(1, 20_001, 2):
+            head = h2.headers(f"/{SERVICE}/Check")
+            writer.write(h2.frame(h2.HEADERS, head, flags=h2.END_HEADERS, stream=stream))
+            writer.write(h2.reset(stream))
+            await writer.drain()
+        async with grpc.aio.insecure_channel(f"unix:{tool.folder}/own.sock") as channel:
+            answer = await Remote(lambda: channel)(Asked(token, "GET", HOST, "/notes/one"))
+        assert isinstance(answer, Admitted), tool.log[-3:]
+        writer.close()
+        refused = [kind for kind, *_ in h2.frames(await hearing) if kind == h2.RST]
+        assert refused, "its other bounds"
+    assert tool.memory() < before + (64 << 20)
 
 
 def test_the_number_of_connections_is_part_of_the_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ def at_once(calls: int) -> Options:
 
     gRPC by itself also counts calls that it has answered and has not freed yet (its protection
     against calls dropped at once), and refuses, with `RST_STREAM` 7, a client that is told of the
-    bound and keeps to it. Dropped calls cost no more without that: its other bounds hold.
+    bound and keeps to it. Dropped calls keep nobody waiting without that either, and memory stays:
+    `tests/sidecar/test_attack_slow_clients.py`.
     """
     return (("grpc.max_concurrent_streams", calls), ("grpc.http.overload_protection", 0))
